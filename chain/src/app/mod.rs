@@ -1,0 +1,221 @@
+//! The chain as an ABCI 2.0 application. Two engines drive the same object: the solo engine in this process, and
+//! `CometBFT` over a socket.
+//!
+//! Consensus calls come one after the other from the one engine; they alone write. Everybody else reads versions.
+//! A call that cannot go on (the disk fails, a rule is broken) notes the reason, answers with nothing of use, and the
+//! engine stops: see [`ShardApp::fatal`].
+
+mod admission;
+mod commit;
+mod events;
+mod finalize;
+mod proposal;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use bytes::Bytes;
+use db3_genesis::GenesisDocument;
+use db3_primitives::{BlockTime, Height, MutationId, Rejection, VerifiedMutation};
+use db3_shard_state::{Effects, ShardState};
+use tendermint_abci::Application;
+use tendermint_proto::google::protobuf::Timestamp;
+use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
+use tendermint_proto::v0_38::abci::{
+    CheckTxType, RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestInitChain, RequestPrepareProposal,
+    RequestProcessProposal, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo, ResponseInitChain,
+    ResponsePrepareProposal, ResponseProcessProposal,
+};
+use tokio::sync::watch;
+
+use crate::config::ChainConfig;
+use crate::error::FatalError;
+use crate::lock;
+use crate::metrics::Metrics;
+use crate::pool::{Mempool, Verdicts};
+use crate::signal::Signal;
+use crate::snapshots::Snapshotter;
+use crate::store::Store;
+use crate::version::{Version, Versions};
+
+pub(crate) use admission::Clock;
+pub use admission::Submitted;
+pub(crate) use events::EventLog;
+pub use events::{BlockEvent, Change, EventCursor, EventError, EventMutation, MutationBody};
+pub(crate) use finalize::execute_block;
+pub(crate) use proposal::bundles;
+
+/// Version of the rules, which stands in every header.
+pub(crate) const APP_VERSION: u64 = 1;
+
+/// The application of a shard chain. A clone is the same one.
+#[derive(Clone)]
+pub struct ShardApp {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the application is made of.
+pub(crate) struct Inner {
+    pub(crate) genesis: GenesisDocument,
+    pub(crate) config: ChainConfig,
+    pub(crate) store: Arc<Store>,
+    pub(crate) versions: Arc<Versions>,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) mempool: Mempool,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) events: Arc<EventLog>,
+    pub(crate) snapshotter: Snapshotter,
+    pub(crate) clock: Clock,
+    pub(crate) threads: usize,
+    /// The newest proposal that was executed and not decided.
+    pub(crate) executed: Mutex<Option<Executed>>,
+    /// What was decided and waits for its commit.
+    pub(crate) decided: Mutex<Option<Decided>>,
+    /// The version before the newest committed one, until its header is known.
+    pub(crate) unproven: Mutex<Option<Arc<Version>>>,
+    /// Whether a commit puts block and history on the disk: the solo engine relies on it, `CometBFT` keeps its own log.
+    pub(crate) sync_commits: AtomicBool,
+    pub(crate) fatal: OnceLock<FatalError>,
+    /// Wakes the engine.
+    pub(crate) signal: Arc<Signal>,
+    /// True once no further block will be made.
+    pub(crate) ended: watch::Sender<bool>,
+}
+
+/// A block's place in the chain and its transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) height: Height,
+    pub(crate) time: BlockTime,
+    pub(crate) txs: Vec<Bytes>,
+}
+
+/// A block that was executed on the newest version.
+pub(crate) struct Executed {
+    pub(crate) place: Place,
+    pub(crate) state: ShardState,
+    pub(crate) effects: Effects,
+    /// Its mutations by their index; none for items that are no mutation of anybody's.
+    pub(crate) mutations: Vec<Option<Arc<VerifiedMutation>>>,
+    /// What the proposer left out because it can never be charged, and why.
+    pub(crate) dropped: Vec<(MutationId, Rejection)>,
+}
+
+/// A block that is final.
+pub(crate) struct Decided {
+    pub(crate) executed: Executed,
+    pub(crate) hash: [u8; 32],
+    pub(crate) proposer: [u8; 20],
+}
+
+impl ShardApp {
+    /// What stopped the application, if something did. A node that sees it must end with exit code 70.
+    #[must_use]
+    pub fn fatal(&self) -> Option<&FatalError> {
+        self.inner.fatal.get()
+    }
+}
+
+impl Inner {
+    /// Notes why nothing goes on; the first reason stays.
+    pub(crate) fn fail(&self, error: FatalError) {
+        tracing::error!(%error, "chain.fatal");
+        // The first reason is the one that matters.
+        let _ = self.fatal.set(error);
+        self.ended.send_replace(true);
+        self.signal.raise();
+    }
+}
+
+impl Application for ShardApp {
+    fn info(&self, _request: RequestInfo) -> ResponseInfo {
+        let version = self.inner.versions.committed();
+        let blocks = version.height >= self.inner.genesis.initial_height();
+        ResponseInfo {
+            data: self.inner.genesis.chain_id().as_str().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            app_version: APP_VERSION,
+            // The genesis state belongs to no block.
+            last_block_height: if blocks { i64::try_from(version.height.get()).unwrap_or(i64::MAX) } else { 0 },
+            last_block_app_hash: if blocks { Bytes::copy_from_slice(&version.root) } else { Bytes::new() },
+        }
+    }
+
+    fn init_chain(&self, request: RequestInitChain) -> ResponseInitChain {
+        let genesis = &self.inner.genesis;
+        if request.chain_id != genesis.chain_id().as_str() {
+            let (expected, found) = (genesis.chain_id().as_str().to_owned(), request.chain_id);
+            self.inner.fail(FatalError::OtherGenesis { expected, found });
+            return ResponseInitChain::default();
+        }
+        ResponseInitChain {
+            app_hash: Bytes::copy_from_slice(&self.inner.versions.committed().root),
+            ..ResponseInitChain::default()
+        }
+    }
+
+    fn check_tx(&self, request: RequestCheckTx) -> ResponseCheckTx {
+        let recheck = request.r#type == i32::from(CheckTxType::Recheck);
+        match self.inner.check_bundle(&request.tx, recheck) {
+            Ok(()) => ResponseCheckTx::default(),
+            Err(rejection) => ResponseCheckTx {
+                code: rejection.code(),
+                log: rejection.to_string(),
+                codespace: "db3".to_owned(),
+                ..ResponseCheckTx::default()
+            },
+        }
+    }
+
+    fn prepare_proposal(&self, request: RequestPrepareProposal) -> ResponsePrepareProposal {
+        let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or(0);
+        let place = place(request.height, request.time, request.txs);
+        let txs = place.map(|place| self.inner.prepare(place, bytes_max)).unwrap_or_default();
+        ResponsePrepareProposal { txs }
+    }
+
+    fn process_proposal(&self, request: RequestProcessProposal) -> ResponseProcessProposal {
+        let accepted = match place(request.height, request.time, request.txs) {
+            Some(place) => self.inner.process(place),
+            None => false,
+        };
+        let status = if accepted { ProposalStatus::Accept } else { ProposalStatus::Reject };
+        ResponseProcessProposal { status: status.into() }
+    }
+
+    fn finalize_block(&self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock {
+        match self.inner.finalize(request) {
+            Ok(response) => response,
+            Err(error) => {
+                self.inner.fail(error);
+                ResponseFinalizeBlock::default()
+            }
+        }
+    }
+
+    fn commit(&self) -> ResponseCommit {
+        if let Err(error) = self.inner.commit() {
+            self.inner.fail(error);
+        }
+        let snapshot = self.inner.snapshotter.durable_height();
+        // Blocks above the snapshot are needed to come back to the newest state.
+        ResponseCommit { retain_height: i64::try_from(snapshot.get()).unwrap_or(0) }
+    }
+}
+
+/// A block's place; none where the engine names a height or a time that cannot be.
+pub(crate) fn place(height: i64, time: Option<Timestamp>, txs: Vec<Bytes>) -> Option<Place> {
+    let time = time?;
+    Some(Place {
+        height: Height::new(u64::try_from(height).ok()?),
+        time: BlockTime::new(u64::try_from(time.seconds).ok()?, u32::try_from(time.nanos).ok()?)?,
+        txs,
+    })
+}
+
+impl Inner {
+    /// Forgets an execution that is not for this block.
+    fn take_executed(&self, place: &Place) -> Option<Executed> {
+        lock(&self.executed).take().filter(|executed| executed.place == *place)
+    }
+}

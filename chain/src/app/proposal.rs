@@ -1,0 +1,202 @@
+//! Making a block and judging one.
+//!
+//! A block never holds a mutation that cannot be charged: whoever makes it leaves those out, counting what stands
+//! before in the same block, and whoever judges it refuses it as a whole. Both execute, and keep the result: it is
+//! taken when the block is decided.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use db3_primitives::limits::{BLOCK_BYTES_MAX, TX_BYTES_MAX};
+use db3_primitives::{Mutation, MutationId, Rejection, VerifiedMutation};
+use db3_proto::{decode_bundle, element_bytes, encode_bundle};
+use db3_shard_state::{Executor, Outcome};
+
+use super::{Executed, Inner, Place};
+use crate::lock;
+use crate::metrics::observe;
+use crate::pool::Verdicts;
+use crate::pool::order;
+use crate::pool::verdicts::{Refusal, Verdict};
+
+/// Bundles are filled to this; `CometBFT` moves transactions of 128 to 256 KiB best.
+const BUNDLE_BYTES: usize = 256 * 1024;
+
+/// One mutation of a block, as bytes and as judged.
+pub(crate) struct Item {
+    /// Its envelope; none where the bundle around it could not be read.
+    pub(crate) envelope: Option<Bytes>,
+    pub(crate) verdict: Verdict,
+}
+
+impl Item {
+    fn mutation(&self) -> Option<&Mutation> {
+        self.verdict.as_ref().ok().map(|verified| verified.mutation())
+    }
+}
+
+/// Candidates that were offered to a block.
+struct Offered {
+    kept: Vec<(Bytes, Arc<VerifiedMutation>)>,
+    dropped: Vec<(MutationId, Rejection)>,
+    /// Something was left for a later block, or could not be read.
+    left_out: bool,
+}
+
+impl Inner {
+    /// The block to propose from these transactions: what can be charged, in nonce order, within the limits.
+    pub(super) fn prepare(&self, place: Place, bytes_max: usize) -> Vec<Bytes> {
+        let started = Instant::now();
+        let mut items = self.judge(&place.txs);
+        let before: Vec<_> = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).collect();
+        order::by_nonce(&mut items, Item::mutation);
+        let ordered = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).eq(before);
+        let fits = total_bytes(&place.txs) <= bytes_max.min(BLOCK_BYTES_MAX);
+
+        let version = self.versions.committed();
+        let mut executor = Executor::new(&version.state, place.height, place.time);
+        let offered = offer(&mut executor, items, bytes_max.min(BLOCK_BYTES_MAX));
+        if ordered && fits && !offered.left_out && offered.dropped.is_empty() {
+            // Every transaction was taken as it is, and nothing was refused: this is what `process` would do.
+            let txs = place.txs.clone();
+            let (state, effects) = executor.finish();
+            let mutations = offered.kept.into_iter().map(|(_, verified)| Some(verified)).collect();
+            *lock(&self.executed) = Some(Executed { place, state, effects, mutations, dropped: Vec::new() });
+            observe(&self.metrics.execution_seconds, started.elapsed());
+            return txs;
+        }
+        drop(executor);
+        let txs = bundles(offered.kept.into_iter().map(|(envelope, _)| envelope));
+        self.propose(Place { txs, ..place }, offered.dropped)
+    }
+
+    /// Judges the proposal that is about to be made, and proposes an empty block where it would be refused.
+    fn propose(&self, place: Place, dropped: Vec<(MutationId, Rejection)>) -> Vec<Bytes> {
+        let empty = Place { txs: Vec::new(), ..place.clone() };
+        let executed = self.check(place).or_else(|rejection| {
+            tracing::error!(%rejection, "app.prepare: own proposal refused, proposing an empty block");
+            self.check(empty)
+        });
+        match executed {
+            Ok(executed) => {
+                let txs = executed.place.txs.clone();
+                *lock(&self.executed) = Some(Executed { dropped, ..executed });
+                txs
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a proposed block may be. Its result is kept.
+    pub(super) fn process(&self, place: Place) -> bool {
+        if lock(&self.executed).as_ref().is_some_and(|executed| executed.place == place) {
+            return true;
+        }
+        match self.check(place) {
+            Ok(executed) => {
+                *lock(&self.executed) = Some(executed);
+                true
+            }
+            Err(rejection) => {
+                tracing::warn!(%rejection, "app.process: proposal refused");
+                false
+            }
+        }
+    }
+
+    /// Executes a proposal that must hold nothing that could not be charged.
+    fn check(&self, place: Place) -> Result<Executed, Rejection> {
+        let started = Instant::now();
+        if total_bytes(&place.txs) > BLOCK_BYTES_MAX {
+            return Err(Rejection::BlockFull { what: "bytes" });
+        }
+        let version = self.versions.committed();
+        let mut executor = Executor::new(&version.state, place.height, place.time);
+        let mut mutations = Vec::new();
+        for item in self.judge(&place.txs) {
+            let verified = item.verdict.map_err(|refusal| refusal.rejection)?;
+            if let Outcome::Refused(rejection) = executor.apply(&verified) {
+                return Err(rejection);
+            }
+            mutations.push(Some(verified));
+        }
+        let (state, effects) = executor.finish();
+        observe(&self.metrics.execution_seconds, started.elapsed());
+        Ok(Executed { place, state, effects, mutations, dropped: Vec::new() })
+    }
+
+    fn judge(&self, txs: &[Bytes]) -> Vec<Item> {
+        judge(&self.verdicts, self.threads, txs)
+    }
+}
+
+/// Takes transactions apart and judges every mutation in them, on `threads` threads. A transaction that cannot be read
+/// is one refused item.
+pub(crate) fn judge(verdicts: &Verdicts, threads: usize, txs: &[Bytes]) -> Vec<Item> {
+    let mut items = Vec::new();
+    for tx in txs {
+        match decode_bundle(tx) {
+            Ok(envelopes) => items.extend(envelopes.into_iter().map(|envelope| Ok(tx.slice_ref(envelope)))),
+            Err(rejection) => items.push(Err(rejection)),
+        }
+    }
+    let readable: Vec<&[u8]> = items.iter().filter_map(|item| item.as_deref().ok()).collect();
+    let mut verdicts = verdicts.of_all(&readable, threads).into_iter();
+    let item = |item: Result<Bytes, Rejection>| match item {
+        Ok(envelope) => verdicts.next().map(|verdict| Item { envelope: Some(envelope), verdict }),
+        Err(rejection) => Some(Item { envelope: None, verdict: Err(Box::new(Refusal { id: None, rejection })) }),
+    };
+    items.into_iter().filter_map(item).collect()
+}
+
+/// Offers candidates to a block, in order, until its bytes are used up.
+fn offer(executor: &mut Executor, items: Vec<Item>, bytes_max: usize) -> Offered {
+    let mut offered = Offered { kept: Vec::with_capacity(items.len()), dropped: Vec::new(), left_out: false };
+    let mut bytes_left = bytes_max;
+    for item in items {
+        let (Some(envelope), Ok(verified)) = (item.envelope, item.verdict) else {
+            offered.left_out = true;
+            continue;
+        };
+        let Some(left) = bytes_left.checked_sub(element_bytes(envelope.len())) else {
+            offered.left_out = true;
+            continue;
+        };
+        match executor.apply(&verified) {
+            Outcome::Applied(_) | Outcome::Failed(_) => {
+                bytes_left = left;
+                offered.kept.push((envelope, verified));
+            }
+            // Room in a later block, and a block time that has caught up after a halt, change these.
+            Outcome::Refused(Rejection::BlockFull { .. } | Rejection::ExpiryTooFar { .. }) => offered.left_out = true,
+            Outcome::Refused(rejection) => offered.dropped.push((verified.id(), rejection)),
+        }
+    }
+    offered
+}
+
+/// Fills bundles with envelopes, in order.
+pub(crate) fn bundles(envelopes: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> {
+    const _: () = assert!(BUNDLE_BYTES <= TX_BYTES_MAX);
+    let mut bundles = Vec::new();
+    let mut open: Vec<Bytes> = Vec::new();
+    let mut bytes = 0_usize;
+    for envelope in envelopes {
+        let element = element_bytes(envelope.len());
+        if bytes.saturating_add(element) > BUNDLE_BYTES && !open.is_empty() {
+            bundles.push(Bytes::from(encode_bundle(open.drain(..))));
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(element);
+        open.push(envelope);
+    }
+    if !open.is_empty() {
+        bundles.push(Bytes::from(encode_bundle(open)));
+    }
+    bundles
+}
+
+fn total_bytes(txs: &[Bytes]) -> usize {
+    txs.iter().fold(0, |bytes: usize, tx| bytes.saturating_add(tx.len()))
+}

@@ -1,0 +1,136 @@
+//! Looks whether a folder's data are whole: executes its blocks again, on the side, and compares every root with the
+//! header that carries it and with the row about the block. Writes nothing.
+
+use db3_genesis::GenesisDocument;
+use db3_primitives::{BlockTime, Hash32, Height};
+use db3_shard_state::ShardState;
+
+use crate::app::{Place, execute_block, place};
+use crate::config::ChainConfig;
+use crate::error::StartError;
+use crate::init::genesis_file;
+use crate::open::{request_of, stored_block};
+use crate::pool::Verdicts;
+use crate::store::snapshot::SnapshotMeta;
+use crate::store::{Store, StoreError};
+
+/// What was found. Everything compared was equal; else [`check`] gives an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Chain.
+    pub chain_id: String,
+    /// The snapshot on the disk.
+    pub snapshot: Option<SnapshotMeta>,
+    /// Oldest and newest block that are kept; none before the first.
+    pub blocks: Option<(Height, Height)>,
+    /// Whether the blocks go back to the genesis state.
+    pub pruned: bool,
+    /// Height that execution began from.
+    pub from: Height,
+    /// Newest height.
+    pub height: Height,
+    /// Its block's time.
+    pub time: BlockTime,
+    /// Root of the state at that height.
+    pub root: Hash32,
+    /// Leaves of that state.
+    pub leaves: u64,
+    /// Mutations that were executed again.
+    pub mutations: u64,
+    /// Roots that were compared with a header.
+    pub headers_compared: u64,
+}
+
+/// Checks a folder that no node has open: the snapshot and every block after it, or, `from_genesis`, every block that
+/// there is since the genesis state.
+pub fn check(config: &ChainConfig, from_genesis: bool) -> Result<Report, StartError> {
+    let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
+    let store = Store::open(&config.home, genesis.chain_id().as_str())?;
+    let snapshot = store.snapshot_meta()?;
+    let blocks = store.block_range()?;
+    let first = genesis.initial_height();
+    let pruned = genesis.app_hash().is_some() || blocks.is_some_and(|(oldest, _)| oldest > first);
+    let (state, from, time) = match (snapshot, from_genesis) {
+        (_, true) | (None, false) if !pruned => {
+            let height = Height::new(first.get().saturating_sub(1));
+            (ShardState::genesis(genesis.state())?, height, genesis.time())
+        }
+        (Some(meta), _) => (store.load_snapshot(&meta)?, meta.height, meta.time),
+        (None, _) => return Err(StartError::Store(StoreError::missing("snapshot", "of the state"))),
+    };
+    let mut audit = Audit {
+        verdicts: Verdicts::new(config.verdict_bytes),
+        threads: config.threads(),
+        report: Report {
+            chain_id: genesis.chain_id().as_str().to_owned(),
+            snapshot,
+            blocks,
+            pruned,
+            from,
+            height: from,
+            time,
+            root: state.root(),
+            leaves: 0,
+            mutations: 0,
+            headers_compared: 0,
+        },
+        state,
+    };
+    let newest = blocks.map_or(from, |(_, newest)| newest);
+    while let Some(height) = audit.report.height.next().filter(|height| *height <= newest) {
+        audit.block(&store, height)?;
+        audit.compare_snapshot()?;
+    }
+    audit.report.leaves = audit.state.tree().len();
+    Ok(audit.report)
+}
+
+struct Audit {
+    verdicts: Verdicts,
+    threads: usize,
+    state: ShardState,
+    report: Report,
+}
+
+impl Audit {
+    fn block(&mut self, store: &Store, height: Height) -> Result<(), StoreError> {
+        let (block, _) = stored_block(store, height)?;
+        let (request, header) = request_of(height, block)?;
+        self.compare(header.app_hash.as_bytes(), "the header of the next block")?;
+        self.report.headers_compared = self.report.headers_compared.saturating_add(1);
+        let place = place(request.height, request.time, request.txs);
+        let place: Place =
+            place.ok_or_else(|| StoreError::damaged("block", &height.get().to_be_bytes(), "has no time"))?;
+        self.report.time = place.time;
+        let executed = execute_block(&self.state, place, &self.verdicts, self.threads);
+        self.report.mutations = self.report.mutations.saturating_add(executed.mutations.len() as u64);
+        self.state = executed.state;
+        self.report.height = height;
+        self.report.root = self.state.root();
+        // The newest block's history may be missing after a crash; the next start writes it.
+        if let Some(summary) = store.summary(height)? {
+            self.compare(&summary.root, "the row about its block")?;
+            let receipts = store.receipts(height, 0, usize::MAX)?.len();
+            if receipts != executed.effects.receipts.len() {
+                let detail = format!("has {receipts} receipts, execution gives {}", executed.effects.receipts.len());
+                return Err(StoreError::damaged("history", &height.get().to_be_bytes(), detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_snapshot(&self) -> Result<(), StoreError> {
+        match self.report.snapshot {
+            Some(meta) if meta.height == self.report.height => self.compare(&meta.root, "the snapshot"),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn compare(&self, expected: &[u8], by: &'static str) -> Result<(), StoreError> {
+        if expected == self.report.root {
+            return Ok(());
+        }
+        let expected = expected.try_into().unwrap_or_default();
+        Err(StoreError::RootMismatch { height: self.report.height.get(), found: self.report.root, expected, by })
+    }
+}

@@ -1,0 +1,215 @@
+//! Settings of a chain: `<home>/config/node.toml`, section `[chain]`; `DB3_NODE_<NAME>` in the environment; flags.
+//! Precedence: flag, environment, file, default. A name that is unknown is refused, wherever it stands.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// Environment variables of the `[chain]` section start with this.
+pub const ENVIRONMENT_PREFIX: &str = "DB3_NODE_";
+
+/// Settings of one chain of one node. None of them decides a result: nodes of a chain may differ in all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainConfig {
+    /// Folder of the node: `config/` and `data/` are in it.
+    #[serde(skip)]
+    pub home: PathBuf,
+    /// A block with mutations is made at most every so many milliseconds.
+    pub block_ms: u64,
+    /// The snapshot moves forward after so many blocks.
+    pub snapshot_interval_blocks: u64,
+    /// And after so many bytes of transactions, whichever comes first.
+    pub snapshot_interval_bytes: u64,
+    /// Newest versions that can be read.
+    pub versions_kept: usize,
+    /// Versions that are kept longer because a list is being read from them.
+    pub pins_max: usize,
+    /// How long such a version is kept after it was last asked for, in seconds.
+    pub pin_secs: u64,
+    /// Newest blocks that are kept; 0: all. Bills, receipts and a row per block stay for ever.
+    pub blocks_kept: u64,
+    /// Threads that verify signatures; 0: one for every core.
+    pub verify_threads: usize,
+    /// Mutations that may wait for a verification.
+    pub verify_queue_mutations: usize,
+    /// Mutations that may wait for a block.
+    pub mempool_mutations: usize,
+    /// Their bytes.
+    pub mempool_bytes: usize,
+    /// Bytes of verified mutations that are remembered by the hash of what was signed.
+    pub verdict_bytes: usize,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self {
+            home: PathBuf::new(),
+            block_ms: 100,
+            snapshot_interval_blocks: 200,
+            snapshot_interval_bytes: 64 * 1024 * 1024,
+            versions_kept: 64,
+            pins_max: 32,
+            pin_secs: 60,
+            blocks_kept: 100_000,
+            verify_threads: 0,
+            verify_queue_mutations: 20_000,
+            mempool_mutations: 50_000,
+            mempool_bytes: 64 * 1024 * 1024,
+            verdict_bytes: 192 * 1024 * 1024,
+        }
+    }
+}
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{}: {detail}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        detail: String,
+    },
+    /// A setting is unknown or of the wrong type.
+    #[error("section [{section}] of {}, {prefix}* in the environment or a flag: {detail}", path.display())]
+    Setting {
+        /// The file.
+        path: PathBuf,
+        /// The section.
+        section: &'static str,
+        /// Prefix of its environment variables.
+        prefix: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A setting is out of its range.
+    #[error("{name} is {value}: expected {expected}")]
+    Range {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+        /// What is possible.
+        expected: &'static str,
+    },
+}
+
+impl ChainConfig {
+    /// Default settings for a folder.
+    #[must_use]
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self { home: home.into(), ..Self::default() }
+    }
+
+    /// The settings of a folder: file, environment, `flags`.
+    pub fn load(home: &Path, flags: Table) -> Result<Self, ConfigError> {
+        let mut config: Self = load_section(home, "chain", ENVIRONMENT_PREFIX, flags)?;
+        home.clone_into(&mut config.home);
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks the ranges.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let at_least_one = [
+            ("snapshot_interval_blocks", self.snapshot_interval_blocks),
+            ("snapshot_interval_bytes", self.snapshot_interval_bytes),
+            ("verify_queue_mutations", self.verify_queue_mutations as u64),
+            ("mempool_mutations", self.mempool_mutations as u64),
+            ("mempool_bytes", self.mempool_bytes as u64),
+        ];
+        if !(1..=60_000).contains(&self.block_ms) {
+            return Err(ConfigError::Range { name: "block_ms", value: self.block_ms, expected: "1 to 60000" });
+        }
+        if !(2..=100_000).contains(&self.versions_kept) {
+            let value = self.versions_kept as u64;
+            return Err(ConfigError::Range { name: "versions_kept", value, expected: "2 to 100000" });
+        }
+        match at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            Some((name, value)) => Err(ConfigError::Range { name, value, expected: "1 or more" }),
+            None => Ok(()),
+        }
+    }
+
+    /// Least time between blocks with mutations.
+    pub(crate) fn block_interval(&self) -> Duration {
+        Duration::from_millis(self.block_ms)
+    }
+
+    /// Threads that verify.
+    pub(crate) fn threads(&self) -> usize {
+        match self.verify_threads {
+            0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            threads => threads,
+        }
+    }
+}
+
+/// Where the settings of a folder stand.
+#[must_use]
+pub fn config_file(home: &Path) -> PathBuf {
+    home.join("config").join("node.toml")
+}
+
+/// Reads one section of `<home>/config/node.toml` (which may be missing), lays the environment's variables with
+/// `prefix` over it and `flags` over those.
+///
+/// A variable's value is read as TOML where it is a TOML value (`250`, `true`, `["a"]`), else as text.
+pub fn load_section<T: DeserializeOwned>(
+    home: &Path,
+    section: &'static str,
+    prefix: &'static str,
+    flags: Table,
+) -> Result<T, ConfigError> {
+    let path = config_file(home);
+    let mut settings = read_section(&path, section)?;
+    for (name, value) in std::env::vars() {
+        if let Some(name) = name.strip_prefix(prefix) {
+            settings.insert(name.to_ascii_lowercase(), environment_value(&value));
+        }
+    }
+    settings.extend(flags);
+    settings.try_into().map_err(|error: toml::de::Error| ConfigError::Setting {
+        path,
+        section,
+        prefix,
+        detail: error.to_string(),
+    })
+}
+
+fn read_section(path: &Path, section: &str) -> Result<Table, ConfigError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Table::new()),
+        Err(source) => return Err(ConfigError::File { path: path.to_owned(), source }),
+    };
+    let malformed = |detail: String| ConfigError::Malformed { path: path.to_owned(), detail };
+    let mut file: Table = text.parse().map_err(|error: toml::de::Error| malformed(error.to_string()))?;
+    match file.remove(section) {
+        Some(Value::Table(settings)) => Ok(settings),
+        Some(other) => Err(malformed(format!("{section} is a {}, not a section", other.type_str()))),
+        None => Ok(Table::new()),
+    }
+}
+
+fn environment_value(text: &str) -> Value {
+    let line = format!("value = {text}");
+    line.parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}

@@ -1,0 +1,123 @@
+//! What stops a chain, and what keeps it from starting.
+
+use db3_genesis::GenesisError;
+use db3_primitives::Rejection;
+
+use crate::config::ConfigError;
+use crate::store::StoreError;
+
+/// Why a chain stopped and must not simply be started again: the next step would be a guess. Nodes exit with 70.
+#[derive(Debug, thiserror::Error)]
+pub enum FatalError {
+    /// The files.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine asked for something that cannot be.
+    #[error("the consensus engine went wrong: {detail}")]
+    Engine {
+        /// What it asked for.
+        detail: String,
+    },
+    /// The engine was given another genesis.
+    #[error("the engine's genesis is of {found}, the node's of {expected}: give both the same file")]
+    OtherGenesis {
+        /// The node's chain.
+        expected: String,
+        /// The engine's.
+        found: String,
+    },
+    /// A thread ended that must not: a rule of the state machine is broken, and its message is in the log.
+    #[error("the {thread} thread ended: {detail}")]
+    Panicked {
+        /// The thread.
+        thread: &'static str,
+        /// What it said.
+        detail: String,
+    },
+}
+
+/// Why a chain does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The genesis document.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The first state cannot be made.
+    #[error("the genesis makes no state: {0}")]
+    State(#[from] db3_shard_state::GenesisError),
+    /// The files; also a folder that is in use.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The validator's key.
+    #[error(transparent)]
+    Key(#[from] crate::solo::KeyError),
+    /// The chain came up and stopped.
+    #[error(transparent)]
+    Fatal(#[from] FatalError),
+    /// A thread could not be started.
+    #[error("no thread can be started: {0}")]
+    Thread(std::io::Error),
+    /// The folder holds something already.
+    #[error("{} is not empty: choose another --home, or remove it", .0.display())]
+    NotEmpty(std::path::PathBuf),
+}
+
+impl StartError {
+    /// Whether another process has the folder open.
+    #[must_use]
+    pub fn is_already_running(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Locked { .. }))
+    }
+
+    /// Whether starting again cannot help: nodes exit with 70.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Fatal(_) => true,
+            Self::Store(error) => !matches!(error, StoreError::Locked { .. } | StoreError::OtherChain { .. }),
+            Self::Config(_)
+            | Self::Genesis(_)
+            | Self::State(_)
+            | Self::Key(_)
+            | Self::Thread(_)
+            | Self::NotEmpty(_) => false,
+        }
+    }
+}
+
+/// Why a mutation was not taken. Nothing of it is in a block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// It can never be, as it is.
+    #[error("{rejection}")]
+    Rejected {
+        /// Why.
+        rejection: Rejection,
+        /// Its identifier, where it could be read.
+        id: Option<db3_primitives::MutationId>,
+    },
+    /// There is no room now; the same bytes may be sent again.
+    #[error("the node is overloaded: {what}")]
+    Overloaded {
+        /// What is full.
+        what: &'static str,
+    },
+    /// The node stops, or its files failed.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+impl SubmitError {
+    /// As a numbered code.
+    #[must_use]
+    pub fn rejection(&self) -> Rejection {
+        match self {
+            Self::Rejected { rejection, .. } => rejection.clone(),
+            Self::Overloaded { what } => Rejection::Overloaded { what },
+            Self::Stopping => Rejection::Stopping,
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! A running chain, and the way everybody else reaches it.
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use db3_genesis::GenesisDocument;
+use db3_primitives::{BlockTime, Epoch, Hash32, Height, MutationId, Rejection, VerifiedMutation};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::app::{EventCursor, Inner, ShardApp, Submitted};
+use crate::config::ChainConfig;
+use crate::error::{FatalError, StartError, SubmitError};
+use crate::lock;
+use crate::open::{Opened, open};
+use crate::pool::{ReceiptState, Verifiers};
+use crate::solo::{Engine, load_key};
+use crate::store::{Store, StoreError};
+use crate::version::Version;
+
+/// Mutations that one verification thread takes at a time.
+const SHARE_MAX: usize = 32;
+
+/// A running chain. A clone is the same one; when the last is dropped the chain stops.
+#[derive(Clone)]
+pub struct ChainHandle {
+    running: Arc<Running>,
+}
+
+struct Running {
+    app: ShardApp,
+    verifiers: Arc<Verifiers>,
+    stopped: Arc<AtomicBool>,
+    engine: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Why a chain makes no more blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// It was asked to stop.
+    Shutdown,
+    /// It cannot go on: end the process with exit code 70.
+    Fatal {
+        /// Why.
+        detail: String,
+    },
+}
+
+/// Where a chain and its node stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainStatus {
+    /// Newest block.
+    pub height: Height,
+    /// Its time.
+    pub block_time: BlockTime,
+    /// Root of the state after it.
+    pub root: Hash32,
+    /// Newest height that can be proven.
+    pub provable_height: Height,
+    /// Oldest height whose state can be read.
+    pub earliest_height: Height,
+    /// The open epoch.
+    pub open_epoch: Epoch,
+    /// Leaves of the state tree.
+    pub state_leaves: u64,
+    /// Mutations that wait for a block.
+    pub pool_mutations: u64,
+    /// Their bytes.
+    pub pool_bytes: u64,
+    /// Height of the snapshot on the disk.
+    pub snapshot_height: Height,
+    /// Oldest and newest block that are kept; none before the first.
+    pub blocks: Option<(Height, Height)>,
+    /// What drives the chain.
+    pub engine: &'static str,
+    /// Whether it takes mutations.
+    pub ready: bool,
+}
+
+impl ChainHandle {
+    /// Opens the folder of `config`, brings the chain to its newest block and starts it. Returns when a state can be
+    /// read and proven.
+    pub async fn start(config: ChainConfig) -> Result<Self, StartError> {
+        let started = tokio::task::spawn_blocking(move || Self::start_blocking(config)).await;
+        let handle = started.map_err(|error| panicked("start", error.to_string()))??;
+        // The first block makes the genesis state provable.
+        let inner = handle.inner();
+        let (mut provable, mut ended) = (inner.versions.provable_height(), inner.ended.subscribe());
+        while handle.provable().light_block.is_none() {
+            tokio::select! {
+                _ = ended.wait_for(|ended| *ended) => {
+                    let detail = inner.fatal.get().map_or_else(|| "it stopped".to_owned(), ToString::to_string);
+                    return Err(StartError::Fatal(FatalError::Engine { detail }));
+                }
+                changed = provable.changed() => if changed.is_err() { break },
+            }
+        }
+        Ok(handle)
+    }
+
+    fn start_blocking(config: ChainConfig) -> Result<Self, StartError> {
+        let Opened { app, tip, durable } = open(config)?;
+        let inner = Arc::clone(&app.inner);
+        let key = load_key(&inner.config.home)?;
+        inner.sync_commits.store(true, Ordering::SeqCst);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let engine = Engine::new(app.clone(), key, tip, Arc::clone(&inner.signal), Arc::clone(&stopped))?;
+        let verifiers =
+            Verifiers::start(inner.threads, inner.config.verify_queue_mutations, Arc::clone(&inner.metrics));
+        let verifiers = Arc::new(verifiers.map_err(StartError::Thread)?);
+        let failing = Arc::downgrade(&inner);
+        let failed = move |error| {
+            if let Some(inner) = failing.upgrade() {
+                inner.fail(error);
+            }
+        };
+        let (store, metrics) = (Arc::clone(&inner.store), Arc::clone(&inner.metrics));
+        inner.snapshotter.run(store, durable, inner.config.blocks_kept, metrics, failed).map_err(StartError::Thread)?;
+        let thread = std::thread::Builder::new().name("solo".to_owned());
+        let engine = thread.spawn(move || run_engine(engine, &inner)).map_err(StartError::Thread)?;
+        let running = Running { app, verifiers, stopped, engine: Mutex::new(Some(engine)) };
+        Ok(Self { running: Arc::new(running) })
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.running.app.inner
+    }
+
+    /// The chain's genesis.
+    #[must_use]
+    pub fn genesis(&self) -> &GenesisDocument {
+        &self.inner().genesis
+    }
+
+    /// The chain's identifier.
+    #[must_use]
+    pub fn chain_id(&self) -> &str {
+        self.inner().genesis.chain_id().as_str()
+    }
+
+    /// The settings it runs with.
+    #[must_use]
+    pub fn config(&self) -> &ChainConfig {
+        &self.inner().config
+    }
+
+    /// What is on the disk, for queries.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.inner().store
+    }
+
+    /// The newest version that a header carries the root of. Reads are answered from it.
+    #[must_use]
+    pub fn provable(&self) -> Arc<Version> {
+        self.inner().versions.provable()
+    }
+
+    /// The newest version. Its root may stand in no header yet.
+    #[must_use]
+    pub fn committed(&self) -> Arc<Version> {
+        self.inner().versions.committed()
+    }
+
+    /// The version of a height, if it is kept and can be proven.
+    pub fn version_at(&self, height: Height) -> Result<Arc<Version>, Rejection> {
+        self.inner().versions.at(height)
+    }
+
+    /// The oldest height of the run of kept versions that ends with the newest provable one.
+    #[must_use]
+    pub fn earliest(&self) -> Height {
+        self.inner().versions.earliest()
+    }
+
+    /// Keeps a version for a minute beyond its time: call it when a list will be read on from it.
+    pub fn pin(&self, version: &Arc<Version>) {
+        self.inner().versions.pin(version);
+    }
+
+    /// Waits until a height can be proven and returns the newest provable version, or says which heights there are
+    /// when the deadline passes.
+    pub async fn wait_height(&self, min_height: Height, deadline: Instant) -> Result<Arc<Version>, Rejection> {
+        let mut provable = self.inner().versions.provable_height();
+        match timeout_at(deadline, provable.wait_for(|height| *height >= min_height)).await {
+            Ok(Ok(_)) => Ok(self.provable()),
+            Ok(Err(_)) => Err(Rejection::Stopping),
+            Err(_) => Err(Rejection::HeightUnavailable {
+                height: min_height,
+                earliest: self.inner().versions.earliest(),
+                latest: self.provable().height,
+            }),
+        }
+    }
+
+    /// Takes a signed mutation: `envelope` is an encoded `SignedEnvelope`. Returns when it is verified and waits for a
+    /// block, or with what is known of it if it is not new.
+    pub async fn submit(&self, envelope: Bytes) -> Result<Submitted, SubmitError> {
+        self.submit_batch(vec![envelope]).await.pop().unwrap_or(Err(SubmitError::Stopping))
+    }
+
+    /// Takes many, verified on all cores; one result each, in order.
+    pub async fn submit_batch(&self, envelopes: Vec<Bytes>) -> Vec<Result<Submitted, SubmitError>> {
+        let count = envelopes.len();
+        let share = count.div_ceil(self.inner().threads.max(1)).clamp(1, SHARE_MAX);
+        let mut envelopes = envelopes.into_iter();
+        let mut answers = Vec::with_capacity(count.div_ceil(share));
+        loop {
+            let job: Vec<Bytes> = envelopes.by_ref().take(share).collect();
+            let Some(mutations) = NonZeroUsize::new(job.len()) else { break };
+            answers.push((mutations.get(), self.verify(mutations, job)));
+        }
+        let mut results = Vec::with_capacity(count);
+        for (mutations, answer) in answers {
+            let refused = |error: SubmitError| std::iter::repeat_n(Err(error), mutations);
+            match answer {
+                Ok(answer) => match answer.await {
+                    Ok(answers) => results.extend(answers),
+                    Err(_) => results.extend(refused(SubmitError::Stopping)),
+                },
+                Err(error) => results.extend(refused(error)),
+            }
+        }
+        results
+    }
+
+    fn verify(
+        &self,
+        mutations: NonZeroUsize,
+        envelopes: Vec<Bytes>,
+    ) -> Result<oneshot::Receiver<Vec<Result<Submitted, SubmitError>>>, SubmitError> {
+        let (sender, receiver) = oneshot::channel();
+        let inner = Arc::clone(self.inner());
+        let job = move || {
+            let results = envelopes.into_iter().map(|envelope| inner.admit(envelope)).collect();
+            // Who no longer waits needs no answer; the mutations are taken all the same.
+            let _ = sender.send(results);
+        };
+        match self.running.verifiers.submit(mutations, Box::new(job)) {
+            Ok(()) => Ok(receiver),
+            Err(_) => Err(SubmitError::Overloaded { what: "too many mutations wait to be verified" }),
+        }
+    }
+
+    /// What is known of a mutation.
+    pub fn receipt(&self, id: &MutationId) -> Result<ReceiptState, StoreError> {
+        let inner = self.inner();
+        if let Some(state) = inner.mempool.watch(id) {
+            return Ok(state.borrow().clone());
+        }
+        Ok(match inner.store.receipt(id)? {
+            Some(receipt) => ReceiptState::Done(Arc::new(receipt)),
+            None => inner.mempool.ended(id).unwrap_or(ReceiptState::Unknown),
+        })
+    }
+
+    /// Watches a mutation that waits or has ended; none where nothing is known of it.
+    pub fn watch(&self, id: &MutationId) -> Result<Option<crate::ReceiptWatch>, StoreError> {
+        let inner = self.inner();
+        let provable_height = inner.versions.provable_height();
+        if let Some(state) = inner.mempool.watch(id) {
+            return Ok(Some(crate::ReceiptWatch { state, provable_height }));
+        }
+        let state = self.receipt(id)?;
+        Ok(state.is_final().then(|| crate::ReceiptWatch::settled(state, provable_height)))
+    }
+
+    /// Follows blocks after a height; none: from now.
+    #[must_use]
+    pub fn subscribe(&self, after: Option<Height>) -> EventCursor {
+        EventCursor::new(Arc::clone(&self.inner().events), self.inner().ended.subscribe(), after)
+    }
+
+    /// Moves block time ahead by so many seconds, for good: the offset is on the disk before it is used. For devnets.
+    pub fn advance_time(&self, secs: u64) -> Result<BlockTime, StoreError> {
+        let inner = self.inner();
+        let offset = inner.clock.offset_secs().saturating_add(secs);
+        inner.store.set_offset_secs(offset)?;
+        inner.clock.set_offset_secs(offset);
+        inner.signal.raise();
+        Ok(inner.clock.now())
+    }
+
+    /// The time that the next block would have.
+    #[must_use]
+    pub fn now(&self) -> BlockTime {
+        self.inner().clock.now().max(self.committed().time)
+    }
+
+    /// Where the chain stands.
+    pub fn status(&self) -> Result<ChainStatus, StoreError> {
+        let inner = self.inner();
+        let committed = self.committed();
+        let (mutations, bytes) = inner.mempool.size();
+        Ok(ChainStatus {
+            height: committed.height,
+            block_time: committed.time,
+            root: committed.root,
+            provable_height: self.provable().height,
+            earliest_height: inner.versions.earliest(),
+            open_epoch: committed.state.open_epoch().0,
+            state_leaves: committed.state.tree().len(),
+            pool_mutations: mutations as u64,
+            pool_bytes: bytes as u64,
+            snapshot_height: inner.snapshotter.durable_height(),
+            blocks: inner.store.block_range()?,
+            engine: "solo",
+            ready: !*inner.ended.borrow(),
+        })
+    }
+
+    /// Measurements, as Prometheus reads them.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        self.inner().metrics.text()
+    }
+
+    /// Brings the snapshot on the disk to the newest provable version, and returns its height. Blocks meanwhile.
+    pub fn make_snapshot(&self) -> Result<Height, String> {
+        self.inner().snapshotter.make()
+    }
+
+    /// Returns when the chain makes no more blocks.
+    pub async fn stopped(&self) -> StopReason {
+        // The sender lives in what this handle holds.
+        let _ = self.inner().ended.subscribe().wait_for(|ended| *ended).await;
+        match self.inner().fatal.get() {
+            Some(error) => StopReason::Fatal { detail: error.to_string() },
+            None => StopReason::Shutdown,
+        }
+    }
+
+    /// Stops: the block being made is finished, the snapshot is brought forward, everything is on the disk. The folder
+    /// is free when the last handle and the last version are gone.
+    pub async fn shutdown(&self) {
+        let running = Arc::clone(&self.running);
+        // A panic in there is in the log.
+        let _ = tokio::task::spawn_blocking(move || running.stop()).await;
+    }
+
+    /// A verified mutation that waits or was decided lately, by the bytes of its envelope.
+    #[must_use]
+    pub fn verified(&self, envelope: &[u8]) -> Option<Arc<VerifiedMutation>> {
+        self.inner().verdicts.recall(&crate::pool::verdicts::hash(envelope))
+    }
+}
+
+impl Running {
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        let inner = &self.app.inner;
+        inner.signal.raise();
+        if let Some(engine) = lock(&self.engine).take() {
+            // The engine notes what it ends with itself.
+            let _ = engine.join();
+            if inner.fatal.get().is_none()
+                && let Err(error) = inner.snapshotter.make()
+            {
+                tracing::warn!(error, "chain.shutdown: no last snapshot; the next start executes more blocks again");
+            }
+        }
+        inner.ended.send_replace(true);
+        inner.snapshotter.stop();
+        self.verifiers.stop();
+        if let Err(error) = inner.store.sync() {
+            tracing::error!(%error, "chain.shutdown");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run_engine(engine: Engine, inner: &Inner) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| engine.run())) {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        inner.fail(FatalError::Panicked { thread: "solo", detail: text.unwrap_or_else(|| "it panicked".to_owned()) });
+    }
+    inner.ended.send_replace(true);
+}
+
+fn panicked(thread: &'static str, detail: String) -> FatalError {
+    FatalError::Panicked { thread, detail }
+}

@@ -1,0 +1,147 @@
+//! Queries over what blocks left: bills and their proofs, epochs, the outbox, blocks.
+
+use std::sync::Arc;
+
+use db3_primitives::{ChainId, Epoch, EpochClose, Hash32, Height, Rejection, key};
+use tendermint_proto::v0_38::types::Block;
+
+use crate::app::{BlockEvent, EventError};
+use crate::handle::ChainHandle;
+use crate::store::StoreError;
+use crate::store::bills::BillRow;
+use crate::store::outbox::EpochRow;
+use crate::version::Version;
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// What was asked for is not there.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The files failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<EventError> for QueryError {
+    fn from(error: EventError) -> Self {
+        match error {
+            EventError::Rejected(rejection) => Self::Rejected(rejection),
+            EventError::Store(error) => Self::Store(error),
+            EventError::Stopped => Self::Rejected(Rejection::Stopping),
+        }
+    }
+}
+
+/// That a bill stands in its epoch's log, and where the state says what that log's root is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillProof {
+    /// Position in the log.
+    pub leaf_index: u64,
+    /// Size of the log that is proven.
+    pub tree_size: u64,
+    /// Root of the log at that size.
+    pub root: Hash32,
+    /// Siblings from the bill to the root.
+    pub hashes: Vec<Hash32>,
+    /// Key of the leaf in the state that says so: the open epoch's frontier, the close being written, or the hash of
+    /// the close.
+    pub tree_key: Vec<u8>,
+    /// The close whose hash stands at `tree_key`; none where the epoch is not closed yet.
+    pub close: Option<EpochClose>,
+}
+
+/// A piece of the outbox and what a delivery of it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxPage {
+    /// Index of the first entry.
+    pub first: u64,
+    /// Entries, as hashed.
+    pub entries: Vec<Vec<u8>>,
+    /// Size of the outbox in the version asked.
+    pub size: u64,
+    /// Roots of the subtrees right of the last entry, up to `size`.
+    pub right: Vec<Hash32>,
+}
+
+impl ChainHandle {
+    /// The proof that a bill stands in its epoch's log as `version` knows it; none where the version is older than the
+    /// bill, or where this node has no history that far back.
+    pub fn bill_proof(&self, row: &BillRow, version: &Version) -> Result<Option<BillProof>, StoreError> {
+        let state = &version.state;
+        let open = state.open_bills();
+        let emission = state.emission();
+        let (tree_size, root, tree_key, close) = if state.open_epoch().0 == row.epoch {
+            (open.size(), open.root(), key::open_epoch(), None)
+        } else if let Some(leaf) = emission.filter(|leaf| leaf.first <= row.epoch && row.epoch <= leaf.last) {
+            (leaf.bill_count, leaf.bills_root, key::emission(), None)
+        } else {
+            let Some((last, _)) = state.epoch_hash(row.epoch) else { return Ok(None) };
+            let Some(EpochRow { close, .. }) = self.store().epoch(row.epoch)? else { return Ok(None) };
+            (close.bill_count, close.bills_root, key::epoch(last), Some(close))
+        };
+        if row.log_index >= tree_size {
+            return Ok(None);
+        }
+        let Some(hashes) = self.store().bill_proof(row, tree_size)? else { return Ok(None) };
+        Ok(Some(BillProof { leaf_index: row.log_index, tree_size, root, hashes, tree_key, close }))
+    }
+
+    /// The close that covers an epoch; none while it is open or its close is being written. An epoch that the chain has
+    /// not reached is not found.
+    pub fn epoch(&self, epoch: Epoch) -> Result<Option<EpochRow>, QueryError> {
+        let row = self.store().epoch(epoch)?;
+        let state = &self.committed().state;
+        let covers = |first: Epoch, last: Epoch| first <= epoch && epoch <= last;
+        let (open, _) = state.open_epoch();
+        let pending = open == epoch || state.emission().is_some_and(|leaf| covers(leaf.first, leaf.last));
+        if row.is_none() && !pending {
+            return Err(QueryError::Rejected(Rejection::EpochNotFound { epoch }));
+        }
+        Ok(row)
+    }
+
+    /// At most `limit` entries of the outbox from `first`, as large as `version` knows it.
+    pub fn outbox(
+        &self,
+        version: &Version,
+        first: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<OutboxPage, StoreError> {
+        let size = version.state.outbox().size();
+        let first = first.min(size);
+        let entries = self.store().outbox(first, size, limit, bytes_max)?;
+        let next = first.saturating_add(entries.len() as u64);
+        let right = self.store().outbox_right(next, size)?;
+        Ok(OutboxPage { first, entries, size, right })
+    }
+
+    /// Key of the leaf in the state that holds the outbox's size and frontier.
+    #[must_use]
+    pub fn outbox_key(&self) -> Vec<u8> {
+        key::outbox(&ChainId::settlement(&self.committed().state.chain().network))
+    }
+
+    /// A block, as it was proposed.
+    pub fn block(&self, height: Height) -> Result<Block, QueryError> {
+        self.store().block(height)?.ok_or(QueryError::Rejected(Rejection::BlockNotFound { height }))
+    }
+
+    /// What a block did.
+    pub fn block_event(&self, height: Height) -> Result<Arc<BlockEvent>, QueryError> {
+        Ok(self.inner().events.at(height)?)
+    }
+
+    /// Header, commit and validators of a height, `tendermint.types.LightBlock`.
+    pub fn light_block(&self, height: Height) -> Result<Vec<u8>, QueryError> {
+        self.store().light_block(height)?.ok_or(QueryError::Rejected(Rejection::BlockNotFound { height }))
+    }
+
+    /// The validators of every height, `tendermint.types.ValidatorSet`: the solo engine's set never changes.
+    pub fn validators(&self) -> Result<Vec<u8>, Rejection> {
+        let members: Vec<_> = self.genesis().validators().iter().map(|v| (v.pubkey, v.power)).collect();
+        let set = db3_light_client::ValidatorSet::new(&members).map_err(|_| Rejection::NotReady)?;
+        Ok(set.to_proto_bytes())
+    }
+}

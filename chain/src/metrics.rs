@@ -1,0 +1,127 @@
+//! What a chain counts and measures, for Prometheus (the `OpenMetrics` text format).
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use db3_primitives::{BlockTime, Height, Rejection};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+type Number = Gauge<u64, AtomicU64>;
+
+/// A rejection's name and code.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Code {
+    name: &'static str,
+    code: u32,
+}
+
+/// The measurements of one chain.
+pub(crate) struct Metrics {
+    registry: Mutex<Registry>,
+    /// Newest block.
+    height: Number,
+    /// Its time in Unix seconds.
+    block_time: Number,
+    /// Newest height that can be proven.
+    pub(crate) provable_height: Number,
+    /// Time to make, execute and store one block.
+    pub(crate) block_seconds: Histogram,
+    /// Time to execute one block.
+    pub(crate) execution_seconds: Histogram,
+    /// Time to put one block and its history on the disk.
+    pub(crate) commit_seconds: Histogram,
+    /// Mutations in blocks, applied and failed.
+    pub(crate) mutations: Counter,
+    /// Mutations waiting for a block.
+    pub(crate) mempool_mutations: Number,
+    /// Their bytes.
+    pub(crate) mempool_bytes: Number,
+    /// Mutations waiting to be verified.
+    pub(crate) verify_queue: Number,
+    /// Leaves of the state tree.
+    pub(crate) tree_leaves: Number,
+    /// Height of the snapshot on disk.
+    pub(crate) snapshot_height: Number,
+    /// Its block time in Unix seconds.
+    pub(crate) snapshot_time: Number,
+    rejections: Family<Code, Counter>,
+}
+
+impl Metrics {
+    pub(crate) fn new(chain_id: &str) -> Self {
+        let seconds = || Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0]);
+        let metrics = Self {
+            registry: Mutex::default(),
+            height: Number::default(),
+            block_time: Number::default(),
+            provable_height: Number::default(),
+            block_seconds: seconds(),
+            execution_seconds: seconds(),
+            commit_seconds: seconds(),
+            mutations: Counter::default(),
+            mempool_mutations: Number::default(),
+            mempool_bytes: Number::default(),
+            verify_queue: Number::default(),
+            tree_leaves: Number::default(),
+            snapshot_height: Number::default(),
+            snapshot_time: Number::default(),
+            rejections: Family::default(),
+        };
+        *crate::lock(&metrics.registry) = metrics.registry(chain_id);
+        metrics
+    }
+
+    fn registry(&self, chain_id: &str) -> Registry {
+        let labels = [("chain_id".into(), chain_id.to_owned().into())].into_iter();
+        let mut registry = Registry::with_prefix_and_labels("db3", labels);
+        registry.register("height", "Newest block", self.height.clone());
+        registry.register("block_time_unix_seconds", "Time of the newest block", self.block_time.clone());
+        registry.register("provable_height", "Newest height that can be proven", self.provable_height.clone());
+        registry.register_with_unit("block", "Making one block", Unit::Seconds, self.block_seconds.clone());
+        registry.register_with_unit("execution", "Executing one block", Unit::Seconds, self.execution_seconds.clone());
+        registry.register_with_unit("commit", "Storing one block", Unit::Seconds, self.commit_seconds.clone());
+        registry.register("mutations", "Mutations in blocks", self.mutations.clone());
+        registry.register("mempool_mutations", "Mutations waiting for a block", self.mempool_mutations.clone());
+        registry.register("mempool_bytes", "Their bytes", self.mempool_bytes.clone());
+        registry.register("verify_queue", "Mutations waiting to be verified", self.verify_queue.clone());
+        registry.register("tree_leaves", "Leaves of the state tree", self.tree_leaves.clone());
+        registry.register("snapshot_height", "Height of the snapshot on disk", self.snapshot_height.clone());
+        registry.register("snapshot_time_unix_seconds", "Block time of that snapshot", self.snapshot_time.clone());
+        registry.register("rejections", "Refused mutations", self.rejections.clone());
+        registry
+    }
+
+    pub(crate) fn block(&self, height: Height, time: BlockTime) {
+        self.height.set(height.get());
+        self.block_time.set(time.secs);
+    }
+
+    pub(crate) fn snapshot(&self, height: Height, time: BlockTime) {
+        self.snapshot_height.set(height.get());
+        self.snapshot_time.set(time.secs);
+    }
+
+    pub(crate) fn rejected(&self, rejection: &Rejection) {
+        self.rejections.get_or_create(&Code { name: rejection.name(), code: rejection.code() }).inc();
+    }
+
+    /// Everything, as Prometheus reads it.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &crate::lock(&self.registry));
+        text
+    }
+}
+
+/// Adds a duration to a histogram of seconds.
+pub(crate) fn observe(histogram: &Histogram, took: Duration) {
+    histogram.observe(took.as_secs_f64());
+}

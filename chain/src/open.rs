@@ -1,0 +1,184 @@
+//! From files to a chain that stands at its newest block: the snapshot, then every block after it, executed again.
+//! Each block's header must carry the root that execution gives (rule I6); else the chain does not start.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use db3_genesis::GenesisDocument;
+use db3_primitives::Height;
+use db3_shard_state::ShardState;
+use prost::Message as _;
+use tendermint::block::Header;
+use tendermint_abci::Application as _;
+use tendermint_proto::v0_38::abci::RequestFinalizeBlock;
+use tendermint_proto::v0_38::types::Block;
+use tokio::sync::watch;
+
+use crate::app::{Clock, EventLog, Inner, ShardApp};
+use crate::config::ChainConfig;
+use crate::error::{FatalError, StartError};
+use crate::init::genesis_file;
+use crate::metrics::Metrics;
+use crate::pool::{Mempool, Verdicts};
+use crate::signal::Signal;
+use crate::snapshots::{Durable, Snapshotter};
+use crate::solo::Tip;
+use crate::store::snapshot::SnapshotMeta;
+use crate::store::{Store, StoreError};
+use crate::version::{Version, Versions};
+
+/// A chain that stands at its newest block, without an engine.
+pub(crate) struct Opened {
+    pub(crate) app: ShardApp,
+    /// The newest block; none before the first.
+    pub(crate) tip: Option<Tip>,
+    /// The snapshot on the disk.
+    pub(crate) durable: Durable,
+}
+
+/// Opens a folder and brings its chain to the newest block.
+pub(crate) fn open(config: ChainConfig) -> Result<Opened, StartError> {
+    config.check()?;
+    let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
+    let store = Arc::new(Store::open(&config.home, genesis.chain_id().as_str())?);
+    let (meta, state) = first_version(&store, &genesis)?;
+    let tip = Tip::load(&store)?;
+    let durable = Durable { meta, tree: state.tree().clone() };
+    let app = application(config, genesis, store, &meta, state)?;
+    replay(&app, tip.as_ref().map(|tip| tip.height))?;
+    Ok(Opened { app, tip, durable })
+}
+
+/// The snapshot's state; in a new folder the genesis state, which becomes the snapshot.
+fn first_version(store: &Store, genesis: &GenesisDocument) -> Result<(SnapshotMeta, ShardState), StartError> {
+    if let Some(meta) = store.snapshot_meta()? {
+        let state = store.load_snapshot(&meta)?;
+        return Ok((meta, state));
+    }
+    if genesis.app_hash().is_some() {
+        return Err(StartError::Store(StoreError::missing("the imported state that the genesis names", "app_hash")));
+    }
+    let state = ShardState::genesis(genesis.state())?;
+    let height = Height::new(genesis.initial_height().get().saturating_sub(1));
+    let meta = SnapshotMeta { height, time: genesis.time(), root: state.root() };
+    store.advance_snapshot(None, state.tree(), &meta)?;
+    store.sync()?;
+    Ok((meta, state))
+}
+
+fn application(
+    config: ChainConfig,
+    genesis: GenesisDocument,
+    store: Arc<Store>,
+    meta: &SnapshotMeta,
+    state: ShardState,
+) -> Result<ShardApp, StoreError> {
+    let metrics = Arc::new(Metrics::new(genesis.chain_id().as_str()));
+    let versions = Arc::new(Versions::new(Version::new(meta.height, meta.time, state), &config));
+    let signal = Arc::new(Signal::default());
+    let inner = Inner {
+        verdicts: Verdicts::new(config.verdict_bytes),
+        mempool: Mempool::new(&config, Arc::clone(&signal), Arc::clone(&metrics)),
+        events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&versions))),
+        snapshotter: Snapshotter::new(&config, meta.height),
+        clock: Clock::new(store.offset_secs()?),
+        threads: config.threads(),
+        genesis,
+        config,
+        store,
+        versions,
+        metrics,
+        executed: Mutex::default(),
+        decided: Mutex::default(),
+        unproven: Mutex::default(),
+        sync_commits: AtomicBool::new(false),
+        fatal: OnceLock::new(),
+        signal,
+        ended: watch::Sender::new(false),
+    };
+    Ok(ShardApp { inner: Arc::new(inner) })
+}
+
+/// Executes the blocks after the snapshot again. Their history is written again, which makes whole what a crash left
+/// out.
+fn replay(app: &ShardApp, tip: Option<Height>) -> Result<(), StartError> {
+    let inner = &app.inner;
+    let from = inner.versions.committed().height;
+    // A snapshot is only taken of a version whose next block is on the disk.
+    let expected = if from >= inner.genesis.initial_height() { from.next() } else { None };
+    if let Some(expected) = expected.filter(|expected| tip.is_none_or(|tip| tip < *expected)) {
+        return Err(StartError::Store(StoreError::missing("block", expected)));
+    }
+    let started = Instant::now();
+    let mut transactions = 0_usize;
+    let tip = tip.unwrap_or(from);
+    while let Some(height) = inner.versions.committed().height.next().filter(|height| *height <= tip) {
+        let (block, light_block) = stored_block(&inner.store, height)?;
+        transactions = transactions.saturating_add(block.data.as_ref().map_or(0, |data| data.txs.len()));
+        finalize(app, height, block)?;
+        app.commit();
+        if let Some(error) = app.fatal() {
+            return Err(StartError::Fatal(FatalError::Engine { detail: error.to_string() }));
+        }
+        inner.prove(light_block.into());
+    }
+    inner.store.sync()?;
+    inner.sync_commits.store(true, Ordering::SeqCst);
+    let seconds = started.elapsed().as_secs_f64();
+    tracing::info!(from = %from, to = %tip, transactions, seconds, "chain.replay");
+    Ok(())
+}
+
+pub(crate) fn stored_block(store: &Store, height: Height) -> Result<(Block, Vec<u8>), StoreError> {
+    let bytes = store.block_bytes(height)?.ok_or_else(|| StoreError::missing("block", height))?;
+    let block = Block::decode(bytes.as_slice())
+        .map_err(|error| StoreError::damaged("block", &height.get().to_be_bytes(), error))?;
+    let light_block = store.light_block(height)?.ok_or_else(|| StoreError::missing("light block", height))?;
+    Ok((block, light_block))
+}
+
+/// A stored block as the engine handed it in.
+pub(crate) fn request_of(height: Height, block: Block) -> Result<(RequestFinalizeBlock, Header), StoreError> {
+    let key = height.get().to_be_bytes();
+    let damaged = |detail: String| StoreError::damaged("block", &key, detail);
+    let raw = block.header.ok_or_else(|| damaged("has no header".to_owned()))?;
+    let request = RequestFinalizeBlock {
+        txs: block.data.unwrap_or_default().txs.into_iter().map(Bytes::from).collect(),
+        height: raw.height,
+        time: raw.time,
+        next_validators_hash: Bytes::from(raw.next_validators_hash.clone()),
+        proposer_address: Bytes::from(raw.proposer_address.clone()),
+        ..RequestFinalizeBlock::default()
+    };
+    let header = Header::try_from(raw).map_err(|error| damaged(error.to_string()))?;
+    if header.height.value() != height.get() {
+        return Err(damaged(format!("has the height {}", header.height)));
+    }
+    let hash = Bytes::copy_from_slice(header.hash().as_bytes());
+    Ok((RequestFinalizeBlock { hash, ..request }, header))
+}
+
+fn finalize(app: &ShardApp, height: Height, block: Block) -> Result<(), StartError> {
+    let (request, header) = request_of(height, block)?;
+    let version = app.inner.versions.committed();
+    check_root(&version, &header)?;
+    app.finalize_block(request);
+    match app.fatal() {
+        Some(error) => Err(StartError::Fatal(FatalError::Engine { detail: error.to_string() })),
+        None => Ok(()),
+    }
+}
+
+fn check_root(version: &Version, header: &Header) -> Result<(), StoreError> {
+    if header.app_hash.as_bytes() == version.root {
+        return Ok(());
+    }
+    Err(StoreError::RootMismatch {
+        height: version.height.get(),
+        found: version.root,
+        expected: header.app_hash.as_bytes().try_into().unwrap_or_default(),
+        by: "the header of the next block",
+    })
+}

@@ -1,0 +1,13 @@
+//! What waits: mutations to be verified, verdicts that are remembered, mutations to be put in a block. Each has its
+//! maximum, and what does not fit is answered at once.
+
+pub(crate) mod mempool;
+pub(crate) mod order;
+pub(crate) mod receipt;
+pub(crate) mod verdicts;
+pub(crate) mod verifiers;
+
+pub(crate) use mempool::Mempool;
+pub use receipt::{ReceiptState, ReceiptWatch};
+pub(crate) use verdicts::Verdicts;
+pub(crate) use verifiers::Verifiers;

@@ -1,0 +1,228 @@
+//! What a chain keeps on disk: one `RocksDB` with these column families. Numbers in keys are big endian, so rows of one
+//! kind stand in their order.
+//!
+//! | family | key | value |
+//! |---|---|---|
+//! | `meta` | name | see [`snapshot`] and [`Store::offset_secs`] |
+//! | `blocks` | height | `tendermint.types.Block` |
+//! | `light_blocks` | height | `tendermint.types.LightBlock` |
+//! | `summaries` | height | see [`blocks`] |
+//! | `snapshot` | tree key | leaf |
+//! | `receipts` | height ‖ index (4) | `db3.v1.Receipt` |
+//! | `receipt_ids` | identifier | height ‖ index (4) |
+//! | `bills` | account ‖ number | see [`bills`] |
+//! | `bill_order` | epoch ‖ index in its log | account ‖ number |
+//! | `bill_nodes` | epoch ‖ level (1) ‖ index | hash |
+//! | `epochs` | last epoch | see [`outbox`] |
+//! | `outbox` | index | entry |
+//! | `outbox_nodes` | level (1) ‖ index | hash |
+//!
+//! Blocks are the log. A block is on disk before anything of it leaves the process: its history batch is written with
+//! a synced write-ahead log, which also syncs the block written before it. Everything but blocks and the snapshot can
+//! be made again from them: replay writes the same rows.
+
+pub mod bills;
+pub mod blocks;
+mod error;
+pub mod lock;
+pub mod outbox;
+pub mod receipts;
+mod row;
+pub mod snapshot;
+mod steps;
+
+use std::path::{Path, PathBuf};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, IteratorMode, Options,
+    WriteBatch, WriteOptions,
+};
+
+pub use error::StoreError;
+pub(crate) use row::Row;
+pub(crate) use steps::Step;
+
+/// Layout of the rows.
+const FORMAT: &[u8] = b"1";
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+const WRITE_BUFFER_BYTES: usize = 32 * 1024 * 1024;
+const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// A row: key and value.
+pub(crate) type KeyValue = (Box<[u8]>, Box<[u8]>);
+
+/// A column family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Meta,
+    Blocks,
+    LightBlocks,
+    Summaries,
+    Snapshot,
+    Receipts,
+    ReceiptIds,
+    Bills,
+    BillOrder,
+    BillNodes,
+    Epochs,
+    Outbox,
+    OutboxNodes,
+}
+
+impl Family {
+    const ALL: [Self; 13] = [
+        Self::Meta,
+        Self::Blocks,
+        Self::LightBlocks,
+        Self::Summaries,
+        Self::Snapshot,
+        Self::Receipts,
+        Self::ReceiptIds,
+        Self::Bills,
+        Self::BillOrder,
+        Self::BillNodes,
+        Self::Epochs,
+        Self::Outbox,
+        Self::OutboxNodes,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Blocks => "blocks",
+            Self::LightBlocks => "light_blocks",
+            Self::Summaries => "summaries",
+            Self::Snapshot => "snapshot",
+            Self::Receipts => "receipts",
+            Self::ReceiptIds => "receipt_ids",
+            Self::Bills => "bills",
+            Self::BillOrder => "bill_order",
+            Self::BillNodes => "bill_nodes",
+            Self::Epochs => "epochs",
+            Self::Outbox => "outbox",
+            Self::OutboxNodes => "outbox_nodes",
+        }
+    }
+
+    fn descriptor(self, cache: &Cache) -> ColumnFamilyDescriptor {
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(cache);
+        if matches!(self, Self::ReceiptIds | Self::Bills) {
+            table.set_bloom_filter(10.0, false);
+        }
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&table);
+        options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+        options.set_compression_type(match self {
+            // Hashes do not compress.
+            Self::BillNodes | Self::OutboxNodes | Self::ReceiptIds => DBCompressionType::None,
+            _ => DBCompressionType::Lz4,
+        });
+        ColumnFamilyDescriptor::new(self.name(), options)
+    }
+}
+
+/// The open files of one chain. Whoever holds it has the folder for itself.
+pub struct Store {
+    db: DB,
+    home: PathBuf,
+    _lock: lock::HomeLock,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("home", &self.home).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens, or makes, the files of `chain_id` in `<home>/data`.
+    pub fn open(home: &Path, chain_id: &str) -> Result<Self, StoreError> {
+        let lock = lock::HomeLock::take(home)?;
+        let data = home.join("data");
+        std::fs::create_dir_all(&data).map_err(|source| StoreError::File { path: data.clone(), source })?;
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_max_total_wal_size(LOG_BYTES_MAX);
+        options.set_keep_log_file_num(4);
+        options.set_max_open_files(512);
+        // A tail of the log that was cut off in the middle of a write is no damage; anything else is.
+        options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
+        let cache = Cache::new_lru_cache(CACHE_BYTES);
+        let families = Family::ALL.map(|family| family.descriptor(&cache));
+        let db = DB::open_cf_descriptors(&options, &data, families).map_err(StoreError::database("be opened"))?;
+        let store = Self { db, home: home.to_owned(), _lock: lock };
+        store.check_owner(chain_id)?;
+        Ok(store)
+    }
+
+    fn check_owner(&self, chain_id: &str) -> Result<(), StoreError> {
+        let expect = |key: &str, expected: &[u8]| match self.get(Family::Meta, key.as_bytes())? {
+            Some(found) if found == expected => Ok(()),
+            Some(found) => Err(StoreError::OtherChain {
+                home: self.home.clone(),
+                found: format!("{key} {}", String::from_utf8_lossy(&found)),
+                expected: format!("{key} {}", String::from_utf8_lossy(expected)),
+            }),
+            None => self.put(Family::Meta, key.as_bytes(), expected, true),
+        };
+        expect("format", FORMAT)?;
+        expect("chain_id", chain_id.as_bytes())
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Seconds by which block time runs ahead of the clock.
+    pub fn offset_secs(&self) -> Result<u64, StoreError> {
+        match self.get(Family::Meta, b"offset_secs")? {
+            Some(bytes) => Row::new("time offset", b"offset_secs", &bytes).only(Row::u64),
+            None => Ok(0),
+        }
+    }
+
+    /// Keeps the seconds by which block time runs ahead of the clock, synced.
+    pub fn set_offset_secs(&self, secs: u64) -> Result<(), StoreError> {
+        self.put(Family::Meta, b"offset_secs", &secs.to_be_bytes(), true)
+    }
+
+    pub(crate) fn family(&self, family: Family) -> Result<&ColumnFamily, StoreError> {
+        self.db.cf_handle(family.name()).ok_or_else(|| StoreError::missing("column family", family.name()))
+    }
+
+    pub(crate) fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get_cf(self.family(family)?, key).map_err(StoreError::database("read a row"))
+    }
+
+    pub(crate) fn put(&self, family: Family, key: &[u8], value: &[u8], sync: bool) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        batch.put_cf(self.family(family)?, key, value);
+        self.write(batch, sync)
+    }
+
+    /// Writes a batch, all or nothing; `sync` puts it and everything written before it on the disk.
+    pub(crate) fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(sync);
+        self.db.write_opt(batch, &options).map_err(StoreError::database("write"))
+    }
+
+    /// Rows of a family from `from` in the given direction.
+    pub(crate) fn rows<'a>(
+        &'a self,
+        family: Family,
+        mode: IteratorMode<'_>,
+    ) -> Result<impl Iterator<Item = Result<KeyValue, StoreError>> + use<'a>, StoreError> {
+        let rows = self.db.iterator_cf(self.family(family)?, mode);
+        Ok(rows.map(|row| row.map_err(StoreError::database("read rows"))))
+    }
+
+    /// Puts everything written so far on the disk.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush_wal(true).map_err(StoreError::database("be synced"))
+    }
+}

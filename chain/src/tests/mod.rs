@@ -1,0 +1,18 @@
+//! Tests of whole chains in this process: real folders, the real engine, small settings.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod admission;
+mod crash;
+mod epochs;
+mod flow;
+mod proposals;
+mod restart;
+mod support;
+mod transfer;

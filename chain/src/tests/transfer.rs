@@ -1,0 +1,183 @@
+//! States that leave a folder and enter another.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use db3_light_client::{LightClient, Options, UnixTime};
+
+use super::support::{Account, EPOCH_SECS, commit, home, now, settings, start, until};
+use crate::transfer::{ImportInput, TransferError, export, import, snapshot};
+use crate::{ChainHandle, StoreError, init};
+
+async fn grown() -> (tempfile::TempDir, std::path::PathBuf) {
+    let (folder, home) = home();
+    let chain = start(&home).await;
+    let mut accounts: Vec<_> = (1..=3).map(Account::new).collect();
+    for account in &mut accounts {
+        commit(&chain, account.put(now(&chain), "k", 40)).await;
+    }
+    let (open, _) = chain.committed().state.open_epoch();
+    chain.advance_time(EPOCH_SECS).unwrap();
+    until("the close", || chain.provable().state.epoch_hash(open).is_some()).await;
+    commit(&chain, accounts[0].put(now(&chain), "after", 1)).await;
+    chain.shutdown().await;
+    (folder, home)
+}
+
+fn exported(home: &Path) -> Vec<u8> {
+    let mut lines = Vec::new();
+    export(settings(home), &mut lines).unwrap();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_chain_continues_from_an_exported_state() {
+    let (folder, home) = grown().await;
+    let lines = exported(&home);
+    let copy = folder.path().join("imported");
+    let input = ImportInput { settings: settings(&copy), time: None };
+    let genesis = import(&copy, &mut Cursor::new(&lines), &input).unwrap();
+    let first = genesis.initial_height();
+    let chain = start(&copy).await;
+    let version = chain.version_at((first.get() - 1).into()).unwrap();
+    assert_eq!(Some(version.root), genesis.app_hash());
+    let mut account = Account::new(1);
+    account.nonce = 3;
+    let receipt = commit(&chain, account.put(now(&chain), "new", 1)).await;
+    assert!(receipt.height >= first);
+    assert_eq!(receipt.bill_seq, Some(3));
+    let mut client = LightClient::from_root(chain.genesis().trust_root().unwrap(), Options::never_expires());
+    let wall = UnixTime::new(i64::try_from(now(&chain)).unwrap() + 1, 0).unwrap();
+    let header = client.verify(&chain.light_block(first).unwrap(), None, wall).unwrap();
+    assert_eq!(header.app_hash, Some(version.root));
+    drop((chain, version));
+    // And again from its own folder.
+    start(&copy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_export_is_refused() {
+    let (folder, home) = grown().await;
+    let text = String::from_utf8(exported(&home)).unwrap();
+    let attempt = |name: &str, text: String| {
+        let copy = folder.path().join(name);
+        let input = ImportInput { settings: settings(&copy), time: None };
+        let error = import(&copy, &mut Cursor::new(text), &input).unwrap_err();
+        assert!(!crate::genesis_file(&copy).exists());
+        error
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let mut changed: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    let value = changed[5].rfind('"').unwrap() - 1;
+    let digit = if changed[5].as_bytes()[value] == b'0' { "1" } else { "0" };
+    changed[5].replace_range(value..=value, digit);
+    let error = attempt("value", changed.join("\n"));
+    assert!(
+        matches!(error, TransferError::Store(StoreError::RootMismatch { .. } | StoreError::Damaged { .. })),
+        "{error}"
+    );
+    let error = attempt("missing", [&lines[..5], &lines[6..]].concat().join("\n"));
+    assert!(error.to_string().contains("leaves"), "{error}");
+    let error = attempt("cut", text[..text.len() - 20].to_owned());
+    assert!(error.to_string().contains(&format!("line {}", lines.len())), "{error}");
+    assert!(matches!(attempt("empty", String::new()), TransferError::Malformed { .. }));
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .filter(|(name, _)| name != "blocks.bin" && name != "genesis.json")
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_snapshot_is_the_chain_at_its_newest_block() {
+    let (folder, home) = grown().await;
+    let (path, manifest) = snapshot::make(settings(&home)).unwrap();
+    assert_eq!(snapshot::list(&snapshot::snapshots_folder(&home)).unwrap(), vec![(path.clone(), manifest.clone())]);
+    assert_eq!(snapshot::make(settings(&home)).unwrap().1, manifest);
+
+    let copy = folder.path().join("restored");
+    assert_eq!(snapshot::restore(&copy, &path, &settings(&copy)).unwrap(), manifest);
+    // The key is not in it, and is moved by hand.
+    assert!(ChainHandle::start(settings(&copy)).await.is_err());
+    fs::copy(home.join("config/priv_validator_key.json"), copy.join("config/priv_validator_key.json")).unwrap();
+    let original = start(&home).await;
+    let (tip, root) = (original.committed().height, original.committed().root);
+    let entries = original.outbox(&original.provable(), 0, 100, usize::MAX).unwrap();
+    original.shutdown().await;
+    drop(original);
+    let chain = start(&copy).await;
+    assert_eq!(chain.store().summary(tip).unwrap().unwrap().root, root);
+    let restored = chain.outbox(&chain.version_at(tip.get().saturating_sub(1).into()).unwrap(), 0, 100, usize::MAX);
+    assert_eq!(restored.unwrap().entries, entries.entries);
+    let mut account = Account::new(1);
+    account.nonce = 3;
+    commit(&chain, account.put(now(&chain), "on", 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_the_same_bytes_on_every_node() {
+    let (folder, home) = grown().await;
+    let copy = folder.path().join("copy");
+    super::support::copy_folder(&home, &copy);
+    let (first, _) = snapshot::make(settings(&home)).unwrap();
+    let (second, _) = snapshot::make(settings(&copy)).unwrap();
+    let (first, second) = (files(&first), files(&second));
+    assert!(first.len() >= 3);
+    assert_eq!(first, second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_snapshot_is_refused() {
+    let (folder, home) = grown().await;
+    let (path, manifest) = snapshot::make(settings(&home)).unwrap();
+    let victims = [manifest.state[0].file.clone(), manifest.outbox[0].file.clone(), "manifest.json".to_owned()];
+    for (number, victim) in victims.into_iter().enumerate() {
+        let file = path.join(&victim);
+        let good = fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        let at = bad.len() / 2;
+        bad[at] ^= 1;
+        fs::write(&file, bad).unwrap();
+        let copy = folder.path().join(format!("restored{number}"));
+        let error = snapshot::restore(&copy, &path, &settings(&copy)).unwrap_err();
+        assert!(!crate::genesis_file(&copy).exists(), "{victim}: {error}");
+        fs::write(&file, good).unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_made_over_a_chain_that_is_there() {
+    let (_folder, home) = home();
+    let input = crate::InitInput {
+        network: "test".parse().unwrap(),
+        shard: 0.into(),
+        shards: 1,
+        epoch_secs: std::num::NonZeroU64::new(60).unwrap(),
+        lines: Vec::new(),
+        time: None,
+    };
+    assert!(init(&home, &input, &settings(&home)).is_err());
+    let config = settings(&home);
+    assert!(import(&home, &mut Cursor::new(""), &ImportInput { settings: config.clone(), time: None }).is_err());
+    assert!(snapshot::restore(&home, Path::new("nowhere"), &config).is_err());
+}
+
+#[test]
+fn settings_are_read_from_the_file_the_environment_and_flags() {
+    let (_folder, home) = home();
+    let config = crate::ChainConfig::load(&home, toml::Table::new()).unwrap();
+    assert_eq!(config, settings(&home));
+    let flags = "block_ms = 250".parse().unwrap();
+    assert_eq!(crate::ChainConfig::load(&home, flags).unwrap().block_ms, 250);
+    let unknown = "speed = 9".parse().unwrap();
+    assert!(crate::ChainConfig::load(&home, unknown).unwrap_err().to_string().contains("speed"));
+    let range = "block_ms = 0".parse().unwrap();
+    assert!(crate::ChainConfig::load(&home, range).unwrap_err().to_string().contains("1 to 60000"));
+}

@@ -1,0 +1,112 @@
+//! A new chain that continues from an exported state: the same chain id and parameters, the next height, a new
+//! validator. Its trust root is new, so clients have to be told of it.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use db3_genesis::{GenesisDocument, Prices, ShardGenesis};
+use db3_primitives::{BlockTime, Height, limits};
+use db3_state_tree::Tree;
+
+use super::TransferError;
+use super::export::{ExportHeader, FORMAT, LeafLine};
+use crate::config::ChainConfig;
+use crate::init::{check_empty, genesis_file, make_genesis, write_settings};
+use crate::store::Store;
+use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
+
+/// A leaf's longest line: both halves in hex digits and what stands around them.
+const LINE_BYTES_MAX: u64 = 2 * (limits::TREE_KEY_BYTES_MAX as u64 + 64 * 1024) + 64;
+
+/// How a state is imported.
+#[derive(Clone, Debug)]
+pub struct ImportInput {
+    /// Settings of the new folder.
+    pub settings: ChainConfig,
+    /// When the new chain begins; none: now. It is after the exported block in any case.
+    pub time: Option<BlockTime>,
+}
+
+/// Makes a folder from an export. The root of the leaves must be the one that its header names.
+pub fn import(home: &Path, from: &mut dyn BufRead, input: &ImportInput) -> Result<GenesisDocument, TransferError> {
+    check_empty(home)?;
+    let mut lines = Lines { from, number: 0, buffer: Vec::new() };
+    let header: ExportHeader = lines.next()?.ok_or_else(|| TransferError::malformed("line 1", "is missing"))?;
+    let meta = meta_of(&header)?;
+    let mut builder = TreeBuilder::default();
+    let mut leaves = 0_u64;
+    while let Some(LeafLine { key, value }) = lines.next::<LeafLine<'static>>()? {
+        let line = lines.number;
+        let bytes = |text: &str| hex::decode(text).map_err(|error| TransferError::malformed(at(line), error));
+        builder.add(bytes(&key)?, bytes(&value)?)?;
+        leaves = leaves.saturating_add(1);
+    }
+    if leaves.to_string() != header.leaves {
+        let detail = format!("the header names {} leaves, {leaves} follow", header.leaves);
+        return Err(TransferError::malformed(at(lines.number), detail));
+    }
+    let state = builder.finish(&meta)?;
+    let chain = state.chain();
+    if chain.chain_id().as_str() != header.chain_id {
+        let detail = format!("the header names {}, the state {}", header.chain_id, chain.chain_id().as_str());
+        return Err(TransferError::malformed("line 1", detail));
+    }
+    let app_state = ShardGenesis {
+        lease_epoch: chain.lease_epoch,
+        close_accounts_max: chain.close_accounts_max,
+        expiry_max_secs: chain.expiry_max_secs,
+        prices: Prices::from(&chain.prices),
+        ..ShardGenesis::new(&chain.network, chain.shard, chain.shard_map.shards(), chain.epoch_secs, &[])
+    };
+    let first = meta.height.next().ok_or_else(|| TransferError::malformed("line 1", "there is no next height"))?;
+    let time = input.time.unwrap_or_else(|| crate::app::Clock::default().now()).max(meta.time);
+    let genesis = make_genesis(home, app_state, first, Some(meta.root), Some(time))?;
+    write_settings(home, &input.settings)?;
+    let store = Store::open(home, &header.chain_id)?;
+    store.advance_snapshot(Some(&Tree::new()), state.tree(), &SnapshotMeta { time, ..meta })?;
+    store.sync()?;
+    // Last, so that a folder with a genesis is a whole one.
+    genesis.save(&genesis_file(home)).map_err(crate::error::StartError::from)?;
+    Ok(genesis)
+}
+
+fn meta_of(header: &ExportHeader) -> Result<SnapshotMeta, TransferError> {
+    let wrong = |field: &str, value: &str| TransferError::malformed("line 1", format!("{field} is {value}"));
+    if header.format != FORMAT {
+        return Err(wrong("format", &header.format.to_string()));
+    }
+    let mut root = [0; 32];
+    hex::decode_to_slice(&header.root, &mut root).map_err(|_| wrong("root", &header.root))?;
+    let height: Height = header.height.parse().map_err(|_| wrong("height", &header.height))?;
+    if height.get() == 0 {
+        return Err(wrong("height", "0: there is nothing to continue from"));
+    }
+    let time = BlockTime::parse_rfc3339(&header.time).map_err(|_| wrong("time", &header.time))?;
+    Ok(SnapshotMeta { height, time, root })
+}
+
+fn at(line: u64) -> String {
+    format!("line {line}")
+}
+
+struct Lines<'a> {
+    from: &'a mut dyn BufRead,
+    number: u64,
+    buffer: Vec<u8>,
+}
+
+impl Lines<'_> {
+    /// The next line, read as JSON; none at the end.
+    fn next<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>, TransferError> {
+        use std::io::Read as _;
+        self.buffer.clear();
+        self.number = self.number.saturating_add(1);
+        let read = (&mut *self.from).take(LINE_BYTES_MAX).read_until(b'\n', &mut self.buffer)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        serde_json::from_slice(&self.buffer).map(Some).map_err(|error| {
+            TransferError::malformed(format!("line {}, column {}", self.number, error.column()), error)
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! States that leave one folder and enter another: as lines to read ([`export`], [`import`]) and as files that every
+//! node of a chain makes byte for byte the same ([`snapshot`]).
+//!
+//! All of it works on a folder that no node has open; a running chain writes a snapshot of a version it holds.
+
+mod export;
+mod import;
+pub mod snapshot;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use export::{ExportHeader, export, export_version};
+pub use import::{ImportInput, import};
+
+use crate::error::StartError;
+use crate::store::StoreError;
+
+/// Why a state could not be moved.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The folder could not be opened, or made.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The files of the chain failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Reading or writing the stream failed.
+    #[error("{0}")]
+    Stream(#[from] io::Error),
+    /// A line or a file is not what an export or a snapshot holds.
+    #[error("{at}: {detail}")]
+    Malformed {
+        /// Line or file.
+        at: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Nothing can be proven yet.
+    #[error("the chain has made no block yet: start the node once")]
+    NoBlock,
+}
+
+impl TransferError {
+    fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::File { path: path.to_owned(), source }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have, often a temporary")]
+    fn malformed(at: impl ToString, detail: impl ToString) -> Self {
+        Self::Malformed { at: at.to_string(), detail: detail.to_string() }
+    }
+}

@@ -1,0 +1,155 @@
+//! The versions that can be read: the newest committed one, the newest provable one, some before them, and those that
+//! a reader asked to keep. Readers take a pointer and never wait for execution.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use db3_primitives::{BlockTime, Hash32, Height, Rejection};
+use db3_shard_state::ShardState;
+use tokio::sync::watch;
+
+use crate::config::ChainConfig;
+use crate::lock;
+
+/// The state after one block.
+#[derive(Debug)]
+pub struct Version {
+    /// Height of the block.
+    pub height: Height,
+    /// Its time.
+    pub time: BlockTime,
+    /// The state.
+    pub state: ShardState,
+    /// Root of the state.
+    pub root: Hash32,
+    /// `tendermint.types.LightBlock` of the next height, whose header carries the root; none until that block is made.
+    pub light_block: Option<Arc<[u8]>>,
+}
+
+impl Version {
+    pub(crate) fn new(height: Height, time: BlockTime, state: ShardState) -> Self {
+        let root = state.root();
+        Self { height, time, state, root, light_block: None }
+    }
+
+    /// The same, provable by the header in `light_block`.
+    fn with_light_block(&self, light_block: Arc<[u8]>) -> Self {
+        let (height, time, root) = (self.height, self.time, self.root);
+        Self { height, time, state: self.state.clone(), root, light_block: Some(light_block) }
+    }
+}
+
+/// The versions of one chain.
+pub(crate) struct Versions {
+    committed: ArcSwap<Version>,
+    provable: ArcSwap<Version>,
+    kept: Mutex<Kept>,
+    kept_max: usize,
+    pins_max: usize,
+    pin_time: Duration,
+    committed_height: watch::Sender<Height>,
+    provable_height: watch::Sender<Height>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Provable versions, newest ones.
+    recent: BTreeMap<Height, Arc<Version>>,
+    /// Versions that a reader goes on with, and until when.
+    pinned: BTreeMap<Height, (Arc<Version>, Instant)>,
+}
+
+impl Versions {
+    pub(crate) fn new(first: Version, config: &ChainConfig) -> Self {
+        let height = first.height;
+        let first = Arc::new(first);
+        Self {
+            committed: ArcSwap::new(Arc::clone(&first)),
+            provable: ArcSwap::new(first),
+            kept: Mutex::default(),
+            kept_max: config.versions_kept,
+            pins_max: config.pins_max,
+            pin_time: Duration::from_secs(config.pin_secs),
+            committed_height: watch::Sender::new(height),
+            provable_height: watch::Sender::new(height),
+        }
+    }
+
+    pub(crate) fn committed(&self) -> Arc<Version> {
+        self.committed.load_full()
+    }
+
+    pub(crate) fn provable(&self) -> Arc<Version> {
+        self.provable.load_full()
+    }
+
+    pub(crate) fn committed_height(&self) -> watch::Receiver<Height> {
+        self.committed_height.subscribe()
+    }
+
+    pub(crate) fn provable_height(&self) -> watch::Receiver<Height> {
+        self.provable_height.subscribe()
+    }
+
+    /// Makes a version the newest committed one.
+    pub(crate) fn commit(&self, version: Version) {
+        let height = version.height;
+        self.committed.store(Arc::new(version));
+        self.committed_height.send_replace(height);
+    }
+
+    /// The header of `height` exists: the version before it, which is `before`, can be proven.
+    pub(crate) fn prove(&self, before: &Version, light_block: Arc<[u8]>) -> Arc<Version> {
+        let version = Arc::new(before.with_light_block(light_block));
+        let mut dropped = Vec::new();
+        {
+            let mut kept = lock(&self.kept);
+            kept.recent.insert(version.height, Arc::clone(&version));
+            while kept.recent.len() > self.kept_max {
+                dropped.extend(kept.recent.pop_first());
+            }
+            let now = Instant::now();
+            kept.pinned.retain(|_, (_, until)| *until > now);
+        }
+        drop(dropped);
+        self.provable.store(Arc::clone(&version));
+        self.provable_height.send_replace(version.height);
+        version
+    }
+
+    /// Keeps a version for a while beyond its time, because somebody reads a list from it. When too many are kept so,
+    /// the one whose time ends first goes.
+    pub(crate) fn pin(&self, version: &Arc<Version>) {
+        let until = Instant::now().checked_add(self.pin_time);
+        let (Some(until), 1..) = (until, self.pins_max) else { return };
+        let mut kept = lock(&self.kept);
+        kept.pinned.insert(version.height, (Arc::clone(version), until));
+        while kept.pinned.len() > self.pins_max {
+            let first = kept.pinned.iter().min_by_key(|(_, (_, until))| *until).map(|(height, _)| *height);
+            if let Some(height) = first {
+                kept.pinned.remove(&height);
+            }
+        }
+    }
+
+    /// The provable version of a height.
+    pub(crate) fn at(&self, height: Height) -> Result<Arc<Version>, Rejection> {
+        let kept = lock(&self.kept);
+        if let Some(version) = kept.recent.get(&height).or_else(|| kept.pinned.get(&height).map(|(kept, _)| kept)) {
+            return Ok(Arc::clone(version));
+        }
+        let latest = self.provable();
+        if latest.height == height {
+            return Ok(latest);
+        }
+        let earliest = kept.recent.keys().next().copied().unwrap_or(latest.height);
+        Err(Rejection::HeightUnavailable { height, earliest, latest: latest.height })
+    }
+
+    /// The oldest height of the run that ends with the newest provable one.
+    pub(crate) fn earliest(&self) -> Height {
+        lock(&self.kept).recent.keys().next().copied().unwrap_or_else(|| self.provable().height)
+    }
+}

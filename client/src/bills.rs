@@ -1,0 +1,245 @@
+//! Bills: listing them, and proving that one stands in its epoch's log under a verified header.
+
+use bytes::Bytes;
+use db3_merkle_log::{Frontier, verify_inclusion};
+use db3_primitives::leaf::epoch_leaf;
+use db3_primitives::{
+    Address, Bill, BlockTime, EmissionLeaf, EpochClose, Hash32, LogEntry, MutationId, OpenEpochLeaf, key,
+};
+use db3_proto::convert::{block_time, checked_bill, timestamp};
+use db3_proto::{ics23, v1};
+use db3_state_tree::{ExistenceProof, Proof, verify_existence};
+
+use crate::chain::{At, Chain, StatePoint};
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::wire::{shard, timed};
+
+/// Bills of one page.
+const PAGE_SIZE: i32 = 1_000;
+
+/// A bill whose shown fields agree with the bytes that are hashed.
+#[derive(Clone, Debug)]
+pub struct BillView {
+    /// What is hashed.
+    pub bill: Bill,
+    /// Time of its block; the node's word.
+    pub time: Option<BlockTime>,
+    /// Epoch that was open in its block; the node's word until proven.
+    pub epoch: u64,
+    /// Who signed; the node's word.
+    pub signer: Option<Address>,
+    /// Namespace that the mutation concerned; the node's word.
+    pub namespace: String,
+    /// Quantity times unit price of each meter; they add up to the fee.
+    pub charges: Vec<v1::Charge>,
+    /// How far it has come.
+    pub status: v1::BillStatus,
+}
+
+/// Which bills to list; all conditions hold.
+#[derive(Clone, Debug, Default)]
+pub struct BillFilter {
+    /// Of this account.
+    pub account: Option<Address>,
+    /// Of this epoch.
+    pub epoch: Option<u64>,
+    /// In blocks at or after this time.
+    pub since: Option<BlockTime>,
+    /// In blocks before this time.
+    pub until: Option<BlockTime>,
+    /// Of this namespace.
+    pub namespace: Option<String>,
+    /// In this status.
+    pub status: Option<v1::BillStatus>,
+}
+
+/// Which bill.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BillRef {
+    /// By shard, account and number.
+    Seq {
+        /// Shard.
+        shard: u32,
+        /// Account.
+        account: Address,
+        /// Number, from 1.
+        seq: u64,
+    },
+    /// By what it is for.
+    Mutation(MutationId),
+}
+
+/// What proves a bill.
+#[derive(Clone, Debug)]
+pub struct BillProof {
+    /// Position in the epoch's log, from 0.
+    pub log_index: u64,
+    /// Number of bills in the proven log.
+    pub log_size: u64,
+    /// Root of the log.
+    pub log_root: Hash32,
+    /// The close that holds the root; none while the epoch is open.
+    pub close: Option<EpochClose>,
+    /// The state that holds the close's hash, or the log's frontier.
+    pub at: StatePoint,
+}
+
+/// A listing of bills under way, newest first.
+pub struct BillPages<'c> {
+    chain: &'c Chain,
+    request: v1::ListBillsRequest,
+    is_done: bool,
+}
+
+impl Client {
+    /// Bills of one shard, newest first, in pages.
+    pub fn bills(&self, shard: u32, filter: &BillFilter) -> Result<BillPages<'_>, ClientError> {
+        let request = v1::ListBillsRequest {
+            account: filter.account.map(|account| Bytes::copy_from_slice(account.as_bytes())).unwrap_or_default(),
+            epoch: filter.epoch,
+            since: filter.since.map(timestamp),
+            until: filter.until.map(timestamp),
+            namespace: filter.namespace.clone().unwrap_or_default(),
+            status: filter.status.unwrap_or(v1::BillStatus::Unspecified).into(),
+            page_size: PAGE_SIZE,
+            page_token: String::new(),
+        };
+        Ok(BillPages { chain: self.shard(shard)?, request, is_done: false })
+    }
+
+    /// One bill, and its proof if one is wanted.
+    pub async fn bill(&self, which: BillRef, prove: bool) -> Result<(BillView, Option<BillProof>), ClientError> {
+        match which {
+            BillRef::Seq { shard, .. } => bill_on(self.shard(shard)?, which, prove).await,
+            BillRef::Mutation(_) => {
+                let mut last = None;
+                for chain in self.shards() {
+                    match bill_on(chain, which, prove).await {
+                        // The shard that does not know it says so; another may.
+                        Err(error) if error.code() == Some(BILL_NOT_FOUND) => last = Some(error),
+                        outcome => return outcome,
+                    }
+                }
+                Err(last.unwrap_or_else(|| ClientError::input("the network has no shard", "choose another network")))
+            }
+        }
+    }
+}
+
+const BILL_NOT_FOUND: u32 = 404;
+
+impl BillPages<'_> {
+    /// The next page; none after the last.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<BillView>>, ClientError> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let answer = self
+            .chain
+            .call(|channel, limit| {
+                let request = self.request.clone();
+                async move { shard(channel).list_bills(timed(request, limit)).await }
+            })
+            .await?;
+        self.is_done = answer.next_page_token.is_empty();
+        self.request.page_token = answer.next_page_token;
+        answer.bills.into_iter().map(|bill| view(self.chain, bill)).collect::<Result<Vec<_>, _>>().map(Some)
+    }
+}
+
+async fn bill_on(chain: &Chain, which: BillRef, prove: bool) -> Result<(BillView, Option<BillProof>), ClientError> {
+    let by = match which {
+        BillRef::Seq { account, seq, .. } => {
+            v1::get_bill_request::By::Name(v1::BillName { account: Bytes::copy_from_slice(account.as_bytes()), seq })
+        }
+        BillRef::Mutation(id) => v1::get_bill_request::By::MutationId(Bytes::copy_from_slice(id.as_bytes())),
+    };
+    let asked = v1::ReadOptions { prove, ..chain.read_options(At::default()) };
+    let request = v1::GetBillRequest { by: Some(by), read: Some(asked) };
+    let answer = chain
+        .call(|channel, limit| {
+            let request = request.clone();
+            async move { shard(channel).get_bill(timed(request, limit)).await }
+        })
+        .await?;
+    let message = answer.bill.ok_or_else(|| ClientError::malformed(&chain.id, "the answer holds no bill"))?;
+    let proof = message.proof.clone();
+    let bill = view(chain, message)?;
+    let is_asked_for = match which {
+        BillRef::Seq { account, seq, .. } => bill.bill.account == account && bill.bill.seq == seq,
+        BillRef::Mutation(id) => bill.bill.reference == id.0,
+    };
+    if !is_asked_for {
+        return Err(ClientError::proof(&chain.id, "another bill came than was asked for"));
+    }
+    if !prove {
+        return Ok((bill, None));
+    }
+    let proof = proof.ok_or_else(|| ClientError::proof(&chain.id, "the bill came without proof"))?;
+    let at = chain.check(proof.context.as_ref(), &asked).await?;
+    let proven = check_proof(&bill, &proof, at).map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
+    Ok((bill, Some(proven)))
+}
+
+fn view(chain: &Chain, message: v1::Bill) -> Result<BillView, ClientError> {
+    let bill = checked_bill(&message).map_err(|error| ClientError::proof(&chain.id, error.to_string()))?;
+    Ok(BillView {
+        bill,
+        time: message.block_time.as_ref().and_then(block_time),
+        epoch: message.epoch,
+        signer: Address::from_slice(&message.signer).ok(),
+        status: message.status(),
+        namespace: message.namespace,
+        charges: message.charges,
+    })
+}
+
+/// The bill's bytes lead to the log's root, and the state commits to that root.
+fn check_proof(bill: &BillView, proof: &v1::LogProof, at: StatePoint) -> Result<BillProof, String> {
+    let log_root =
+        Hash32::try_from(proof.root.as_ref()).map_err(|_| "the log's root does not have 32 bytes".to_owned())?;
+    let hashes = proof.hashes.iter().map(|hash| Hash32::try_from(hash.as_ref()));
+    let hashes = hashes
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| "a hash of the log proof does not have 32 bytes".to_owned())?;
+    verify_inclusion(&bill.bill.to_bytes(), proof.leaf_index, proof.tree_size, &hashes, &log_root)
+        .map_err(|error| format!("the bill is not in its epoch's log: {error}"))?;
+    let Proof::Exists(leaf) = ics23::from_bytes(&proof.root_ics23_proof).map_err(|error| error.to_string())? else {
+        return Err("the log's root came with a proof of absence".to_owned());
+    };
+    verify_existence(&at.root, &leaf.key, &leaf.value, &leaf).map_err(|error| error.to_string())?;
+    let close = committed(&leaf, proof, &log_root)?;
+    if let Some(close) = &close
+        && (bill.bill.shard != close.shard || bill.epoch < close.first.get() || bill.epoch > close.last.get())
+    {
+        return Err("the bill names another epoch than the close that holds it".to_owned());
+    }
+    Ok(BillProof { log_index: proof.leaf_index, log_size: proof.tree_size, log_root, close, at })
+}
+
+/// Checks that a proven leaf of the state commits to the log, and returns the close if it does so through one.
+fn committed(leaf: &ExistenceProof, proof: &v1::LogProof, log_root: &Hash32) -> Result<Option<EpochClose>, String> {
+    let differs = || "the state commits to another log of bills".to_owned();
+    if !proof.close_leaf.is_empty() {
+        let Ok(LogEntry::EpochClose(close)) = LogEntry::from_bytes(&proof.close_leaf) else {
+            return Err("the epoch's close is malformed".to_owned());
+        };
+        let holds = leaf.key == key::epoch(close.last)
+            && leaf.value == epoch_leaf(&close)
+            && close.bills_root == *log_root
+            && close.bill_count == proof.tree_size;
+        return if holds { Ok(Some(close)) } else { Err(differs()) };
+    }
+    let holds = if leaf.key == key::open_epoch() {
+        let open = OpenEpochLeaf::from_bytes(&leaf.value).map_err(|error| error.to_string())?;
+        let frontier = Frontier::from_bytes(&open.bills).map_err(|error| error.to_string())?;
+        frontier.root() == *log_root && frontier.size() == proof.tree_size
+    } else if leaf.key == key::emission() {
+        let emission = EmissionLeaf::from_bytes(&leaf.value).map_err(|error| error.to_string())?;
+        emission.bills_root == *log_root && emission.bill_count == proof.tree_size
+    } else {
+        false
+    };
+    if holds { Ok(None) } else { Err(differs()) }
+}

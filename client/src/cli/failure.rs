@@ -1,0 +1,211 @@
+//! How a command ends that could not do what it was asked: the exit code, and what is said.
+
+use std::io::Write;
+
+use crate::console::{ColorChoice, OutputFormat};
+use crate::{ClientError, KeptProofError, Refusal};
+
+use super::value::Object;
+
+/// The exit codes of `db3`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// 1: the network said no.
+    Refused = 1,
+    /// 2: wrong usage or input.
+    Input = 2,
+    /// 3: nobody answered, and nothing was sent.
+    Unreachable = 3,
+    /// 4: absent, and that is proven.
+    Absent = 4,
+    /// 5: a proof does not hold.
+    Proof = 5,
+    /// 6: sent, outcome unknown.
+    Unknown = 6,
+    /// 130: interrupted.
+    Interrupted = 130,
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub struct Failure(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
+    exit: Exit,
+    what: String,
+    remedy: String,
+    refusal: Option<Box<Refusal>>,
+    mutation_id: Option<String>,
+    fee: Option<db3_primitives::Tai>,
+    /// Nothing is to be said: the reader of standard output went away.
+    silent: bool,
+}
+
+impl Failure {
+    /// A failure with its exit code.
+    pub fn new(exit: Exit, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let (what, remedy) = (what.into(), remedy.into());
+        Self(Box::new(Details { exit, what, remedy, refusal: None, mutation_id: None, fee: None, silent: false }))
+    }
+
+    /// Wrong usage or input.
+    pub fn input(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(Exit::Input, what, remedy)
+    }
+
+    /// Standard output cannot be written; a reader that had enough is no failure worth a word.
+    #[expect(clippy::needless_pass_by_value, reason = "passed to map_err")]
+    pub fn from_stdout(error: std::io::Error) -> Self {
+        let mut failure = Self::input(format!("cannot write to standard output: {error}"), "check where it goes");
+        failure.0.silent = error.kind() == std::io::ErrorKind::BrokenPipe;
+        failure
+    }
+
+    /// A file that cannot be read or written.
+    pub fn file(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::input(format!("cannot {doing} {}: {error}", path.display()), "check the path and its permissions")
+    }
+
+    /// Says which mutation it is about, and what it cost nevertheless.
+    #[must_use]
+    pub fn about(mut self, id: db3_primitives::MutationId, fee: Option<db3_primitives::Tai>) -> Self {
+        self.0.mutation_id = Some(id.to_string());
+        self.0.fee = fee;
+        self
+    }
+
+    /// Says where in a file it is.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        self.0.what = format!("{place}: {}", self.0.what);
+        self
+    }
+
+    /// Prints it on standard error and returns the code to end with.
+    #[must_use]
+    pub fn report(&self, format: OutputFormat, color: ColorChoice) -> u8 {
+        let code = self.0.exit as u8;
+        if self.0.silent {
+            return 0;
+        }
+        let text = match format {
+            OutputFormat::Json => self.to_json(),
+            OutputFormat::Table | OutputFormat::Csv => self.to_text(color.on_stderr()),
+        };
+        let _closed = writeln!(std::io::stderr().lock(), "{text}");
+        code
+    }
+
+    fn to_text(&self, color: bool) -> String {
+        let label = if color { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+        let code = self.0.refusal.as_ref().map(|refusal| format!(" ({} {})", refusal.code, refusal.name));
+        let fee = self.0.fee.filter(|fee| *fee > db3_primitives::Tai::ZERO);
+        [
+            Some(format!("{label}: {}{}", self.0.what, code.unwrap_or_default())),
+            fee.map(|fee| format!("  charged {} DB3", fee.to_db3_string())),
+            self.0.mutation_id.as_ref().map(|id| format!("  mutation {id}")),
+            Some(format!("  {}", self.0.remedy)).filter(|_| !self.0.remedy.is_empty()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("\n")
+    }
+
+    fn to_json(&self) -> String {
+        let refusal = self.0.refusal.as_deref();
+        let details = Object::new()
+            .with("exit_code", self.0.exit as u32)
+            .with_some("code", refusal.map(|refusal| refusal.code))
+            .with_some("reason", refusal.map(|refusal| refusal.name.clone()))
+            .with("message", self.0.what.clone())
+            .with("remedy", self.0.remedy.clone())
+            .with_some("field", refusal.and_then(|refusal| refusal.field.clone()))
+            .with_some("operation_index", refusal.and_then(|refusal| refusal.operation_index))
+            .with_some("charged", refusal.map(|refusal| refusal.charged))
+            .with_some("fee_tai", self.0.fee)
+            .with_some("mutation_id", self.0.mutation_id.clone());
+        Object::new().with("error", details).to_json()
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.what)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let text = error.to_string();
+        match error {
+            ClientError::Rejected(refusal) => {
+                let exit = if is_wrong_input(&refusal) { Exit::Input } else { Exit::Refused };
+                let mut failure = Self::new(exit, refusal.message.clone(), refusal.remedy.clone());
+                failure.0.mutation_id = refusal.mutation_id.map(|id| id.to_string());
+                failure.0.refusal = Some(refusal);
+                failure
+            }
+            ClientError::OutcomeUnknown { id, detail } => Self::new(
+                Exit::Unknown,
+                format!("the mutation was sent, and its outcome is unknown: {detail}"),
+                format!("db3 receipt {id} --wait"),
+            )
+            .about(id, None),
+            ClientError::Unreachable { chain_id, endpoint, detail } => Self::new(
+                Exit::Unreachable,
+                format!("nobody answers for {chain_id} at {endpoint}: {detail}"),
+                "check that the network runs (db3 devnet status), and the address (--endpoint); nothing was sent",
+            ),
+            ClientError::Proof { .. } | ClientError::Malformed { .. } | ClientError::Behind { .. } => {
+                split(Exit::Proof, &text)
+            }
+            ClientError::Input { what, remedy } => Self::input(what, remedy),
+            ClientError::Keystore(_) | ClientError::NetworkFile(_) | ClientError::File { .. } => {
+                split(Exit::Input, &text)
+            }
+        }
+    }
+}
+
+/// What is malformed in itself was wrong when it was typed.
+fn is_wrong_input(refusal: &Refusal) -> bool {
+    refusal.class() == db3_primitives::Class::Malformed && refusal.code > 0
+}
+
+/// A sentence and its remedy are parted by the last semicolon.
+fn split(exit: Exit, text: &str) -> Failure {
+    match text.rsplit_once("; ") {
+        Some((what, remedy)) => Failure::new(exit, what, remedy),
+        None => Failure::new(exit, text, ""),
+    }
+}
+
+impl From<crate::keystore::KeystoreError> for Failure {
+    fn from(error: crate::keystore::KeystoreError) -> Self {
+        ClientError::from(error).into()
+    }
+}
+
+impl From<db3_genesis::NetworkFileError> for Failure {
+    fn from(error: db3_genesis::NetworkFileError) -> Self {
+        ClientError::from(error).into()
+    }
+}
+
+impl From<db3_primitives::Rejection> for Failure {
+    fn from(rejection: db3_primitives::Rejection) -> Self {
+        ClientError::from(rejection).into()
+    }
+}
+
+impl From<KeptProofError> for Failure {
+    fn from(error: KeptProofError) -> Self {
+        let exit = match error {
+            KeptProofError::Invalid { .. } => Exit::Proof,
+            KeptProofError::NotAProof { .. } | KeptProofError::OtherNetwork { .. } => Exit::Input,
+        };
+        split(exit, &error.to_string())
+    }
+}

@@ -1,0 +1,162 @@
+//! The `db3` command: parses, runs, prints, and ends with the exit code that says what happened.
+
+mod account;
+mod args;
+mod bench;
+mod bill;
+mod dev_accounts;
+mod devnet;
+pub mod examples;
+mod export;
+mod failure;
+mod home;
+mod import;
+mod names;
+mod network;
+mod output;
+mod read;
+mod receipt;
+mod render;
+mod session;
+mod statement;
+mod status;
+mod value;
+mod verify;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::console::OutputFormat;
+use args::{Cli, Command, Global};
+use failure::{Exit, Failure};
+use session::Session;
+use write::WriteKind;
+
+/// Runs the command with this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let (format, color) = Session::error_style(&cli.global);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(failure.report(format, color)),
+    }
+}
+
+fn parse() -> Result<Cli, ExitCode> {
+    let matches = examples::attach(Cli::command()).try_get_matches();
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| usage(&error))
+}
+
+/// Help and version go to standard output; wrong usage is an error like any other.
+fn usage(error: &clap::Error) -> ExitCode {
+    let is_error = !matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if is_error && asks_for_json() {
+        let text = error.render().to_string();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let failure = Failure::input(what, "see --help");
+        return ExitCode::from(failure.report(OutputFormat::Json, crate::console::ColorChoice::Never));
+    }
+    // Where the output is closed there is nobody to tell.
+    let _closed = error.print();
+    let code = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ => Exit::Input as u8,
+    };
+    ExitCode::from(code)
+}
+
+/// Whether the arguments, which could not be parsed, ask for JSON.
+fn asks_for_json() -> bool {
+    let arguments: Vec<String> = std::env::args().collect();
+    let by_option = arguments.iter().any(|word| word == "--output=json")
+        || arguments.windows(2).any(|pair| matches!(pair, [name, value] if name == "--output" && value == "json"));
+    by_option || std::env::var("DB3_OUTPUT").is_ok_and(|value| value == "json")
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    // These need neither settings nor network.
+    match &cli.command {
+        Command::Completions { shell } => return completions(*shell),
+        Command::Devnet(devnet) => return devnet::devnet(&cli.global, devnet),
+        _ => {}
+    }
+    let session = Session::new(cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::input(format!("cannot start: {error}"), "try again"))?;
+    let outcome = runtime.block_on(async {
+        // An import ends in its own way when it is interrupted.
+        let own_way = matches!(cli.command, Command::Import(_));
+        tokio::select! {
+            outcome = dispatch(&session, &cli.command) => outcome,
+            () = interrupted(), if !own_way => Err(Failure::new(Exit::Interrupted, "interrupted", "")),
+        }
+    });
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn interrupted() {
+    // Without a handler the default action ends the process with the same meaning.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn dispatch(session: &Session, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Network(command) => network::network(session, command),
+        Command::Account(command) => account::account(session, command),
+        Command::Namespace(command) => names::namespace(session, command).await,
+        Command::Table(command) => names::table(session, command).await,
+        Command::Put(args) => write::write(session, WriteKind::Put, args).await,
+        Command::Insert(args) => write::write(session, WriteKind::Insert, args).await,
+        Command::Update(args) => write::write(session, WriteKind::Update, args).await,
+        Command::Delete(args) => write::delete(session, args).await,
+        Command::Mutate(args) => write::mutate(session, args).await,
+        Command::Get(args) => read::get(session, args).await,
+        Command::Scan(args) => read::scan(session, args).await,
+        Command::Watch(args) => read::watch(session, args).await,
+        Command::Verify(args) => verify::verify(session, args),
+        Command::Decode(args) => verify::decode(session, args),
+        Command::Import(args) => import::import(session, args).await,
+        Command::Export(args) => export::export(session, args).await,
+        Command::Receipt(args) => receipt::receipt(session, args).await,
+        Command::Bill(command) => bill::bill(session, command).await,
+        Command::Statement(command) => statement::statement(session, command).await,
+        Command::Epoch(command) => statement::epoch(session, command).await,
+        Command::Credit(command) => statement::credit(session, command).await,
+        Command::Status => status::status(session).await,
+        Command::Bench(command) => bench::bench(session, command).await,
+        Command::Completions { shell } => completions(*shell),
+        Command::Devnet(devnet) => devnet::devnet(&session.global, devnet),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "db3", &mut script);
+    std::io::Write::write_all(&mut std::io::stdout().lock(), &script).map_err(Failure::from_stdout)
+}
+
+/// The options of every command, as `db3-devnet` takes them.
+fn console_of(global: &Global) -> crate::devnet_args::ConsoleArgs {
+    crate::devnet_args::ConsoleArgs {
+        output: global.output.unwrap_or_default(),
+        color: global.color.unwrap_or_default(),
+        yes: global.yes,
+        no_input: global.no_input,
+        quiet: global.quiet,
+    }
+}

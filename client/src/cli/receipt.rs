@@ -1,0 +1,56 @@
+//! `db3 receipt`
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::args::ReceiptArgs;
+use super::failure::{Exit, Failure};
+use super::render;
+use super::session::Session;
+use crate::{Client, Receipt, ReceiptState};
+
+/// How often to ask again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// `db3 receipt`
+pub async fn receipt(session: &Session, args: &ReceiptArgs) -> Result<(), Failure> {
+    let client = session.client().await?;
+    let found = if args.wait { wait(&client, args).await? } else { client.receipt(args.id).await? };
+    session.output.object(&render::receipt(&found))?;
+    match found.state {
+        ReceiptState::Failed => match found.clone().applied() {
+            Err(error) => Err(Failure::from(error).about(found.id, Some(found.fee))),
+            Ok(_) => Ok(()),
+        },
+        ReceiptState::Expired => {
+            Err(Failure::new(Exit::Refused, "the mutation expired before a block took it", "send it again")
+                .about(found.id, None))
+        }
+        ReceiptState::Pending if args.wait => Err(Failure::new(
+            Exit::Unknown,
+            "the mutation is still pending",
+            "ask again with --wait, or a longer --timeout",
+        )
+        .about(found.id, None)),
+        ReceiptState::Applied | ReceiptState::Pending => Ok(()),
+        ReceiptState::Unknown | ReceiptState::Unspecified => Err(Failure::new(
+            Exit::Unknown,
+            "no shard knows this mutation: it has not arrived, or was refused",
+            "if it was sent, wait until it expires; then it can be sent again",
+        )
+        .about(found.id, None)),
+    }
+}
+
+async fn wait(client: &Client, args: &ReceiptArgs) -> Result<Receipt, Failure> {
+    let begin = Instant::now();
+    loop {
+        let found = client.receipt(args.id).await?;
+        let is_final = matches!(found.state, ReceiptState::Applied | ReceiptState::Failed | ReceiptState::Expired);
+        if is_final || begin.elapsed() >= client.options().timeout {
+            return Ok(found);
+        }
+        sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,188 @@
+//! Records, receipts, bills and the like as printable objects, by the names of the proto files.
+
+use db3_proto::v1;
+
+use super::session::Session;
+use super::value::{Object, Value};
+use crate::{BillView, CreditLine, EpochView, Receipt, Record, StatePoint, StatementView};
+
+/// Bytes as `<name>`, or `<name>_hex` where they are no UTF-8. Tables follow `--encoding`.
+pub fn bytes_field(object: Object, names: (&'static str, &'static str), bytes: &[u8]) -> Object {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object.with(names.0, text),
+        Err(_) => object.with(names.1, hex(bytes)),
+    }
+}
+
+/// `0x` and digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
+
+/// A record.
+#[must_use]
+pub fn record(session: &Session, record: &Record) -> Object {
+    let object = Object::new().with("namespace", record.namespace.as_str()).with("table", record.table.as_str());
+    let object = key_and_value(session, object, record);
+    object
+        .with("version", record.version)
+        .with("owner", record.owner.to_string())
+        .with("update_height", record.update_height)
+        .with("update_time", record.update_time)
+}
+
+/// Key and value by the JSON rules, or by `--encoding` in tables and CSV.
+#[must_use]
+pub fn key_and_value(session: &Session, object: Object, record: &Record) -> Object {
+    if session.output.format == crate::console::OutputFormat::Json {
+        let object = bytes_field(object, ("key", "key_hex"), record.key.as_bytes());
+        return bytes_field(object, ("value", "value_hex"), &record.value);
+    }
+    object.with("key", session.encode(record.key.as_bytes())).with("value", session.encode(&record.value))
+}
+
+/// The state that an answer was read from.
+#[must_use]
+pub fn at(object: Object, at: &StatePoint) -> Object {
+    object
+        .with("chain_id", at.chain_id.as_str())
+        .with("height", at.height)
+        .with("root", hex(&at.root))
+        .with("verified", at.verified)
+}
+
+/// A receipt.
+#[must_use]
+pub fn receipt(receipt: &Receipt) -> Object {
+    let in_block = receipt.is_in_block();
+    Object::new()
+        .with("id", receipt.id.to_string())
+        .with("state", receipt.state.as_str_name())
+        .with_some("chain_id", Some(receipt.chain_id.clone()).filter(|id| !id.is_empty()))
+        .with_some("height", in_block.then_some(receipt.height))
+        .with_some("index", in_block.then_some(receipt.index))
+        .with_some("block_time", receipt.block_time)
+        .with_some("account", receipt.account.map(|account| account.to_string()))
+        .with_some("namespace", Some(receipt.namespace.clone()).filter(|name| !name.is_empty()))
+        .with_some("nonce", Some(receipt.nonce).filter(|nonce| *nonce > 0))
+        .with_some("fee_tai", in_block.then_some(receipt.fee))
+        .with_some("bill_seq", Some(receipt.bill_seq).filter(|seq| *seq > 0))
+        .with_some("epoch", in_block.then_some(receipt.epoch))
+        .with_some("rejection", receipt.rejection.as_ref().map(rejection))
+        .with_some("versions", Some(receipt.versions.clone()).filter(|versions| !versions.is_empty()))
+        .with_some("provable_height", Some(receipt.provable_height).filter(|height| *height > 0))
+}
+
+/// A rejection.
+#[must_use]
+pub fn rejection(refusal: &crate::Refusal) -> Object {
+    Object::new()
+        .with("code", refusal.code)
+        .with("reason", refusal.name.as_str())
+        .with("message", refusal.message.as_str())
+        .with("remedy", refusal.remedy.as_str())
+        .with_some("operation_index", refusal.operation_index)
+        .with("charged", refusal.charged)
+}
+
+/// The lines of a bill or an estimate.
+#[must_use]
+pub fn charges(charges: &[v1::Charge]) -> Value {
+    let line = |charge: &v1::Charge| {
+        Object::new()
+            .with("meter", charge.meter.as_str())
+            .with("quantity", charge.quantity)
+            .with("unit_price_tai", amount(&charge.unit_price_tai))
+            .with("amount_tai", amount(&charge.amount_tai))
+    };
+    Value::from(charges.iter().map(line).collect::<Vec<_>>())
+}
+
+/// An amount of a message, or its text where it is none.
+#[must_use]
+pub fn amount(text: &str) -> Value {
+    text.parse::<db3_primitives::Tai>().map_or_else(|_| Value::from(text), Value::from)
+}
+
+/// A bill.
+#[must_use]
+pub fn bill(bill: &BillView) -> Object {
+    let leaf = &bill.bill;
+    Object::new()
+        .with("bill", format!("{}/{}/{}", leaf.shard, leaf.account, leaf.seq))
+        .with("shard", leaf.shard.get())
+        .with("account", leaf.account.to_string())
+        .with("seq", leaf.seq)
+        .with("height", leaf.height.get())
+        .with("index", leaf.index)
+        .with_some("block_time", bill.time)
+        .with("epoch", bill.epoch)
+        .with("kind", kind(leaf.kind))
+        .with("reference", hex(&leaf.reference))
+        .with_some("signer", bill.signer.map(|signer| signer.to_string()))
+        .with("namespace", bill.namespace.as_str())
+        .with("outcome_code", leaf.outcome_code)
+        .with("price_version", leaf.price_version)
+        .with("charges", charges(&bill.charges))
+        .with("fee_tai", leaf.fee)
+        .with("cumulative_tai", leaf.cum_after)
+        .with("payee", hex(&leaf.payee.to_bytes()))
+        .with("status", bill.status.as_str_name())
+        .with("leaf", hex(&leaf.to_bytes()))
+}
+
+/// Name of a kind of bill, as in the proto files.
+#[must_use]
+pub fn kind(kind: db3_primitives::BillKind) -> &'static str {
+    match kind {
+        db3_primitives::BillKind::Mutation => v1::BillKind::Mutation.as_str_name(),
+    }
+}
+
+/// A statement.
+#[must_use]
+pub fn statement(statement: &StatementView) -> Object {
+    Object::new()
+        .with("shard", statement.shard)
+        .with("account", statement.account.to_string())
+        .with_some("epoch", statement.close.map(|close| close.first.get()))
+        .with_some("last_epoch", statement.close.map(|close| close.last.get()))
+        .with("previous_cumulative_tai", statement.previous)
+        .with("cumulative_tai", statement.cumulative)
+        .with("amount_tai", statement.amount)
+        .with("index", statement.index)
+}
+
+/// An epoch.
+#[must_use]
+pub fn epoch(shard: u32, epoch: &EpochView) -> Object {
+    let message = &epoch.message;
+    Object::new()
+        .with("shard", shard)
+        .with("epoch", message.epoch)
+        .with("last_epoch", message.last_epoch.max(message.epoch))
+        .with("status", message.status().as_str_name())
+        .with_some("start_time", epoch.start())
+        .with_some("end_time", epoch.end())
+        .with("first_height", message.first_height)
+        .with_some("last_height", Some(message.last_height).filter(|height| *height > 0))
+        .with("bill_count", message.bill_count)
+        .with("statement_count", message.statement_count)
+        .with("total_tai", amount(&message.total_tai))
+        .with("bills_root", hex(&message.bills_root))
+        .with_some("previous", epoch.close.map(|close| hex(&close.previous)))
+}
+
+/// A line of credit.
+#[must_use]
+pub fn credit_line(line: &CreditLine) -> Object {
+    let object = Object::new()
+        .with("shard", line.shard)
+        .with("ceiling_tai", line.ceiling)
+        .with("spent_tai", line.spent)
+        .with("available_tai", line.available)
+        .with("bill_count", line.bill_count)
+        .with("expire_epoch", line.lease_epoch);
+    at(object, &line.at)
+}

@@ -1,0 +1,38 @@
+//! Who signs: a key in memory, or anything else that can.
+
+use db3_primitives::{Address, Mutation, Scheme, SecretKey, SignedEnvelope, sign_mutation};
+
+use crate::ClientError;
+
+/// Something that signs mutations for one account.
+pub trait Signer: Send + Sync {
+    /// The account.
+    fn address(&self) -> Address;
+
+    /// Signs a mutation; `body` is its canonical encoding.
+    fn sign(&self, mutation: &Mutation, body: Vec<u8>) -> Result<SignedEnvelope, ClientError>;
+}
+
+/// A key signs by the raw scheme.
+impl Signer for SecretKey {
+    fn address(&self) -> Address {
+        SecretKey::address(self)
+    }
+
+    fn sign(&self, mutation: &Mutation, body: Vec<u8>) -> Result<SignedEnvelope, ClientError> {
+        Ok(sign_mutation(self, mutation, body, Scheme::Raw))
+    }
+}
+
+/// A key that signs as a wallet does: EIP-191, over the readable text.
+pub struct WalletStyle(pub SecretKey);
+
+impl Signer for WalletStyle {
+    fn address(&self) -> Address {
+        self.0.address()
+    }
+
+    fn sign(&self, mutation: &Mutation, body: Vec<u8>) -> Result<SignedEnvelope, ClientError> {
+        Ok(sign_mutation(&self.0, mutation, body, Scheme::Eip191))
+    }
+}

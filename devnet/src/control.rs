@@ -1,0 +1,159 @@
+//! The control socket: how `stop`, `status` and `advance` reach a running devnet.
+//!
+//! A Unix socket that only its owner may open; one JSON object a line each way, one question a connection. A question
+//! is at most 64 KiB. It must never be reachable from another machine.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::home::{Home, Made};
+use crate::ready::Ready;
+
+/// The longest question and the longest answer, bytes.
+pub const LINE_BYTES_MAX: u64 = 1 << 20;
+/// The longest path that a Unix socket can have on Linux.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Question {
+    /// How the network stands.
+    Status,
+    /// Stop, gracefully.
+    Stop,
+    /// Move the block time of every chain.
+    Advance {
+        /// By how many seconds.
+        secs: u64,
+    },
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// To `status`.
+    Status(Box<Status>),
+    /// To `stop`: the process that stops now.
+    Stopping {
+        /// Its number.
+        pid: u32,
+    },
+    /// To `advance`: what closed on each chain.
+    Advanced {
+        /// The chains, in order of their number.
+        chains: Vec<Advanced>,
+    },
+    /// The question could not be answered.
+    Refused {
+        /// Why, and what to do.
+        message: String,
+    },
+}
+
+/// How a devnet stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The process.
+    pub pid: u32,
+    /// Milliseconds from start to serving.
+    pub ready_millis: u64,
+    /// What the network was made with.
+    pub made: Made,
+    /// As in the ready file.
+    pub ready: Ready,
+    /// Each chain.
+    pub chains: Vec<ChainStatus>,
+}
+
+/// How one chain stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainStatus {
+    /// Its identifier.
+    pub chain_id: String,
+    /// Newest block on disk.
+    pub height: u64,
+    /// Newest height whose state can be proven.
+    pub provable_height: u64,
+    /// Time of the newest block, RFC 3339.
+    pub block_time: String,
+    /// Root of the state after the newest block, `0x…`.
+    pub root: String,
+    /// The open epoch.
+    pub open_epoch: u64,
+}
+
+/// What moving its time did to one chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advanced {
+    /// Its identifier.
+    pub chain_id: String,
+    /// Time of its newest block, RFC 3339.
+    pub block_time: String,
+    /// The open epoch.
+    pub open_epoch: u64,
+    /// The closes that were written, oldest first.
+    pub closed: Vec<Closed>,
+}
+
+/// One close.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// First epoch that it covers.
+    pub first: u64,
+    /// Last epoch that it covers.
+    pub last: u64,
+    /// Number of bills.
+    pub bills: u64,
+    /// Number of statements.
+    pub statements: u64,
+    /// Sum of the bills in tai.
+    pub total_tai: String,
+}
+
+/// Asks the devnet of this folder; `patience` bounds the wait for the answer.
+pub fn ask(home: &Home, question: &Question, patience: Duration) -> Result<Answer> {
+    let Some(stream) = connect(&home.control_socket()) else {
+        bail!(Failure::NobodyAnswered(format!(
+            "no devnet is running in {}; start one with `db3 devnet`",
+            home.path().display()
+        )));
+    };
+    exchange(stream, question, patience).with_context(|| {
+        format!("the devnet in {} did not answer; look into {}", home.path().display(), home.log().display())
+    })
+}
+
+/// The status of the devnet that runs in this folder; none if none answers.
+pub fn running(home: &Home) -> Option<Status> {
+    let stream = connect(&home.control_socket())?;
+    match exchange(stream, &Question::Status, Duration::from_secs(5)).ok()? {
+        Answer::Status(status) => Some(*status),
+        Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Refused { .. } => None,
+    }
+}
+
+fn connect(socket: &Path) -> Option<UnixStream> {
+    UnixStream::connect(socket).ok()
+}
+
+fn exchange(mut stream: UnixStream, question: &Question, patience: Duration) -> Result<Answer> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    let mut line = serde_json::to_string(question)?;
+    line.push('\n');
+    stream.write_all(line.as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut answer)?;
+    if answer.is_empty() {
+        bail!("the connection was closed without an answer");
+    }
+    Ok(serde_json::from_str(&answer)?)
+}

@@ -1,0 +1,57 @@
+//! `db3-devnet`: a local DB3 network, every node in one process. `db3 devnet …` runs this program.
+//!
+//! It listens on this machine alone and its accounts' keys are public: it must never be offered to anybody else.
+
+mod accounts;
+mod banner;
+mod command;
+mod control;
+mod control_server;
+mod detach;
+mod failure;
+mod home;
+mod make;
+mod network;
+mod publish;
+mod ready;
+mod start;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser as _;
+use db3_client::console::OutputFormat;
+use db3_client::devnet_args::{DevnetCommand, DevnetProgram};
+
+use crate::home::Home;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let program = DevnetProgram::parse();
+    match run(&program) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = failure::exit_code(&error);
+            match program.console.output {
+                OutputFormat::Json => {
+                    eprintln!("{}", serde_json::json!({ "error": { "message": format!("{error:#}"), "exit_code": code } }));
+                }
+                OutputFormat::Table | OutputFormat::Csv => eprintln!("error: {error:#}"),
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(program: &DevnetProgram) -> Result<()> {
+    let home = Home::find(program.devnet.home.as_deref())?;
+    match &program.devnet.command {
+        None | Some(DevnetCommand::Start(_)) => start::start(program, &home),
+        Some(DevnetCommand::Stop) => command::stop(&home, program.console),
+        Some(DevnetCommand::Status) => command::status(&home, program.console),
+        Some(DevnetCommand::Reset) => command::reset(&home, program.console),
+        Some(DevnetCommand::Advance { secs }) => command::advance(&home, *secs, program.console),
+    }
+}

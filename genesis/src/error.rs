@@ -1,0 +1,85 @@
+//! What can be wrong with a genesis document or a network file. Every message names the file or
+//! field, the value, and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a genesis document cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GenesisError {
+    /// The file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not JSON of the expected shape.
+    #[error("{}: line {line}, column {column}: {detail}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What was expected.
+        detail: String,
+    },
+    /// A field holds something that it must not.
+    #[error("genesis field `{field}` is `{value}`: {expected}")]
+    Field {
+        /// Path of the field.
+        field: String,
+        /// What stands there.
+        value: String,
+        /// What should.
+        expected: String,
+    },
+}
+
+impl GenesisError {
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have, often a temporary")]
+    pub(crate) fn field(field: impl Into<String>, value: impl ToString, expected: impl ToString) -> Self {
+        Self::Field { field: field.into(), value: value.to_string(), expected: expected.to_string() }
+    }
+}
+
+/// Why a network file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkFileError {
+    /// The file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not TOML of the expected shape.
+    #[error("{}: {detail}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected, as the parser tells it.
+        detail: String,
+    },
+    /// A field holds something that it must not.
+    #[error("network file field `{field}` is `{value}`: {expected}")]
+    Field {
+        /// Path of the field.
+        field: String,
+        /// What stands there.
+        value: String,
+        /// What should.
+        expected: String,
+    },
+}
+
+impl NetworkFileError {
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have, often a temporary")]
+    pub(crate) fn field(field: impl Into<String>, value: impl ToString, expected: impl ToString) -> Self {
+        Self::Field { field: field.into(), value: value.to_string(), expected: expected.to_string() }
+    }
+}

@@ -1,0 +1,112 @@
+//! Reading fixed-width big-endian encodings, totally: every failure is a [`DecodeError`], nothing panics.
+
+use crate::hash::Hash32;
+use crate::{Address, Tai};
+
+/// Bytes that are not an encoding of what they should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end before the value does.
+    #[error("{what}: the bytes end too early")]
+    Truncated {
+        /// What was decoded.
+        what: &'static str,
+    },
+    /// Bytes are left over after the value.
+    #[error("{what}: {bytes} bytes are left over")]
+    Trailing {
+        /// What was decoded.
+        what: &'static str,
+        /// How many are left.
+        bytes: usize,
+    },
+    /// The first byte is no format or tag that is known.
+    #[error("{what}: format {format} is unknown")]
+    UnknownFormat {
+        /// What was decoded.
+        what: &'static str,
+        /// The byte found.
+        format: u8,
+    },
+    /// A field holds a value it may not hold.
+    #[error("{what}: {field} holds a value that it may not hold")]
+    Invalid {
+        /// What was decoded.
+        what: &'static str,
+        /// The field.
+        field: &'static str,
+    },
+}
+
+/// A cursor over the bytes of one value.
+pub(crate) struct Reader<'a> {
+    what: &'static str,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the first byte; `what` names the value in errors.
+    pub(crate) fn new(what: &'static str, bytes: &'a [u8]) -> Self {
+        Self { what, rest: bytes }
+    }
+
+    /// Takes one byte that must be `format`.
+    pub(crate) fn format(&mut self, format: u8) -> Result<(), DecodeError> {
+        let found = self.u8()?;
+        if found == format { Ok(()) } else { Err(self.unknown_format(found)) }
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(DecodeError::Truncated { what: self.what })?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
+        self.array::<1>().map(u8::from_be_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    pub(crate) fn tai(&mut self) -> Result<Tai, DecodeError> {
+        self.array().map(|bytes| Tai::new(u128::from_be_bytes(bytes)))
+    }
+
+    pub(crate) fn address(&mut self) -> Result<Address, DecodeError> {
+        self.array().map(Address::new)
+    }
+
+    pub(crate) fn hash(&mut self) -> Result<Hash32, DecodeError> {
+        self.array()
+    }
+
+    /// Everything that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Succeeds iff nothing is left.
+    pub(crate) fn end(self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(DecodeError::Trailing { what: self.what, bytes: self.rest.len() })
+        }
+    }
+
+    /// The error for a field that holds what it may not hold.
+    pub(crate) fn invalid(&self, field: &'static str) -> DecodeError {
+        DecodeError::Invalid { what: self.what, field }
+    }
+
+    /// The error for a format or tag byte that is unknown.
+    pub(crate) fn unknown_format(&self, format: u8) -> DecodeError {
+        DecodeError::UnknownFormat { what: self.what, format }
+    }
+}

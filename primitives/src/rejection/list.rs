@@ -1,0 +1,233 @@
+//! The list of rejections. A number that was ever used stays with its meaning; new ones are added at the end of their
+//! hundred.
+
+use super::class::GrpcCode;
+use super::declare::CodeRow;
+use crate::hash::hex_text;
+use crate::time::BlockTime;
+use crate::{Address, ChainId, Epoch, Hash32, Height, Namespace, NetworkName, Nonce, Slot, TableName, Tai};
+
+/// "operation 3: " where the operation is known.
+fn at(operation: Option<u32>) -> String {
+    operation.map_or_else(String::new, |index| format!("operation {index}: "))
+}
+
+/// A Unix second as RFC 3339.
+fn moment(secs: u64) -> BlockTime {
+    BlockTime::from_secs(secs)
+}
+
+rejections! {
+    101 ENVELOPE_MALFORMED = EnvelopeMalformed { detail: String },
+        InvalidArgument, Some("mutation"), "The bytes are no `SignedEnvelope`.",
+        ("the signed envelope cannot be decoded: {detail}"),
+        "Send an encoded `db3.v1.SignedEnvelope` with body, scheme and signature, and nothing else.";
+    102 MUTATION_TOO_LARGE = MutationTooLarge { bytes: u64, max: u64 },
+        InvalidArgument, Some("mutation"), "The encoded envelope is too long.",
+        ("the mutation has {bytes} bytes, at most {max} are allowed"),
+        "Split it into several mutations.";
+    103 BODY_MALFORMED = BodyMalformed { detail: String },
+        InvalidArgument, Some("mutation.body"), "The signed body is no `MutationBody`.",
+        ("the signed body cannot be decoded: {detail}"),
+        "Sign an encoded `db3.v1.MutationBody`.";
+    104 BODY_NOT_CANONICAL = BodyNotCanonical,
+        InvalidArgument, Some("mutation.body"), "The signed body does not re-encode to itself.",
+        ("the signed body is not canonical: encoding what it says again gives other bytes"),
+        "Encode fields in order, each once, without unknown fields or default values, own namespaces in lower case.";
+    105 BODY_VERSION_UNKNOWN = BodyVersionUnknown { version: u32 },
+        InvalidArgument, Some("mutation.body.version"), "The body has a version that this chain does not know.",
+        ("the body's version is {version}, this chain knows 1"),
+        "Set version to 1, or use a client that fits the chain.";
+    106 OPERATION_UNKNOWN = OperationUnknown { index: u32 },
+        InvalidArgument, Some("mutation.body.operations"), "An operation is of no known kind.",
+        ("operation {index} is of no kind that this chain knows"),
+        "Use put, insert, update, delete, create_namespace or create_table.";
+    107 BATCH_EMPTY = BatchEmpty,
+        InvalidArgument, Some("mutation.body.operations"), "The mutation has no operation.",
+        ("the mutation has no operation"),
+        "Give it at least one operation.";
+    108 TOO_MANY_OPERATIONS = TooManyOperations { count: u64, max: u64 },
+        InvalidArgument, Some("mutation.body.operations"), "The mutation has too many operations.",
+        ("the mutation has {count} operations, at most {max} are allowed"),
+        "Split it into several mutations.";
+    109 SCHEME_UNKNOWN = SchemeUnknown { scheme: i32 },
+        InvalidArgument, Some("mutation.scheme"), "The signature scheme is unknown.",
+        ("signature scheme {scheme} is unknown"),
+        "Use 1 (raw) or 2 (EIP-191).";
+    110 SIGNATURE_MALFORMED = SignatureMalformed { detail: String },
+        InvalidArgument, Some("mutation.signature"), "The signature is none.",
+        ("{detail}"),
+        "Send r, s and v as 65 bytes with the low s and v 0 or 1; a wallet's v of 27 or 28 is turned into 0 or 1 first.";
+    111 SIGNER_MISMATCH = SignerMismatch { account: Address, recovered: Address, digest: Hash32 },
+        InvalidArgument, Some("mutation.signature"), "The signature is not the named account's.",
+        ("the body names account {account}, but the signature over digest {} is by {recovered}", hex_text(.digest)),
+        "Sign with the key of the account that the body names, and compare the digest with the one that was signed.";
+    112 NETWORK_MISMATCH = NetworkMismatch { network: NetworkName, expected: NetworkName },
+        InvalidArgument, Some("mutation.body.network"), "The mutation is for another network.",
+        ("the mutation is for network {network}, this is {expected}"),
+        "Send it to its own network, or sign it for this one.";
+    113 NETWORK_NAME_INVALID = NetworkNameInvalid { name: String },
+        InvalidArgument, Some("mutation.body.network"), "The network's name breaks the rules.",
+        ("{name} is no network name"),
+        "Use 1 to 32 of a-z, 0-9 and -.";
+    114 ACCOUNT_INVALID = AccountInvalid { text: String },
+        InvalidArgument, Some("mutation.body.account"), "The account is no address.",
+        ("{text} is no account"),
+        "Give the 20 bytes of an address; as text, 0x and 40 hexadecimal digits.";
+    115 NAMESPACE_INVALID = NamespaceInvalid { name: String },
+        InvalidArgument, Some("mutation.body.namespace"), "The namespace's name breaks the rules.",
+        ("{name} is no namespace"),
+        "Use 1 to 64 of a-z, 0-9, ., _ and -, starting with a letter or digit, or 0x and an account's 40 digits.";
+    116 TABLE_INVALID = TableInvalid { operation: Option<u32>, name: String },
+        InvalidArgument, Some("mutation.body.operations.table"), "The table's name breaks the rules.",
+        ("{}{name} is no table name", at(*.operation)),
+        "Use 1 to 64 of a-z, 0-9, ., _ and -, starting with a letter or digit.";
+    117 KEY_INVALID = KeyInvalid { operation: Option<u32>, bytes: u64, max: u64 },
+        InvalidArgument, Some("mutation.body.operations.key"), "The record key is empty or too long.",
+        ("{}the key has {bytes} bytes, 1 to {max} are allowed", at(*.operation)),
+        "Use a key of 1 to 256 bytes, such as a hash of the long one.";
+    118 PAIR_TOO_LARGE = PairTooLarge { operation: u32, bytes: u64, max: u64 },
+        InvalidArgument, Some("mutation.body.operations.value"), "Key and value together are too long.",
+        ("operation {operation}: key and value have {bytes} bytes together, at most {max} are allowed"),
+        "Split the value over several records.";
+    119 FEE_LIMIT_INVALID = FeeLimitInvalid { text: String },
+        InvalidArgument, Some("mutation.body.max_fee_tai"), "The fee limit is no amount.",
+        ("the fee limit {text} is no number of tai"),
+        "Write tai as decimal digits, without sign, unit or leading zeros, below 2^128.";
+    120 NONCE_ZERO = NonceZero,
+        InvalidArgument, Some("mutation.body.nonce"), "The nonce is 0.",
+        ("the nonce is 0"),
+        "Nonces start at 1; `GetNonceWindow` names the next.";
+    121 OPERATION_MISPLACED = OperationMisplaced { index: u32 },
+        InvalidArgument, Some("mutation.body.operations"), "`create_namespace` is not the first operation.",
+        ("operation {index} creates the namespace, which only the first operation may do"),
+        "Put create_namespace first, and only once.";
+    122 NAMESPACE_RESERVED = NamespaceReserved { name: Namespace },
+        InvalidArgument, Some("mutation.body.namespace"), "The namespace is an account's own and cannot be created.",
+        ("{name} is an account's own namespace, which exists without being created"),
+        "Leave out create_namespace, or choose another name.";
+
+    201 EXPIRED = Expired { expire: u64, block_time: u64 },
+        FailedPrecondition, Some("mutation.body.expire_unix_secs"), "The mutation's time is over.",
+        ("the mutation expired at {}, the block's time is {}", moment(*.expire), moment(*.block_time)),
+        "Sign it again with a later expiry; its nonce is unused.";
+    202 EXPIRY_TOO_FAR = ExpiryTooFar { expire: u64, latest: u64 },
+        FailedPrecondition, Some("mutation.body.expire_unix_secs"), "The expiry is too far ahead.",
+        ("the mutation expires at {}, the latest now is {}", moment(*.expire), moment(*.latest)),
+        "Sign it with an expiry at most an hour after the block's time.";
+    203 WRONG_SHARD = WrongShard { namespace: Namespace, slot: Slot, chain_id: ChainId, map_version: u64 },
+        FailedPrecondition, Some("mutation.body.namespace"), "The namespace lives on another shard.",
+        ("namespace {namespace} (slot {slot}) lives on {chain_id} by shard map version {map_version}"),
+        "Send the same bytes to the chain that is named.";
+    204 NAMESPACE_NOT_FOUND = NamespaceNotFound { namespace: Namespace },
+        FailedPrecondition, Some("mutation.body.namespace"), "The namespace does not exist.",
+        ("namespace {namespace} does not exist"),
+        "Create it first, or check its spelling.";
+    205 NAMESPACE_TAKEN = NamespaceTaken { namespace: Namespace, owner: Address },
+        AlreadyExists, Some("mutation.body.namespace"), "The namespace belongs to another account.",
+        ("namespace {namespace} exists and belongs to {owner}"),
+        "Choose another name.";
+    206 NOT_PERMITTED = NotPermitted { namespace: Namespace, owner: Address, account: Address },
+        PermissionDenied, Some("mutation.body.account"), "The account has no right in the namespace.",
+        ("{account} may not write to namespace {namespace}, which belongs to {owner}"),
+        "Sign as the owner, or use a namespace of your own.";
+    207 NONCE_USED = NonceUsed { nonce: Nonce, next: Nonce },
+        FailedPrecondition, Some("mutation.body.nonce"), "The nonce is used.",
+        ("nonce {nonce} is used, the lowest unused one is {next}"),
+        "Ask for the receipt of the mutation that used it, or sign with an unused nonce.";
+    208 NONCE_TOO_FAR = NonceTooFar { nonce: Nonce, highest: Nonce },
+        FailedPrecondition, Some("mutation.body.nonce"), "The nonce is beyond the window.",
+        ("nonce {nonce} is too far ahead, the highest that may be used now is {highest}"),
+        "Use lower nonces first; `GetNonceWindow` names the next.";
+    209 NONCE_ORDER = NonceOrder { nonce: Nonce, after: Nonce },
+        FailedPrecondition, Some("mutation.body.nonce"), "The block does not hold the sender's nonces in order.",
+        ("nonce {nonce} stands after {after} in the same block"),
+        "Send it again; only a proposer can cause this.";
+    210 FEE_OVER_LIMIT = FeeOverLimit { max_fee: Tai, bound: Tai },
+        FailedPrecondition, Some("mutation.body.max_fee_tai"), "The mutation may cost more than its fee limit.",
+        ("the mutation may cost up to {bound} tai, its fee limit is {max_fee} tai"),
+        "Sign it with a higher fee limit; what is charged is what was used.";
+    211 CREDIT_EXHAUSTED = CreditExhausted { ceiling: Tai, available: Tai, fee: Tai },
+        FailedPrecondition, None, "The account's credit on this shard does not suffice.",
+        ("the mutation may cost {fee} tai, of the credit of {ceiling} tai on this shard {available} tai are left"),
+        "Pay what is owed, deposit collateral, or allocate more credit to this shard.";
+    212 LINE_MISSING = LineMissing { account: Address },
+        FailedPrecondition, Some("mutation.body.account"), "The account has no credit line on this shard.",
+        ("{account} has no credit line on this shard"),
+        "Allocate credit to this shard; on a local network, `db3 devnet fund`.";
+    213 LEASE_ENDED = LeaseEnded { epoch: Epoch, lease: Epoch },
+        FailedPrecondition, None, "The shard has not heard from the settlement chain for too long.",
+        ("epoch {epoch} is after the shard's lease, which ended with epoch {lease}"),
+        "Wait until the shard hears from the settlement chain again.";
+    214 BLOCK_FULL = BlockFull { what: &'static str },
+        FailedPrecondition, None, "The block holds too much.",
+        ("the block holds too many {what}"),
+        "Send it again; only a proposer can cause this.";
+
+    301 RECORD_EXISTS = RecordExists { operation: u32, version: u64 },
+        AlreadyExists, Some("mutation.body.operations.key"), "An insert found the record.",
+        ("operation {operation}: the record exists, its version is {version}"),
+        "Use update or put.";
+    302 RECORD_NOT_FOUND = RecordNotFound { operation: u32 },
+        FailedPrecondition, Some("mutation.body.operations.key"), "An update or delete found no record.",
+        ("operation {operation}: the record does not exist"),
+        "Use insert or put, or leave the delete out.";
+    303 VERSION_MISMATCH = VersionMismatch { operation: u32, expected: u64, actual: u64 },
+        Aborted, Some("mutation.body.operations.if_version"), "The record has another version.",
+        ("operation {operation}: the record should have version {expected}, it has {actual} (0: absent)"),
+        "Read the record again, decide again, and sign with its version.";
+    304 TABLE_NOT_FOUND = TableNotFound { operation: u32, table: TableName },
+        FailedPrecondition, Some("mutation.body.operations.table"), "The table does not exist.",
+        ("operation {operation}: table {table} does not exist"),
+        "Create the table first, or check its spelling.";
+    305 TABLE_EXISTS = TableExists { operation: u32, table: TableName },
+        AlreadyExists, Some("mutation.body.operations.table"), "The table exists.",
+        ("operation {operation}: table {table} exists"),
+        "Leave create_table out.";
+    306 NAMESPACE_EXISTS = NamespaceExists { namespace: Namespace },
+        AlreadyExists, Some("mutation.body.namespace"), "The account has the namespace already.",
+        ("namespace {namespace} exists and is yours"),
+        "Leave create_namespace out.";
+
+    401 REQUEST_INVALID = RequestInvalid { field: String, detail: String },
+        InvalidArgument, None, "A field of the request is wrong.",
+        ("{field}: {detail}"),
+        "Correct the field that is named.";
+    402 HEIGHT_UNAVAILABLE = HeightUnavailable { height: Height, earliest: Height, latest: Height },
+        OutOfRange, Some("read.height"), "The state of that height is not kept, or does not exist yet.",
+        ("height {height} is not available, heights {earliest} to {latest} are"),
+        "Ask for a height that is kept, or for 0, the newest.";
+    403 PAGE_TOKEN_INVALID = PageTokenInvalid,
+        InvalidArgument, Some("page_token"), "The page token is none of this list.",
+        ("the page token is none that this list gave"),
+        "Start again without a page token.";
+    404 BILL_NOT_FOUND = BillNotFound { bill: String },
+        NotFound, None, "There is no such bill.",
+        ("there is no bill {bill} on this shard"),
+        "Check shard, account and number, or ask the shard that wrote it.";
+    405 EPOCH_NOT_FOUND = EpochNotFound { epoch: Epoch },
+        NotFound, Some("epoch"), "There is no such epoch.",
+        ("epoch {epoch} is neither open nor closed on this shard"),
+        "List the epochs.";
+    406 BLOCK_NOT_FOUND = BlockNotFound { height: Height },
+        NotFound, Some("height"), "There is no such block.",
+        ("there is no block of height {height} here"),
+        "Ask for a height that the chain has reached and this node keeps.";
+    407 TOO_MANY_ITEMS = TooManyItems { count: u64, max: u64 },
+        InvalidArgument, None, "The request holds too many items.",
+        ("the request holds {count} items, at most {max} are allowed"),
+        "Split it into several requests.";
+
+    501 OVERLOADED = Overloaded { what: &'static str },
+        ResourceExhausted, None, "The node has more to do than it can.",
+        ("the node is overloaded: {what}"),
+        "Wait as long as the answer says and send the same bytes again.";
+    502 NOT_READY = NotReady,
+        Unavailable, None, "The node is not ready yet.",
+        ("the node is still starting"),
+        "Wait a moment and try again.";
+    503 STOPPING = Stopping,
+        Unavailable, None, "The node is stopping.",
+        ("the node is stopping"),
+        "Try again after its restart, or use another node.";
+}

@@ -1,0 +1,116 @@
+//! Entries of the outbox, epochs and their closes.
+
+use std::num::NonZeroU64;
+
+use bytes::Bytes;
+use db3_primitives::{Epoch, EpochClose, Height, LogEntry, ShardId, Statement, Tai};
+
+use super::time::timestamp_of_secs;
+use super::view::{ViewError, same};
+use crate::v1;
+
+const EPOCH: &str = "epoch";
+const ENTRY: &str = "outbox entry";
+
+/// A statement of a shard.
+#[must_use]
+pub fn statement_message(shard: ShardId, statement: &Statement) -> v1::Statement {
+    v1::Statement {
+        leaf: statement.to_bytes().into(),
+        shard: shard.get(),
+        account: Bytes::copy_from_slice(statement.account.as_bytes()),
+        cumulative_tai: statement.cumulative.to_string(),
+        payee: Bytes::copy_from_slice(&statement.payee.to_bytes()),
+    }
+}
+
+/// A closed epoch.
+#[must_use]
+pub fn epoch_message(close: &EpochClose, epoch_secs: NonZeroU64) -> v1::Epoch {
+    v1::Epoch {
+        leaf: close.to_bytes().into(),
+        shard: close.shard.get(),
+        epoch: close.first.get(),
+        start_time: start_time(close.first, epoch_secs),
+        end_time: close.last.next().and_then(|next| start_time(next, epoch_secs)),
+        first_height: close.first_height.get(),
+        last_height: close.last_height.get(),
+        bills_root: Bytes::copy_from_slice(&close.bills_root),
+        bill_count: close.bill_count,
+        statement_count: close.statements,
+        total_tai: close.total.to_string(),
+        inbox_cursor: close.inbox_cursor,
+        previous: Bytes::copy_from_slice(&close.previous),
+        last_epoch: close.last.get(),
+        status: v1::BillStatus::Closed.into(),
+    }
+}
+
+/// The epoch that is open: what its bills are so far.
+#[must_use]
+pub fn open_epoch_message(
+    shard: ShardId,
+    open: Epoch,
+    first_height: Height,
+    (bills_root, bill_count, total): ([u8; 32], u64, Tai),
+    epoch_secs: NonZeroU64,
+) -> v1::Epoch {
+    v1::Epoch {
+        shard: shard.get(),
+        epoch: open.get(),
+        last_epoch: open.get(),
+        start_time: start_time(open, epoch_secs),
+        end_time: open.next().and_then(|next| start_time(next, epoch_secs)),
+        first_height: first_height.get(),
+        bills_root: Bytes::copy_from_slice(&bills_root),
+        bill_count,
+        total_tai: total.to_string(),
+        status: v1::BillStatus::Open.into(),
+        ..v1::Epoch::default()
+    }
+}
+
+fn start_time(epoch: Epoch, epoch_secs: NonZeroU64) -> Option<prost_types::Timestamp> {
+    epoch.start_secs(epoch_secs).map(timestamp_of_secs)
+}
+
+/// An entry of a shard's outbox with its decoded view.
+#[must_use]
+pub fn outbox_entry_message(index: u64, entry: &LogEntry, shard: ShardId, epoch_secs: NonZeroU64) -> v1::OutboxEntry {
+    use v1::outbox_entry::Decoded;
+    v1::OutboxEntry {
+        index,
+        leaf: entry.to_bytes().into(),
+        decoded: Some(match entry {
+            LogEntry::Statement(statement) => Decoded::Statement(statement_message(shard, statement)),
+            LogEntry::EpochClose(close) => Decoded::EpochClose(epoch_message(close, epoch_secs)),
+        }),
+    }
+}
+
+/// The close that a closed epoch's bytes hold; `None` for one whose close is not written yet. The status is the node's word.
+pub fn checked_epoch(message: &v1::Epoch, epoch_secs: NonZeroU64) -> Result<Option<EpochClose>, ViewError> {
+    if message.leaf.is_empty() {
+        return Ok(None);
+    }
+    match LogEntry::from_bytes(&message.leaf).map_err(ViewError::leaf(EPOCH))? {
+        LogEntry::Statement(_) => Err(ViewError::Differs { what: EPOCH }),
+        LogEntry::EpochClose(close) => {
+            let wanted = v1::Epoch { status: message.status, ..epoch_message(&close, epoch_secs) };
+            same(EPOCH, message, &wanted)?;
+            Ok(Some(close))
+        }
+    }
+}
+
+/// The entry that an outbox entry's bytes hold.
+pub fn checked_outbox_entry(
+    message: &v1::OutboxEntry,
+    shard: ShardId,
+    epoch_secs: NonZeroU64,
+) -> Result<LogEntry, ViewError> {
+    let entry = LogEntry::from_bytes(&message.leaf).map_err(ViewError::leaf(ENTRY))?;
+    let wanted = outbox_entry_message(message.index, &entry, shard, epoch_secs);
+    same(ENTRY, message, &wanted)?;
+    Ok(entry)
+}

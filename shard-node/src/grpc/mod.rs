@@ -1,0 +1,99 @@
+//! The services: every method of `ShardService` and `ChainService`, over one chain.
+//!
+//! Nothing here decides anything about state. A method reads its request, asks the chain, and says what it answered.
+
+mod bills;
+mod blocks;
+mod chain_service;
+mod context;
+mod credit;
+mod epochs;
+mod light_blocks;
+mod names;
+mod outbox;
+mod pages;
+mod receipts;
+mod records;
+mod refusal;
+mod shard_service;
+mod status;
+mod stream;
+mod subscribe;
+mod token;
+mod watch_receipts;
+mod writes;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use db3_chain::store::Store;
+use db3_chain::{ChainHandle, StoreError};
+use db3_primitives::{Rejection, ShardId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+
+use crate::deadline;
+use crate::settings::{ServeConfig, ServeLimits, ShardEndpoints};
+use light_blocks::Newest;
+use refusal::Refusal;
+
+/// What every method works with. A clone is a handful of pointers.
+#[derive(Clone)]
+pub struct Node {
+    chain: ChainHandle,
+    chain_id: Arc<str>,
+    limits: Arc<ServeLimits>,
+    endpoints: Arc<[ShardEndpoints]>,
+    streams: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+    newest: Arc<ArcSwapOption<Newest>>,
+}
+
+impl Node {
+    /// Serves this chain; `stopped` turns true when streams are to end.
+    pub fn new(chain: ChainHandle, config: &ServeConfig, stopped: watch::Receiver<bool>) -> Self {
+        Self {
+            chain_id: chain.chain_id().into(),
+            chain,
+            limits: Arc::new(config.limits.clone()),
+            endpoints: config.shard_endpoints.clone().into(),
+            streams: Arc::new(Semaphore::new(config.limits.streams_max)),
+            stopped,
+            newest: Arc::default(),
+        }
+    }
+
+    fn deadline(&self, metadata: &MetadataMap) -> Instant {
+        deadline::deadline(metadata, self.limits.call_time_max)
+    }
+
+    /// A place for one more stream.
+    fn stream_place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+        Arc::clone(&self.streams)
+            .try_acquire_owned()
+            .map_err(|_| Rejection::Overloaded { what: "streams at once" })
+    }
+
+    /// Reads the chain's files on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let chain = self.chain.clone();
+        match tokio::task::spawn_blocking(move || read(chain.store())).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(Refusal::Lost),
+        }
+    }
+
+    fn endpoints_of(&self, shard: ShardId) -> Vec<String> {
+        self.endpoints.iter().find(|known| known.shard == shard.get()).map(|known| known.endpoints.clone()).unwrap_or_default()
+    }
+}
+
+/// Ends when the server is told to stop.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    // A sender that is gone has stopped as well.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

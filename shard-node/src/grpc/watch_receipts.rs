@@ -1,0 +1,226 @@
+//! `WatchReceipts`: what becomes of named mutations, or of all that an account pays.
+//!
+//! A named mutation's state is sent at once and at every change; the stream ends when all are final and no account is
+//! named. Final is: in a block (and provable, if that was asked for), expired, or dropped.
+
+use std::collections::BTreeMap;
+
+use db3_chain::{BlockEvent, EventCursor, EventError};
+use db3_primitives::{Address, Height, MutationId, Rejection};
+use db3_proto::convert::request::{invalid, mutation_id, optional_account};
+use db3_proto::v1;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::{Node, told};
+use super::refusal::Refusal;
+use super::subscribe::{Place, end_of_stream, heartbeat};
+use super::writes::Wait;
+
+/// Most identifiers of one stream.
+const IDS_MAX: usize = 1_000;
+/// Messages that wait for the caller to read them.
+const MESSAGES_MAX: usize = 64;
+const CALL: &str = "WatchReceipts";
+
+type Message = Result<v1::WatchReceiptsResponse, Status>;
+
+/// What was last said of a mutation: its state, and whether it is provable.
+type Said = (i32, bool);
+
+struct Watch {
+    node: Node,
+    /// Named mutations that are not final, and what was said of them.
+    open: BTreeMap<MutationId, Option<Said>>,
+    account: Option<Address>,
+    provable: bool,
+    /// The account's mutations that are in a block and not yet provable, by height.
+    unproven: BTreeMap<Height, Vec<v1::Receipt>>,
+    sent: Place,
+    messages: mpsc::Sender<Message>,
+}
+
+/// Nobody reads any more, or there is nothing more to say.
+struct Ended;
+
+impl Node {
+    pub(super) fn watch_receipts(
+        &self,
+        request: v1::WatchReceiptsRequest,
+        place: OwnedSemaphorePermit,
+    ) -> Result<mpsc::Receiver<Message>, Refusal> {
+        if request.ids.len() > IDS_MAX {
+            return Err(Rejection::TooManyItems { count: request.ids.len() as u64, max: IDS_MAX as u64 }.into());
+        }
+        let ids = request.ids.iter().map(|id| mutation_id("ids", id)).collect::<Result<Vec<_>, _>>()?;
+        let account = optional_account("account", &request.account)?;
+        if ids.is_empty() && account.is_none() {
+            return Err(invalid("ids", "is empty and no account is named; there would be nothing to watch").into());
+        }
+        let provable = match v1::WaitMode::try_from(request.wait) {
+            Ok(v1::WaitMode::Unspecified) => true,
+            _ => match Wait::read(request.wait)? {
+                Wait::Provable => true,
+                Wait::Committed => false,
+                Wait::Checked => return Err(invalid("wait", "must be committed or provable").into()),
+            },
+        };
+        let resumed = Place::open(&request.resume_after, CALL)?;
+        let sent = resumed.unwrap_or_else(|| Place::end_of(self.chain.committed().height.get()));
+        let events = self.chain.subscribe(Some(sent.after()));
+        let (messages, receiver) = mpsc::channel(MESSAGES_MAX);
+        let watch = Watch {
+            node: self.clone(),
+            open: ids.into_iter().map(|id| (id, None)).collect(),
+            account,
+            provable,
+            unproven: BTreeMap::new(),
+            sent,
+            messages,
+        };
+        tokio::spawn(async move {
+            watch.run(events).await;
+            drop(place);
+        });
+        Ok(receiver)
+    }
+}
+
+impl Watch {
+    async fn run(mut self, mut events: EventCursor) {
+        let mut stopped = self.node.stopped.clone();
+        if self.look().await.is_err() {
+            return;
+        }
+        loop {
+            let beat = Instant::now().checked_add(self.node.limits.heartbeat);
+            let wanted = self.awaited_height();
+            let result = tokio::select! {
+                () = told(&mut stopped) => self.end(EventError::Stopped).await,
+                () = self.messages.closed() => return,
+                next = events.next() => match next {
+                    Ok(event) => self.block(&event).await,
+                    Err(error) => self.end(error).await,
+                },
+                () = proven(&self.node, wanted) => self.proven().await,
+                () = sleep_until(beat) => self.beat().await,
+            };
+            if result.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The lowest height that somebody waits for to become provable.
+    fn awaited_height(&self) -> Option<Height> {
+        self.unproven.first_key_value().map(|(height, _)| *height)
+    }
+
+    async fn block(&mut self, event: &BlockEvent) -> Result<(), Ended> {
+        let height = event.height();
+        for (mutation, index) in event.mutations.iter().zip(0_u64..) {
+            let place = Place { height: height.get(), index };
+            let receipt = &mutation.receipt;
+            let watched = self.account.is_some_and(|account| account == receipt.account);
+            if !watched || place <= self.sent || self.open.contains_key(&receipt.id) {
+                continue;
+            }
+            let message = self.node.stored_receipt(receipt);
+            if self.provable && message.provable_height == 0 {
+                self.unproven.entry(height).or_default().push(message.clone());
+            }
+            self.send(place, v1::watch_receipts_response::Event::Receipt(message)).await?;
+        }
+        self.sent = self.sent.max(Place::end_of(height.get()));
+        self.look().await
+    }
+
+    /// Says again, with their height, what has become provable.
+    async fn proven(&mut self) -> Result<(), Ended> {
+        let provable = self.node.chain.provable().height;
+        while let Some((height, receipts)) = self.unproven.first_key_value().map(|(height, _)| *height).and_then(|height| {
+            (height <= provable).then(|| (height, self.unproven.remove(&height).unwrap_or_default()))
+        }) {
+            for receipt in receipts {
+                let receipt = v1::Receipt { provable_height: height.get(), ..receipt };
+                self.send(self.sent, v1::watch_receipts_response::Event::Receipt(receipt)).await?;
+            }
+        }
+        self.look().await
+    }
+
+    /// Looks at every named mutation that is not final, and says what has changed.
+    async fn look(&mut self) -> Result<(), Ended> {
+        let ids: Vec<(MutationId, Option<Said>)> = self.open.iter().map(|(id, said)| (*id, *said)).collect();
+        for (id, before) in ids {
+            let receipt = match self.node.receipt(id).await {
+                Ok(receipt) => receipt,
+                Err(refusal) => {
+                    let _ = self.messages.send(Err(refusal.into())).await;
+                    return Err(Ended);
+                }
+            };
+            let said = (receipt.state, receipt.provable_height > 0);
+            let fate = self.is_final(&receipt);
+            if self.provable && receipt.height > 0 && receipt.provable_height == 0 {
+                // Wakes this stream when the height is provable; nothing else is to be said of it then.
+                self.unproven.entry(Height::new(receipt.height)).or_default();
+            }
+            if before != Some(said) {
+                self.send(self.sent, v1::watch_receipts_response::Event::Receipt(receipt)).await?;
+            }
+            if fate {
+                self.open.remove(&id);
+            } else {
+                self.open.insert(id, Some(said));
+            }
+        }
+        if self.open.is_empty() && self.account.is_none() { Err(Ended) } else { Ok(()) }
+    }
+
+    fn is_final(&self, receipt: &v1::Receipt) -> bool {
+        match receipt.state() {
+            v1::ReceiptState::Applied | v1::ReceiptState::Failed => !self.provable || receipt.provable_height > 0,
+            v1::ReceiptState::Expired => true,
+            // Dropped: what was sent is in no block.
+            v1::ReceiptState::Unknown => receipt.rejection.is_some(),
+            v1::ReceiptState::Unspecified | v1::ReceiptState::Pending => false,
+        }
+    }
+
+    async fn beat(&mut self) -> Result<(), Ended> {
+        self.look().await?;
+        let beat = heartbeat(&self.node);
+        self.send(self.sent, v1::watch_receipts_response::Event::Heartbeat(beat)).await
+    }
+
+    async fn end(&mut self, error: EventError) -> Result<(), Ended> {
+        let _ = self.messages.send(Err(end_of_stream(error))).await;
+        Err(Ended)
+    }
+
+    async fn send(&mut self, place: Place, event: v1::watch_receipts_response::Event) -> Result<(), Ended> {
+        let message = v1::WatchReceiptsResponse { cursor: place.seal(CALL), event: Some(event) };
+        self.messages.send(Ok(message)).await.map_err(|_| Ended)?;
+        self.sent = place;
+        Ok(())
+    }
+}
+
+/// Ends when the height is provable; never if there is none.
+async fn proven(node: &Node, height: Option<Height>) {
+    let far = Instant::now().checked_add(node.limits.call_time_max).unwrap_or_else(Instant::now);
+    match height {
+        // A wait that runs out is taken up again by the loop.
+        Some(height) => drop(node.chain.wait_height(height, far).await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,87 @@
+//! What a gRPC server of a shard is told: where to listen, whom to let in, and every bound.
+//!
+//! Nothing here may be unlimited.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use db3_primitives::limits;
+
+use crate::cors::Cors;
+
+/// Settings of one server.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// Where gRPC and gRPC-Web are served.
+    pub listen: SocketAddr,
+    /// Which web pages may call.
+    pub cors: Cors,
+    /// Where metrics are served over HTTP; none: nowhere.
+    pub metrics: Option<SocketAddr>,
+    /// The endpoints that `GetShardMap` tells, by shard.
+    pub shard_endpoints: Vec<ShardEndpoints>,
+    /// The bounds.
+    pub limits: ServeLimits,
+}
+
+/// Where a shard of the network is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardEndpoints {
+    /// The shard.
+    pub shard: u32,
+    /// Its gRPC endpoints, for example `http://127.0.0.1:7301`.
+    pub endpoints: Vec<String>,
+}
+
+/// Every bound of one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeLimits {
+    /// Open connections.
+    pub connections_max: usize,
+    /// HTTP/2 streams of one connection.
+    pub streams_per_connection_max: u32,
+    /// Calls at work, over all connections.
+    pub calls_max: usize,
+    /// Streaming calls, over all connections.
+    pub streams_max: usize,
+    /// Mutations of one stream that have been taken and not yet answered.
+    pub in_flight_per_stream_max: usize,
+    /// Bytes of one message, either way.
+    pub message_bytes_max: usize,
+    /// The longest that a call may take, also for callers that name no deadline.
+    pub call_time_max: Duration,
+    /// Something is sent on every stream at least this often.
+    pub heartbeat: Duration,
+    /// How long open calls may take to end when the server stops.
+    pub stop_time_max: Duration,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1_024,
+            streams_per_connection_max: 256,
+            calls_max: 4_096,
+            streams_max: 512,
+            in_flight_per_stream_max: 4_096,
+            message_bytes_max: limits::GRPC_MESSAGE_BYTES_MAX,
+            call_time_max: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(10),
+            stop_time_max: Duration::from_secs(5),
+        }
+    }
+}
+
+impl ServeConfig {
+    /// The default settings on this address.
+    #[must_use]
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            cors: Cors::None,
+            metrics: None,
+            shard_endpoints: Vec::new(),
+            limits: ServeLimits::default(),
+        }
+    }
+}

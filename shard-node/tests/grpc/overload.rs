@@ -1,0 +1,117 @@
+//! Too much of anything: refused at once with a time to try again, and nothing grows.
+
+use std::time::Duration;
+
+use db3_proto::status::CallError;
+use db3_proto::v1;
+use db3_proto::v1::chain_service_client::ChainServiceClient;
+use db3_shard_node::{ServeConfig, ServeLimits};
+use tonic::Code;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::node::{Plan, TestNode, connect, own};
+
+fn limited(limits: ServeLimits) -> Plan {
+    Plan { serve: ServeConfig { limits, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) }, ..Plan::default() }
+}
+
+/// A read that waits for a height that does not come.
+fn waiting() -> tonic::Request<v1::GetRecordRequest> {
+    let mut call = tonic::Request::new(v1::GetRecordRequest {
+        namespace: own(0).to_string(),
+        table: "t".to_owned(),
+        key: bytes::Bytes::from_static(b"k"),
+        read: Some(v1::ReadOptions { min_height: 1 << 40, ..Default::default() }),
+    });
+    call.set_timeout(Duration::from_secs(20));
+    call
+}
+
+fn is_overload(status: &tonic::Status) -> bool {
+    let error = CallError::from(status);
+    error.code == Code::ResourceExhausted && error.rejection_code() == Some(501) && error.retry_after.is_some()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_too_many_is_refused_and_health_still_answers() {
+    let mut node = TestNode::with(limited(ServeLimits { calls_max: 2, ..ServeLimits::default() })).await;
+    let held: Vec<_> = (0..2)
+        .map(|_| {
+            let mut shard = node.shard.clone();
+            tokio::spawn(async move { shard.get_record(waiting()).await })
+        })
+        .collect();
+    let status = loop {
+        // Until both calls are at work.
+        match node.chains.get_status(v1::GetStatusRequest {}).await {
+            Err(status) => break status,
+            Ok(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert!(is_overload(&status), "{status:?}");
+    let mut health = HealthClient::new(connect(&node.served).await);
+    let request = tonic_health::pb::HealthCheckRequest { service: "db3.v1.ShardService".to_owned() };
+    assert_eq!(health.check(request).await.unwrap().into_inner().status, 1);
+    held.iter().for_each(tokio::task::JoinHandle::abort);
+    // A caller that goes away gives its place back.
+    while node.chains.get_status(v1::GetStatusRequest {}).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_stream_too_many_is_refused() {
+    let mut node = TestNode::with(limited(ServeLimits { streams_max: 1, ..ServeLimits::default() })).await;
+    let request = v1::SubscribeRequest { blocks: true, ..Default::default() };
+    let held = node.chains.subscribe(request.clone()).await.unwrap();
+    assert!(is_overload(&node.chains.subscribe(request.clone()).await.unwrap_err()));
+    drop(held);
+    while node.chains.subscribe(request.clone()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_too_many_is_closed() {
+    let node = TestNode::with(limited(ServeLimits { connections_max: 1, ..ServeLimits::default() })).await;
+    let endpoint = format!("http://{}", node.served.addr());
+    let endpoint = tonic::transport::Endpoint::from_shared(endpoint).unwrap();
+    let refused = match endpoint.connect().await {
+        Ok(channel) => ChainServiceClient::new(channel).get_status(v1::GetStatusRequest {}).await.is_err(),
+        Err(_) => true,
+    };
+    assert!(refused);
+    let mut first = node.chains.clone();
+    assert!(first.get_status(v1::GetStatusRequest {}).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_pool_is_overload_and_admits_again_when_there_is_room() {
+    let plan = Plan { block_ms: 60_000, chain: |config| config.mempool_mutations = 3, ..Plan::default() };
+    let mut node = TestNode::with(plan).await;
+    let mut refused = 0;
+    for nonce in 1..=20 {
+        let request = v1::SubmitMutationRequest {
+            mutation: Some(node.put(0, nonce, "notes", "k", "v")),
+            wait: v1::WaitMode::Checked.into(),
+        };
+        if let Err(status) = node.shard.submit_mutation(request).await {
+            assert!(is_overload(&status), "{status:?}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_long_is_refused() {
+    let limits = ServeLimits { message_bytes_max: 64 * 1024, ..ServeLimits::default() };
+    let mut node = TestNode::with(limited(limits)).await;
+    let body = bytes::Bytes::from(vec![0; 100_000]);
+    let request = v1::SubmitMutationRequest {
+        mutation: Some(v1::SignedEnvelope { body, scheme: 1, ..Default::default() }),
+        wait: 0,
+    };
+    assert_eq!(node.shard.submit_mutation(request).await.unwrap_err().code(), Code::OutOfRange);
+    assert!(node.chains.get_status(v1::GetStatusRequest {}).await.is_ok());
+}

@@ -1,0 +1,148 @@
+//! What a block did, as data: nothing here is performed by this crate.
+
+use std::sync::Arc;
+
+use db3_merkle_log::CompletedNode;
+use db3_primitives::{
+    Address, Bill, Epoch, EpochClose, LogEntry, MutationId, Namespace, Nonce, RecordKey, Rejection, TableName, Tai,
+    VerifiedMutation,
+};
+
+/// One mutation of a block as it came, in the block's order.
+#[derive(Clone, Debug)]
+pub enum BlockItem {
+    /// Decoded, its signature checked.
+    Verified(Arc<VerifiedMutation>),
+    /// Bytes that no honest proposer takes: they do not decode, or their signature is wrong.
+    Refused {
+        /// The identifier, where the bytes decode that far.
+        id: Option<MutationId>,
+        /// Why.
+        rejection: Rejection,
+    },
+}
+
+/// What became of one mutation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a refused mutation left no receipt"]
+pub enum Outcome {
+    /// Everything it asks for was done.
+    Applied(Receipt),
+    /// A precondition did not hold: nothing of it was done, its nonce is used, its bytes are charged.
+    Failed(Receipt),
+    /// It cannot be charged: no effect, no used nonce, no bill, no receipt.
+    Refused(Rejection),
+}
+
+/// What a receipt says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiptOutcome {
+    /// Done and charged.
+    Applied,
+    /// Not done, charged for its bytes.
+    Failed(Rejection),
+    /// Not done, not charged.
+    Refused(Rejection),
+}
+
+/// What a block holds about one mutation.
+///
+/// A refused receipt is about that copy of the mutation only: a replay has the identifier of the mutation that was
+/// applied, so a refused receipt never replaces an applied or failed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Identifier of the mutation.
+    pub id: MutationId,
+    /// Position among the mutations of the block, refused ones counted.
+    pub index: u32,
+    /// Who pays.
+    pub account: Address,
+    /// Who signed.
+    pub signer: Address,
+    /// Where it wrote.
+    pub namespace: Namespace,
+    /// Its nonce.
+    pub nonce: Nonce,
+    /// What became of it.
+    pub outcome: ReceiptOutcome,
+    /// What was charged.
+    pub fee: Tai,
+    /// Number of its bill in the account's sequence; none where it was refused.
+    pub bill_seq: Option<u64>,
+    /// For every operation the version that it wrote; 0 for deletes, tables and namespaces. Empty unless applied.
+    pub versions: Vec<u64>,
+}
+
+/// An item of a block that is no mutation of anybody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedItem {
+    /// Position among the mutations of the block.
+    pub index: u32,
+    /// The identifier that it claims, where it decodes that far. It says nothing about the mutation of that identifier.
+    pub id: Option<MutationId>,
+    /// Why.
+    pub rejection: Rejection,
+}
+
+/// What happened to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// Written, with this version.
+    Written {
+        /// The version it has now.
+        version: u64,
+    },
+    /// Deleted.
+    Deleted,
+}
+
+/// One operation's effect on a record, in the order of execution, for those who watch a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordChange {
+    /// Position of the mutation in the block.
+    pub index: u32,
+    /// Namespace of the record.
+    pub namespace: Namespace,
+    /// Table of the record.
+    pub table: TableName,
+    /// Key of the record.
+    pub key: RecordKey,
+    /// What happened.
+    pub kind: ChangeKind,
+}
+
+/// Everything that a block did beside the new version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effects {
+    /// One for every mutation that has a body and a good signature, by index.
+    pub receipts: Vec<Receipt>,
+    /// The other items of the block.
+    pub refused: Vec<RefusedItem>,
+    /// One for every applied or failed mutation, by index (rule I1).
+    pub bills: Vec<Bill>,
+    /// Subtrees of the open epoch's bill log that these bills completed.
+    pub bill_nodes: Vec<CompletedNode>,
+    /// The epoch that these bills belong to: the one open in this block.
+    pub bill_epoch: Epoch,
+    /// Index in the epoch's bill log of the first of these bills.
+    pub first_bill_index: u64,
+    /// Entries for the settlement chain, with their index in the outbox.
+    pub entries: Vec<(u64, LogEntry)>,
+    /// Subtrees of the outbox that these entries completed.
+    pub outbox_nodes: Vec<CompletedNode>,
+    /// What happened to records.
+    pub changes: Vec<RecordChange>,
+    /// The epoch whose last statement this block wrote.
+    pub closed: Option<EpochClose>,
+}
+
+impl ReceiptOutcome {
+    /// The number of the rejection; 0 for what was applied.
+    #[must_use]
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::Applied => 0,
+            Self::Failed(rejection) | Self::Refused(rejection) => rejection.code(),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""The story of one shard network, told with the commands a newcomer would type.
+
+A local network starts; a real data set goes in as signed mutations; every record comes out with a proof; a range is
+known to be complete; the bills add up to the statements of the closed epoch; the process is killed with SIGKILL in the
+middle of an import, again and again; and what was acknowledged is still there, once.
+
+Usage: tests/story.py --bin DIR [--kills N] [--seed N]
+Needs the Debian packages iso-codes and unicode-data (real data sets). Talks to this machine alone.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LANGUAGES = Path("/usr/share/iso-codes/json/iso_639-3.json")
+CHARACTERS = Path("/usr/share/unicode/UnicodeData.txt")
+COLUMNS = "code,name,category,combining,bidi,decomposition,decimal,digit,numeric,mirrored,old_name,comment,upper,lower,title"
+
+passed = 0
+
+
+def check(claim, holds, detail=""):
+    """States a claim, and ends the story where it does not hold."""
+    global passed
+    if not holds:
+        print(f"FAILED  {claim}\n{detail}", flush=True)
+        print(f"{passed} passed, 1 failed", flush=True)
+        sys.exit(1)
+    passed += 1
+    print(f"ok      {claim}", flush=True)
+
+
+def free_port(count):
+    """The first of `count` neighbouring ports that nobody uses."""
+    for port in random.sample(range(20000, 50000), 200):
+        try:
+            sockets = [socket.create_server(("127.0.0.1", port + n)) for n in range(count)]
+        except OSError:
+            continue
+        for s in sockets:
+            s.close()
+        return port
+    raise SystemExit("no free ports")
+
+
+class Network:
+    """A devnet in a folder of its own, and the commands that speak to it."""
+
+    def __init__(self, programs, folder):
+        self.programs = Path(programs)
+        self.folder = Path(folder)
+        self.port = free_port(4)
+        self.process = None
+        self.ready = None
+        self.environment = {**os.environ, "DB3_HOME": str(self.folder / "user"), "NO_COLOR": "1"}
+
+    def start(self):
+        ready_file = self.folder / "ready.json"
+        ready_file.unlink(missing_ok=True)
+        log = open(self.folder / "devnet.log", "ab")
+        self.process = subprocess.Popen(
+            [self.programs / "db3", "devnet", "start", "--home", self.folder / "net", "--port", str(self.port),
+             "--epoch-secs", "600", "--ready-file", ready_file],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
+        while not ready_file.exists():
+            if self.process.poll() is not None:
+                raise SystemExit(f"the devnet ended:\n{(self.folder / 'devnet.log').read_text()}")
+            time.sleep(0.02)
+        self.ready = json.loads(ready_file.read_text())
+
+    def kill(self):
+        """A power failure: SIGKILL to the process of every node."""
+        for pid in {node["pid"] for node in self.ready["nodes"]}:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+    def command(self, *arguments):
+        return [str(self.programs / "db3"), "--network", self.ready["network_file"], "--no-input", *map(str, arguments)]
+
+    def run(self, *arguments):
+        return subprocess.run(self.command(*arguments), env=self.environment, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=300)
+
+    def done(self, *arguments):
+        result = self.run(*arguments)
+        if result.returncode != 0:
+            check(f"db3 {' '.join(map(str, arguments))}", False, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
+        return result
+
+    def json(self, *arguments):
+        return json.loads(self.done("--output", "json", *arguments).stdout)
+
+    def lines(self, *arguments):
+        return [json.loads(line) for line in self.done("--output", "json", *arguments).stdout.splitlines()]
+
+
+def languages():
+    return {row["alpha_3"]: row for row in json.loads(LANGUAGES.read_text())["639-3"]}
+
+
+def characters():
+    names = COLUMNS.split(",")
+    rows = (dict(zip(names, line.split(";"))) for line in CHARACTERS.read_text().splitlines())
+    return {row["code"]: row for row in rows}
+
+
+def as_table(records):
+    """Exported or scanned records as a dictionary key → decoded value."""
+    return {record["key"]: json.loads(record["value"]) for record in records}
+
+
+def an_import(net):
+    print("\n-- A real data set goes in", flush=True)
+    expected = characters()
+    summary = net.json("--account", "dev0", "import", "characters", CHARACTERS, "--format", "csv", "--delimiter", ";",
+                       "--columns", COLUMNS, "--key", "code")
+    check(f"{len(expected)} characters imported", int(summary["records"]) == len(expected), summary)
+    again = net.json("--account", "dev0", "import", "characters", CHARACTERS, "--format", "csv", "--delimiter", ";",
+                     "--columns", COLUMNS, "--key", "code")
+    check("a second run writes nothing new", int(again["mutations"]) == 0, again)
+    summary = net.json("--account", "dev1", "import", "languages", LANGUAGES, "--key", "alpha_3")
+    check(f"{len(languages())} languages imported by another account", int(summary["records"]) == len(languages()), summary)
+
+
+def reads(net):
+    print("\n-- Every answer is proved", flush=True)
+    expected = characters()
+    for code in random.sample(sorted(expected), 10):
+        value = net.done("--account", "dev0", "get", "characters", code).stdout
+        check(f"character {code} is what the file says", json.loads(value) == expected[code], value)
+    absent = net.run("--account", "dev0", "get", "characters", "no such key")
+    check("an absent key is proved absent (exit code 4)", absent.returncode == 4, absent.stderr)
+    got = as_table(net.lines("--account", "dev0", "scan", "characters", "--from", "0400", "--to", "0500"))
+    wanted = {code: row for code, row in expected.items() if "0400" <= code < "0500"}
+    check(f"the range [0400, 0500) is complete: {len(wanted)} records", got == wanted, f"{len(got)} came")
+    table = as_table(net.lines("--account", "dev1", "export", "languages"))
+    check("the whole table of languages comes back complete", table == languages(), f"{len(table)} came")
+
+
+def proofs(net, folder):
+    print("\n-- A kept proof", flush=True)
+    kept = folder / "proof.json"
+    net.done("--account", "dev1", "get", "languages", "eng", "--proof-file", kept)
+    check("a kept proof holds, offline", net.run("verify", kept).returncode == 0)
+    good = kept.read_bytes()
+    # Every byte is tried by a test of the client; here are some of them, through the command.
+    for at in sorted(random.sample(range(len(good)), 25)):
+        bad = bytearray(good)
+        bad[at] ^= 1 << random.randrange(8)
+        altered = folder / "altered.json"
+        altered.write_bytes(bytes(bad))
+        result = net.run("verify", altered)
+        if result.returncode not in (2, 5):
+            check(f"a proof with byte {at} changed is refused", False, f"exit {result.returncode}: {result.stdout}{result.stderr}")
+    check("a proof with a byte changed is refused, at 25 places", True)
+
+
+def an_epoch(net):
+    print("\n-- Bills and statements", flush=True)
+    before = {name: net.lines("--account", name, "bill", "list") for name in ("dev0", "dev1")}
+    net.done("devnet", "--home", net.folder / "net", "advance", "600")
+    for name, bills in before.items():
+        fees = sum(int(bill["fee_tai"]) for bill in bills)
+        check(f"{name} has {len(bills)} bills over {fees} tai, and all of them are closed now",
+              all(bill["status"] == "BILL_STATUS_CLOSED" for bill in net.lines("--account", name, "bill", "list")))
+        statements = net.lines("--account", name, "statement", "list")
+        stated = sum(int(statement["amount_tai"]) for statement in statements)
+        check(f"{name}'s statements come to the same", stated == fees, f"bills {fees}, statements {stated}")
+        for bill in random.sample(bills, min(3, len(bills))):
+            charges = sum(int(charge["amount_tai"]) for charge in bill["charges"])
+            check(f"bill {bill['seq']}: its charges come to its fee", charges == int(bill["fee_tai"]), bill)
+            proof = net.run("bill", "verify", bill["reference"])
+            check(f"bill {bill['seq']} is proved under its epoch's close", proof.returncode == 0, proof.stderr)
+
+
+def kills(net, folder, count):
+    print(f"\n-- kill -9, {count} times in the middle of an import", flush=True)
+    undisturbed = as_table(net.lines("--account", "dev0", "export", "characters"))
+    receipts = folder / "receipts.ndjson"
+    importer = subprocess.Popen(
+        net.command("--account", "dev2", "--timeout", "120s", "import", "characters", CHARACTERS, "--format", "csv",
+                    "--delimiter", ";", "--columns", COLUMNS, "--key", "code", "--batch", "20", "--in-flight", "4",
+                    "--receipts", receipts),
+        env=net.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    acknowledged = 0
+    for number in range(1, count + 1):
+        # Waits until the import has moved on by a random number of mutations, so that each kill finds it at work.
+        goal = acknowledged + random.randint(20, 100)
+        while importer.poll() is None:
+            acknowledged = len(receipts.read_text().splitlines()) if receipts.exists() else 0
+            if acknowledged >= goal:
+                break
+            time.sleep(0.005)
+        if importer.poll() is not None:
+            break
+        net.kill()
+        # What stood in the file when the process was dead was acknowledged before that.
+        known = [json.loads(line) for line in receipts.read_text().splitlines() if line.endswith("}")]
+        net.start()
+        for receipt in random.sample(known, min(3, len(known))):
+            found = net.json("receipt", receipt["id"])
+            check(f"kill {number}: mutation {receipt['id'][:10]}… was acknowledged, and is applied",
+                  found["state"] == "RECEIPT_STATE_APPLIED" and found["height"] == receipt["height"], found)
+    check(f"{number} kills found the import at work", importer.poll() is None or number == count)
+    out, error = importer.communicate(timeout=300)
+    check("the import went on by itself and finished", importer.returncode == 0, out + error)
+    disturbed = net.lines("--account", "dev2", "export", "characters")
+    check("the table is that of the undisturbed import", as_table(disturbed) == undisturbed)
+    check("no mutation was applied twice: every record has version 1",
+          all(int(record["version"]) == 1 for record in disturbed))
+    known = [json.loads(line) for line in receipts.read_text().splitlines()]
+    bills = net.lines("--account", "dev2", "bill", "list")
+    check(f"{len(known)} mutations were acknowledged, and each has one bill",
+          sorted(bill["reference"] for bill in bills) == sorted(receipt["id"] for receipt in known), f"{len(bills)} bills")
+
+
+def replays(net):
+    print("\n-- The same root again", flush=True)
+    net.stop()
+    for node in net.ready["nodes"]:
+        home = net.folder / "net" / node["chain_id"]
+        result = subprocess.run([net.programs / "shard-node", "check", "--home", home, "--from-genesis"], capture_output=True,
+                                text=True, timeout=300)
+        check(f"{node['chain_id']}: every block, executed again without disturbance, gives the root of its header",
+              result.returncode == 0, result.stdout + result.stderr)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin", required=True, help="folder of db3, db3-devnet and shard-node")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    arguments = parser.parse_args()
+    random.seed(arguments.seed)
+    print(f"seed {arguments.seed}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="db3-story-"))
+    net = Network(arguments.bin, folder)
+    try:
+        net.start()
+        check("two shards are up", len(net.ready["nodes"]) == 2)
+        an_import(net)
+        reads(net)
+        proofs(net, folder)
+        an_epoch(net)
+        kills(net, folder, arguments.kills)
+        replays(net)
+        print(f"\n{passed} passed, 0 failed", flush=True)
+    finally:
+        net.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
