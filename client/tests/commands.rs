@@ -1,5 +1,12 @@
 //! The commands against a devnet: what they print, how they end, and what they refuse before anything is sent.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
 
 mod network;
 
@@ -27,10 +34,16 @@ fn number(value: &Value) -> u128 {
 fn a_record_is_written_read_updated_and_removed() {
     let net = net();
     let receipt = net.json(&["put", "life", "k", "one"]);
-    assert_eq!((receipt["state"].as_str(), &receipt["versions"][0]), (Some("RECEIPT_STATE_APPLIED"), &Value::from("1")));
+    assert_eq!(
+        (receipt["state"].as_str(), &receipt["versions"][0]),
+        (Some("RECEIPT_STATE_APPLIED"), &Value::from("1"))
+    );
     assert_eq!(net.ok(["get", "life", "k"]), "one");
     let got = net.json(&["get", "life", "k"]);
-    assert_eq!((&got["value"], &got["version"], &got["verified"]), (&Value::from("one"), &Value::from("1"), &Value::from(true)));
+    assert_eq!(
+        (&got["value"], &got["version"], &got["verified"]),
+        (&Value::from("one"), &Value::from("1"), &Value::from(true))
+    );
     net.ok(["update", "life", "k", "two", "--if-version", "1"]);
     let stale = net.fails(1, ["update", "life", "k", "three", "--if-version", "1"]);
     assert!(stale.contains("303 VERSION_MISMATCH") && stale.contains("charged"), "{stale}");
@@ -52,7 +65,8 @@ fn values_come_from_arguments_files_and_standard_input() {
     assert_eq!(net.run(["get", "sources", "file"]).stdout, [0u8, 255, 10]);
     assert_eq!(net.json(&["get", "sources", "file"])["value_hex"], "0x00ff0a");
     assert_eq!(net.ok(["--encoding", "hex", "get", "sources", "0x66696c65"]), "0x00ff0a\n");
-    let mut child = net.command().args(["put", "sources", "piped", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child =
+        net.command().args(["put", "sources", "piped", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"from a pipe").unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(net.ok(["get", "sources", "piped"]), "from a pipe");
@@ -61,8 +75,9 @@ fn values_come_from_arguments_files_and_standard_input() {
 #[test]
 fn scans_are_complete_and_ordered_and_ranges_are_half_open() {
     let net = net();
-    let operations: String =
-        (0..30).map(|n| format!("{{\"op\":\"put\",\"table\":\"range\",\"key\":\"k{n:02}\",\"value\":\"{n}\"}}\n")).collect();
+    let operations: String = (0..30)
+        .map(|n| format!("{{\"op\":\"put\",\"table\":\"range\",\"key\":\"k{n:02}\",\"value\":\"{n}\"}}\n"))
+        .collect();
     std::fs::write(net.path("range.ndjson"), operations).unwrap();
     net.ok(["mutate", "range.ndjson"]);
     let keys = |arguments: &[&str]| -> Vec<String> {
@@ -109,7 +124,23 @@ fn an_import_writes_everything_once_and_comes_back_the_same() {
     let net = net();
     let rows: String = (0..500).map(|n| format!("{n:03};\"name; {n}\";{}\n", n * n)).collect();
     std::fs::write(net.path("squares.txt"), &rows).unwrap();
-    let import = ["import", "squares", "squares.txt", "--delimiter", ";", "--columns", "code,name,square", "--key", "code", "--batch", "50", "--receipts", "receipts.ndjson", "--account", "dev5"];
+    let import = [
+        "import",
+        "squares",
+        "squares.txt",
+        "--delimiter",
+        ";",
+        "--columns",
+        "code,name,square",
+        "--key",
+        "code",
+        "--batch",
+        "50",
+        "--receipts",
+        "receipts.ndjson",
+        "--account",
+        "dev5",
+    ];
     let first = net.json(&import);
     assert_eq!((number(&first["records"]), number(&first["written"]), number(&first["mutations"])), (500, 500, 10));
     let receipts = std::fs::read_to_string(net.path("receipts.ndjson")).unwrap();
@@ -129,7 +160,8 @@ fn an_import_writes_everything_once_and_comes_back_the_same() {
     let exported = net.lines(&["export", "squares", "--account", "dev5"]);
     assert!(exported.len() == 500 && exported.iter().all(|record| record["version"] == "1"));
 
-    let fees: u128 = net.lines(&["bill", "list", "--account", "dev5"]).iter().map(|bill| number(&bill["fee_tai"])).sum();
+    let fees: u128 =
+        net.lines(&["bill", "list", "--account", "dev5"]).iter().map(|bill| number(&bill["fee_tai"])).sum();
     assert_eq!(fees, number(&first["fee_tai"]));
 }
 
@@ -167,7 +199,9 @@ fn a_kept_proof_holds_and_any_changed_byte_breaks_it() {
     net.fails(4, ["get", "kept", "nothing", "--proof-file", "absence.proof"]);
     net.ok(["scan", "kept", "--proof-file", "range.proof"]);
     net.ok(["scan", "kept", "--limit", "1", "--proof-file", "cut.proof"]);
-    for (file, shows) in [("record.proof", "record"), ("absence.proof", "absence"), ("range.proof", "range"), ("cut.proof", "range")] {
+    for (file, shows) in
+        [("record.proof", "record"), ("absence.proof", "absence"), ("range.proof", "range"), ("cut.proof", "range")]
+    {
         let verified = net.json(&["verify", file]);
         assert_eq!((&verified["verified"], &verified["shows"]), (&Value::from(true), &Value::from(shows)));
     }
@@ -175,7 +209,8 @@ fn a_kept_proof_holds_and_any_changed_byte_breaks_it() {
     let network = db3_client::load_network(&net.network_file()).unwrap();
     for file in ["record.proof", "absence.proof", "cut.proof"] {
         let good = std::fs::read(net.path(file)).unwrap();
-        let holds = |bytes: &[u8]| db3_client::KeptProof::from_json(file, bytes).and_then(|kept| kept.verify(&network)).is_ok();
+        let holds =
+            |bytes: &[u8]| db3_client::KeptProof::from_json(file, bytes).and_then(|kept| kept.verify(&network)).is_ok();
         assert!(holds(&good));
         for at in 0..good.len() {
             let mut bad = good.clone();
@@ -240,7 +275,8 @@ fn bills_say_why_and_add_up_to_the_credit_that_was_used() {
     assert_eq!(bills.len(), 5);
     let mut total = 0;
     for bill in &bills {
-        let charges: u128 = bill["charges"].as_array().unwrap().iter().map(|charge| number(&charge["amount_tai"])).sum();
+        let charges: u128 =
+            bill["charges"].as_array().unwrap().iter().map(|charge| number(&charge["amount_tai"])).sum();
         assert_eq!(charges, number(&bill["fee_tai"]));
         assert_eq!(bill["status"], "BILL_STATUS_OPEN");
         total += number(&bill["fee_tai"]);
@@ -296,7 +332,10 @@ fn wrong_input_ends_with_2_and_is_one_json_object_where_asked_for() {
     let large = "x".repeat(10_241);
     let said = net.fails(2, ["--output", "json", "put", "t", "k", &large]);
     let error: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&error["error"]["code"], &error["error"]["reason"]), (&Value::from(118), &Value::from("PAIR_TOO_LARGE")));
+    assert_eq!(
+        (&error["error"]["code"], &error["error"]["reason"]),
+        (&Value::from(118), &Value::from("PAIR_TOO_LARGE"))
+    );
 }
 
 #[test]
@@ -346,10 +385,19 @@ fn nobody_answering_ends_with_3() {
     let text = std::fs::read_to_string(net.network_file()).unwrap();
     let dead: String = text
         .lines()
-        .map(|line| if line.starts_with("endpoints") { "endpoints = [\"http://127.0.0.1:1\"]\n".to_owned() } else { format!("{line}\n") })
+        .map(|line| {
+            if line.starts_with("endpoints") {
+                "endpoints = [\"http://127.0.0.1:1\"]\n".to_owned()
+            } else {
+                format!("{line}\n")
+            }
+        })
         .collect();
     std::fs::write(net.path("dead.toml"), dead).unwrap();
-    let said = net.fails(3, ["--network", "dead.toml", "--account", "0x1111111111111111111111111111111111111111", "get", "t", "k"]);
+    let said = net.fails(
+        3,
+        ["--network", "dead.toml", "--account", "0x1111111111111111111111111111111111111111", "get", "t", "k"],
+    );
     assert!(said.contains("127.0.0.1:1"), "{said}");
 }
 
@@ -374,7 +422,13 @@ fn a_receipt_tells_what_became_of_a_mutation() {
 #[test]
 fn a_watch_shows_changes_as_they_come() {
     let net = net();
-    let watch = net.command().args(["--output", "json", "watch", "watched", "--count", "2", "--for", "30s"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let watch = net
+        .command()
+        .args(["--output", "json", "watch", "watched", "--count", "2", "--for", "30s"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     // The watch sees what comes after it began; writing goes on until it has seen two.
     let mut watch = watch;
     let mut n = 0;
@@ -383,7 +437,8 @@ fn a_watch_shows_changes_as_they_come() {
         n += 1;
     }
     let output = watch.wait_with_output().unwrap();
-    let lines: Vec<Value> = network::text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        network::text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|line| line["key"] == "k" && line["verified"] == true));
     assert!(number(&lines[0]["height"]) < number(&lines[1]["height"]));
@@ -392,8 +447,15 @@ fn a_watch_shows_changes_as_they_come() {
 #[test]
 fn two_commands_at_once_do_not_get_in_each_others_way() {
     let net = net();
-    let children: Vec<_> =
-        (0..6).map(|n| net.command().args(["put", "crowd", &n.to_string(), "v", "--account", "dev2", "--quiet"]).stdout(std::process::Stdio::null()).spawn().unwrap()).collect();
+    let children: Vec<_> = (0..6)
+        .map(|n| {
+            net.command()
+                .args(["put", "crowd", &n.to_string(), "v", "--account", "dev2", "--quiet"])
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
@@ -404,7 +466,13 @@ fn two_commands_at_once_do_not_get_in_each_others_way() {
 fn options_come_before_the_environment_and_that_before_the_settings() {
     let net = net();
     let show = |name: &str, arguments: &[&str]| {
-        let output = net.command().env("DB3_ACCOUNT", name).args(["--output", "json", "account", "show"]).args(arguments).output().unwrap();
+        let output = net
+            .command()
+            .env("DB3_ACCOUNT", name)
+            .args(["--output", "json", "account", "show"])
+            .args(arguments)
+            .output()
+            .unwrap();
         let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
         shown["name"].as_str().unwrap().to_owned()
     };

@@ -29,7 +29,8 @@ pub fn banner(status: &Status, home: &Home, detached: bool) -> String {
     push_table(&mut text, &["CHAIN", "GRPC", "HEIGHT"], &rows);
     text.push('\n');
     let credit = format!("{CREDIT_DB3} DB3");
-    let named = status.ready.accounts.iter().map(|account| vec![account.name.clone(), account.address.clone(), credit.clone()]);
+    let named =
+        status.ready.accounts.iter().map(|account| vec![account.name.clone(), account.address.clone(), credit.clone()]);
     let funded = made.funded.iter().map(|address| vec!["--fund".to_owned(), address.clone(), credit.clone()]);
     push_table(&mut text, &["ACCOUNT", "ADDRESS", "CREDIT ON EACH SHARD"], &named.chain(funded).collect::<Vec<_>>());
     let db3 = Db3::find(status, home);
@@ -46,11 +47,7 @@ pub fn banner(status: &Status, home: &Home, detached: bool) -> String {
         let _ = writeln!(text, "  {}{} {line}", db3.program, db3.network_option);
     }
     let stop = format!("{} devnet stop{}", db3.program, db3.home_option);
-    let _ = if detached {
-        writeln!(text, "  {stop}")
-    } else {
-        writeln!(text, "\nCtrl-C here, or `{stop}`, stops it.")
-    };
+    let _ = if detached { writeln!(text, "  {stop}") } else { writeln!(text, "\nCtrl-C here, or `{stop}`, stops it.") };
     text
 }
 
@@ -73,7 +70,9 @@ struct Db3 {
 impl Db3 {
     fn find(status: &Status, home: &Home) -> Self {
         let (network_option, home_option) = match home.client_home() {
-            Some(client) if crate::publish::current_network(client).as_deref() == Some("devnet") => (String::new(), String::new()),
+            Some(client) if crate::publish::current_network(client).as_deref() == Some("devnet") => {
+                (String::new(), String::new())
+            }
             Some(_) => (" --network devnet".to_owned(), String::new()),
             None => (
                 format!(" --network {}", quoted(&status.ready.network_file)),

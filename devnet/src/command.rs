@@ -38,7 +38,9 @@ pub fn stop(home: &Home, console: ConsoleArgs) -> Result<()> {
 fn stop_and_wait(home: &Home) -> Result<u32> {
     let pid = match control::ask(home, &Question::Stop, STATUS_PATIENCE)? {
         Answer::Stopping { pid } => pid,
-        other @ (Answer::Status(_) | Answer::Advanced { .. } | Answer::Refused { .. }) => return Err(unexpected(other)),
+        other @ (Answer::Status(_) | Answer::Advanced { .. } | Answer::Refused { .. }) => {
+            return Err(unexpected(other));
+        }
     };
     let began = Instant::now();
     while home.is_locked()? {
@@ -152,7 +154,9 @@ pub fn reset(home: &Home, console: ConsoleArgs) -> Result<()> {
         OutputFormat::Json => println!("{}", json!({ "removed": home.path().display().to_string() })),
         OutputFormat::Csv => println!("removed\n{}", home.path().display()),
         OutputFormat::Table if console.quiet => {}
-        OutputFormat::Table => println!("The devnet in {} is removed; the next start begins anew.", home.path().display()),
+        OutputFormat::Table => {
+            println!("The devnet in {} is removed; the next start begins anew.", home.path().display());
+        }
     }
     Ok(())
 }
@@ -175,7 +179,9 @@ fn agree(question: &str, console: ConsoleArgs) -> Result<()> {
 pub fn advance(home: &Home, secs: u64, console: ConsoleArgs) -> Result<()> {
     let chains = match control::ask(home, &Question::Advance { secs }, ADVANCE_PATIENCE)? {
         Answer::Advanced { chains } => chains,
-        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Refused { .. }) => return Err(unexpected(other)),
+        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Refused { .. }) => {
+            return Err(unexpected(other));
+        }
     };
     match console.output {
         OutputFormat::Json => chains.iter().for_each(|chain| println!("{}", advanced_json(chain))),
@@ -206,7 +212,10 @@ fn closed_text(close: &Closed) -> String {
     } else {
         format!("epochs {} to {}", close.first, close.last)
     };
-    let total = close.total_tai.parse::<Tai>().map_or_else(|_| format!("{} tai", close.total_tai), |tai| format!("{} DB3", tai.to_db3_string()));
+    let total = close
+        .total_tai
+        .parse::<Tai>()
+        .map_or_else(|_| format!("{} tai", close.total_tai), |tai| format!("{} DB3", tai.to_db3_string()));
     format!("closed {epochs}: {} bills, {} statements, {total}", close.bills, close.statements)
 }
 

@@ -28,8 +28,11 @@ pub fn start(program: &DevnetProgram, home: &Home) -> Result<Status> {
     std::fs::create_dir_all(home.path())
         .with_context(|| format!("cannot make the folder {}", home.path().display()))?;
     let log = home.log();
-    let mut output =
-        File::options().create(true).append(true).open(&log).with_context(|| format!("cannot open {}", log.display()))?;
+    let mut output = File::options()
+        .create(true)
+        .append(true)
+        .open(&log)
+        .with_context(|| format!("cannot open {}", log.display()))?;
     let from = output.seek(SeekFrom::End(0))?;
     let mut child = spawn(program, home, &output)?;
     let began = Instant::now();

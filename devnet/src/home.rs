@@ -27,7 +27,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug)]
 pub struct Home {
     path: PathBuf,
-    db3_home: PathBuf,
+    client: PathBuf,
     is_default: bool,
 }
 
@@ -62,7 +62,7 @@ impl Home {
             Some(path) => std::path::absolute(path).with_context(|| format!("--home {}", path.display()))?,
             None => default.clone(),
         };
-        Ok(Self { is_default: path == default, path, db3_home })
+        Ok(Self { is_default: path == default, path, client: db3_home })
     }
 
     /// The folder.
@@ -72,7 +72,7 @@ impl Home {
 
     /// `$DB3_HOME`, where the client keeps its networks; none if this devnet stands elsewhere.
     pub fn client_home(&self) -> Option<&Path> {
-        self.is_default.then_some(self.db3_home.as_path())
+        self.is_default.then_some(self.client.as_path())
     }
 
     /// A file of the folder.
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     fn home(path: &Path) -> Home {
-        Home { path: path.to_owned(), db3_home: path.to_owned(), is_default: false }
+        Home { path: path.to_owned(), client: path.to_owned(), is_default: false }
     }
 
     #[test]

@@ -36,7 +36,10 @@ fn main() -> ExitCode {
             let code = failure::exit_code(&error);
             match program.console.output {
                 OutputFormat::Json => {
-                    eprintln!("{}", serde_json::json!({ "error": { "message": format!("{error:#}"), "exit_code": code } }));
+                    eprintln!(
+                        "{}",
+                        serde_json::json!({ "error": { "message": format!("{error:#}"), "exit_code": code } })
+                    );
                 }
                 OutputFormat::Table | OutputFormat::Csv => eprintln!("error: {error:#}"),
             }

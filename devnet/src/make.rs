@@ -67,8 +67,7 @@ pub fn make_chains(home: &Home, made: &Made, accounts: &[DevAccount]) -> Result<
     let epoch_secs = NonZeroU64::new(made.epoch_secs).context("epochs of no length")?;
     let lines = lines(made, accounts)?;
     let time = now()?;
-    let chains: Vec<ChainId> =
-        (0..made.shards).map(|shard| ChainId::shard(&network, ShardId::new(shard))).collect();
+    let chains: Vec<ChainId> = (0..made.shards).map(|shard| ChainId::shard(&network, ShardId::new(shard))).collect();
     for (chain_id, shard) in chains.iter().zip(0_u32..) {
         let folder = home.chain(chain_id);
         if genesis_file(&folder).exists() {

@@ -52,7 +52,8 @@ impl Network {
         let mut advanced = Vec::with_capacity(self.chains.len());
         for (chain, (open_before, open_after)) in self.chains.iter().zip(before) {
             let closed = tokio::time::timeout(CLOSE_PATIENCE, closed_up_to(chain, open_after));
-            let version = closed.await.with_context(|| format!("{} has not closed its epochs in time", chain.chain_id()))??;
+            let version =
+                closed.await.with_context(|| format!("{} has not closed its epochs in time", chain.chain_id()))??;
             advanced.push(what_closed(chain, &version, open_before)?);
         }
         Ok(advanced)

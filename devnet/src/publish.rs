@@ -21,13 +21,8 @@ const CURRENT: &str = "network";
 
 /// Writes the network file wherever it belongs, and makes the devnet the current network if there is none.
 pub fn publish(name: NetworkName, epoch_secs: NonZeroU64, chains: Vec<ChainEntry>, home: &Home) -> Result<()> {
-    let mut network = NetworkFile {
-        name,
-        kind: NetworkKind::Devnet,
-        epoch_secs,
-        keystore: Some(PathBuf::from("keystore")),
-        chains,
-    };
+    let mut network =
+        NetworkFile { name, kind: NetworkKind::Devnet, epoch_secs, keystore: Some(PathBuf::from("keystore")), chains };
     network.save(&home.network_file())?;
     if let Some(client) = home.client_home() {
         network.keystore = Some(PathBuf::from("../devnet/keystore"));

@@ -109,10 +109,10 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
 async fn bind_all(port: u16, shards: u32) -> Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for shard in 0..shards {
-        let port = u16::try_from(shard)
-            .ok()
-            .and_then(|shard| port.checked_add(1)?.checked_add(shard))
-            .ok_or_else(|| Failure::Wrong(format!("--port {port} leaves no port for shard {shard}; name a lower one")))?;
+        let port =
+            u16::try_from(shard).ok().and_then(|shard| port.checked_add(1)?.checked_add(shard)).ok_or_else(|| {
+                Failure::Wrong(format!("--port {port} leaves no port for shard {shard}; name a lower one"))
+            })?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = TcpListener::bind(address).await.map_err(|error| {
             anyhow!(

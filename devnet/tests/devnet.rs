@@ -171,9 +171,9 @@ fn time_moves_and_stays_moved_after_kill_9() {
     let closed: Value = serde_json::from_str(closed.lines().next().unwrap()).unwrap();
     let after: u64 = closed["open_epoch"].as_str().unwrap().parse().unwrap();
     assert!(after >= before + 10, "{closed}");
-    let closes = closed["closed"].as_array().unwrap();
-    assert_eq!(closes[0]["epoch"], before.to_string());
-    assert_eq!(closes.last().unwrap()["last_epoch"], (after - 1).to_string());
+    let listed = closed["closed"].as_array().unwrap();
+    assert_eq!(listed[0]["epoch"], before.to_string());
+    assert_eq!(listed.last().unwrap()["last_epoch"], (after - 1).to_string());
     running.kill();
     let running = place.start(&[]);
     let again: u64 = place.status()["chains"][0]["open_epoch"].as_str().unwrap().parse().unwrap();
@@ -188,7 +188,9 @@ fn what_shapes_the_state_cannot_change_until_reset() {
     place.start(&["--shards", "1", "--epoch-secs", "30"]).stop();
     let port = place.port.to_string();
     let stranger = "0x70997970C51812dc3A010C7d01b50e0d17dc79C9";
-    for (option, value) in [("--shards", "2"), ("--epoch-secs", "31"), ("--accounts", "4"), ("--fund", &stranger.to_lowercase())] {
+    for (option, value) in
+        [("--shards", "2"), ("--epoch-secs", "31"), ("--accounts", "4"), ("--fund", &stranger.to_lowercase())]
+    {
         let output = place.run(&["start", "--port", &port, option, value]);
         assert_eq!(output.status.code(), Some(2), "{option}");
         assert!(said(&output).contains("reset") && said(&output).contains(option), "{}", said(&output));
@@ -209,7 +211,11 @@ fn a_taken_port_is_named_with_the_remedy() {
     let taken = TcpListener::bind(("127.0.0.1", place.port + 2)).unwrap();
     let output = place.run(&["start", "--port", &place.port.to_string()]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains(&(place.port + 2).to_string()) && said(&output).contains("--port"), "{}", said(&output));
+    assert!(
+        said(&output).contains(&(place.port + 2).to_string()) && said(&output).contains("--port"),
+        "{}",
+        said(&output)
+    );
     drop(taken);
     let detached = place.run(&["start", "--port", "65000", "--shards", "600"]);
     assert_eq!(detached.status.code(), Some(2), "{}", said(&detached));
@@ -220,7 +226,10 @@ fn a_detached_devnet_serves_when_the_command_returns() {
     let place = Place::new();
     let port = place.port.to_string();
     let text = place.ran(&["start", "--detach", "--port", &port]);
-    assert!(text.contains("devnet-shard-0") && text.contains("dev0") && text.contains("put notes hello world"), "{text}");
+    assert!(
+        text.contains("devnet-shard-0") && text.contains("dev0") && text.contains("put notes hello world"),
+        "{text}"
+    );
     let status = place.status();
     let served = std::net::TcpStream::connect(("127.0.0.1", place.port + 1));
     assert!(served.is_ok());
@@ -232,6 +241,19 @@ fn a_detached_devnet_serves_when_the_command_returns() {
     let failed = place.run(&["start", "--detach", "--port", &port, "--shards", "5"]);
     assert_eq!(failed.status.code(), Some(2));
     assert!(said(&failed).contains("--shards"), "{}", said(&failed));
+}
+
+#[test]
+fn an_interrupt_stops_it_gracefully() {
+    let place = Place::new();
+    let mut running = place.start(&["--shards", "1"]);
+    for signal in ["-INT", "-TERM"] {
+        let pid = running.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert_eq!(running.child.wait().unwrap().code(), Some(0), "{signal}");
+        running = place.start(&[]);
+    }
+    running.stop();
 }
 
 #[test]

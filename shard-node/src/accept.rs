@@ -18,10 +18,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 const REST_AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// The stream of accepted connections, at most `connections_max` of them open.
-pub fn accept(
-    listener: TcpListener,
-    connections_max: usize,
-) -> impl Stream<Item = io::Result<Connection>> + Send {
+pub fn accept(listener: TcpListener, connections_max: usize) -> impl Stream<Item = io::Result<Connection>> + Send {
     let places = Arc::new(Semaphore::new(connections_max));
     async_stream::stream! {
         loop {

@@ -6,14 +6,8 @@ use tonic::codegen::http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// What gRPC-Web clients send.
-const REQUEST_HEADERS: [&str; 6] = [
-    "content-type",
-    "x-grpc-web",
-    "x-user-agent",
-    "grpc-timeout",
-    "grpc-accept-encoding",
-    "accept",
-];
+const REQUEST_HEADERS: [&str; 6] =
+    ["content-type", "x-grpc-web", "x-user-agent", "grpc-timeout", "grpc-accept-encoding", "accept"];
 /// What gRPC-Web clients read: an error's status stands in the headers of the answer.
 const EXPOSED_HEADERS: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
@@ -60,9 +54,7 @@ fn is_localhost(origin: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
         rest.strip_prefix(host).is_some_and(|port| {
             port.is_empty()
-                || port
-                    .strip_prefix(':')
-                    .is_some_and(|digits| !digits.is_empty() && digits.parse::<u16>().is_ok())
+                || port.strip_prefix(':').is_some_and(|digits| !digits.is_empty() && digits.parse::<u16>().is_ok())
         })
     })
 }

@@ -26,7 +26,7 @@ pub fn deadline(metadata: &MetadataMap, longest: Duration) -> Instant {
         .and_then(|value| value.to_str().ok())
         .and_then(parse_timeout)
         .map_or(longest, |asked| asked.min(longest));
-    let margin = (asked / MARGIN_SHARE).min(MARGIN_MAX);
+    let margin = asked.checked_div(MARGIN_SHARE).unwrap_or_default().min(MARGIN_MAX);
     let now = Instant::now();
     now.checked_add(asked.saturating_sub(margin)).unwrap_or(now)
 }
@@ -52,7 +52,7 @@ pub fn parse_timeout(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests")]
     use super::*;
 
     #[test]

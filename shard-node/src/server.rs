@@ -34,7 +34,9 @@ const HEADER_BYTES_MAX: u32 = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {listen} for {what}: {source}; choose another address or port, or end the program that holds it")]
+    #[error(
+        "cannot listen on {listen} for {what}: {source}; choose another address or port, or end the program that holds it"
+    )]
     Bind {
         /// The address.
         listen: SocketAddr,

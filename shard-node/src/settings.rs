@@ -76,12 +76,6 @@ impl ServeConfig {
     /// The default settings on this address.
     #[must_use]
     pub fn new(listen: SocketAddr) -> Self {
-        Self {
-            listen,
-            cors: Cors::None,
-            metrics: None,
-            shard_endpoints: Vec::new(),
-            limits: ServeLimits::default(),
-        }
+        Self { listen, cors: Cors::None, metrics: None, shard_endpoints: Vec::new(), limits: ServeLimits::default() }
     }
 }

@@ -29,9 +29,7 @@ impl ShedLayer {
     /// At most `calls_max` calls at once.
     #[must_use]
     pub fn new(calls_max: usize) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(calls_max)),
-        }
+        Self { places: Arc::new(Semaphore::new(calls_max)) }
     }
 }
 
@@ -39,10 +37,7 @@ impl<S> Layer<S> for ShedLayer {
     type Service = Shed<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Shed {
-            inner,
-            places: Arc::clone(&self.places),
-        }
+        Shed { inner, places: Arc::clone(&self.places) }
     }
 }
 

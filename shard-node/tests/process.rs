@@ -208,13 +208,16 @@ fn wrong_input_ends_with_2_and_says_what_to_do() {
     let output = run(&["start", "--home", home.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("shard-node init"), "{output:?}");
-    let amount = run(&["init", "--home", home.to_str().unwrap(), "--line", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266=5"]);
+    let amount =
+        run(&["init", "--home", home.to_str().unwrap(), "--line", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266=5"]);
     assert_eq!(amount.status.code(), Some(2), "an amount without a unit");
     let range = run(&["init", "--home", home.to_str().unwrap(), "--shard", "2", "--shards", "2"]);
     assert_eq!(range.status.code(), Some(2));
     ran(&["init", "--home", home.to_str().unwrap()]);
     let again = run(&["init", "--home", home.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(2), "{}", String::from_utf8_lossy(&again.stderr));
+    let settings = std::fs::read_to_string(home.join("config/node.toml")).unwrap();
+    assert!(settings.contains("[chain]") && settings.contains("# [serve]"), "{settings}");
     std::fs::write(home.join("config/node.toml"), "[chain]\nblock_millis = 5\n").unwrap();
     let unknown = run(&["start", "--home", home.to_str().unwrap()]);
     assert_eq!(unknown.status.code(), Some(2));

@@ -5,7 +5,7 @@ use db3_primitives::{Namespace, Operation};
 use super::args::{NamespaceCommand, TableCommand};
 use super::failure::{Exit, Failure};
 use super::session::Session;
-use super::value::Object;
+use super::value::{Object, Value};
 use super::write::send;
 use crate::NamespaceInfo;
 
@@ -79,7 +79,7 @@ pub async fn table(session: &Session, command: &TableCommand) -> Result<(), Fail
             let object = Object::new()
                 .with("namespace", info.namespace.as_str())
                 .with("name", info.name.as_str())
-                .with("kind", "TABLE_KIND_PLAIN")
+                .with("kind", Value::Enum("TABLE_KIND_PLAIN", "TABLE_KIND_"))
                 .with("create_height", info.create_height);
             session.output.object(&super::render::at(object, &answer.at))
         }
@@ -96,7 +96,7 @@ pub async fn table(session: &Session, command: &TableCommand) -> Result<(), Fail
                     &Object::new()
                         .with("namespace", info.namespace.as_str())
                         .with("name", info.name.as_str())
-                        .with("kind", "TABLE_KIND_PLAIN")
+                        .with("kind", Value::Enum("TABLE_KIND_PLAIN", "TABLE_KIND_"))
                         .with("create_height", info.create_height),
                 )?;
             }

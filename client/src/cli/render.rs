@@ -58,7 +58,7 @@ pub fn receipt(receipt: &Receipt) -> Object {
     let in_block = receipt.is_in_block();
     Object::new()
         .with("id", receipt.id.to_string())
-        .with("state", receipt.state.as_str_name())
+        .with("state", Value::Enum(receipt.state.as_str_name(), "RECEIPT_STATE_"))
         .with_some("chain_id", Some(receipt.chain_id.clone()).filter(|id| !id.is_empty()))
         .with_some("height", in_block.then_some(receipt.height))
         .with_some("index", in_block.then_some(receipt.index))
@@ -118,7 +118,7 @@ pub fn bill(bill: &BillView) -> Object {
         .with("index", leaf.index)
         .with_some("block_time", bill.time)
         .with("epoch", bill.epoch)
-        .with("kind", kind(leaf.kind))
+        .with("kind", Value::Enum(kind(leaf.kind), "BILL_KIND_"))
         .with("reference", hex(&leaf.reference))
         .with_some("signer", bill.signer.map(|signer| signer.to_string()))
         .with("namespace", bill.namespace.as_str())
@@ -128,7 +128,7 @@ pub fn bill(bill: &BillView) -> Object {
         .with("fee_tai", leaf.fee)
         .with("cumulative_tai", leaf.cum_after)
         .with("payee", hex(&leaf.payee.to_bytes()))
-        .with("status", bill.status.as_str_name())
+        .with("status", Value::Enum(bill.status.as_str_name(), "BILL_STATUS_"))
         .with("leaf", hex(&leaf.to_bytes()))
 }
 
@@ -162,7 +162,7 @@ pub fn epoch(shard: u32, epoch: &EpochView) -> Object {
         .with("shard", shard)
         .with("epoch", message.epoch)
         .with("last_epoch", message.last_epoch.max(message.epoch))
-        .with("status", message.status().as_str_name())
+        .with("status", Value::Enum(message.status().as_str_name(), "BILL_STATUS_"))
         .with_some("start_time", epoch.start())
         .with_some("end_time", epoch.end())
         .with("first_height", message.first_height)

@@ -17,6 +17,8 @@ pub enum Value {
     Text(String),
     /// An amount: tai in JSON and CSV, DB3 in tables.
     Tai(Tai),
+    /// A value of an enum of the proto files: its whole name, and how much of it is the enum's own.
+    Enum(&'static str, &'static str),
     /// Several values.
     List(Vec<Value>),
     /// Named values.
@@ -92,6 +94,7 @@ impl Value {
     pub fn to_cell(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
+            Self::Enum(name, _) => (*name).to_owned(),
             Self::Tai(amount) => amount.to_string(),
             Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::List(_) | Self::Object(_) => self.to_json(),
         }
@@ -102,6 +105,7 @@ impl Value {
     pub fn to_shown(&self) -> String {
         match self {
             Self::Text(text) => shown(text),
+            Self::Enum(name, prefix) => name.strip_prefix(prefix).unwrap_or(name).to_lowercase(),
             Self::Tai(amount) => amount.to_db3_string(),
             Self::Bool(true) => "yes".to_owned(),
             Self::Bool(false) => "no".to_owned(),
@@ -119,7 +123,7 @@ impl Value {
         match self {
             Self::Int(_) | Self::Float(_) | Self::Tai(_) => true,
             Self::Text(text) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
-            Self::Bool(_) | Self::List(_) | Self::Object(_) => false,
+            Self::Bool(_) | Self::Enum(..) | Self::List(_) | Self::Object(_) => false,
         }
     }
 }
@@ -156,6 +160,7 @@ fn write_value(value: &Value, text: &mut String) {
         }
         Value::Bool(truth) => text.push_str(if *truth { "true" } else { "false" }),
         Value::Text(content) => write_text(content, text),
+        Value::Enum(name, _) => write_text(name, text),
         Value::Tai(amount) => write_text(&amount.to_string(), text),
         Value::List(values) => {
             text.push('[');

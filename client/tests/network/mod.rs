@@ -77,7 +77,10 @@ impl Devnet {
     /// Runs a command with `--output json` and reads an object a line.
     pub fn lines(&self, arguments: &[&str]) -> Vec<Value> {
         let printed = self.ok([&["--output", "json"], arguments].concat());
-        printed.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        printed
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 }
 

@@ -29,20 +29,17 @@ pub struct ExportArgs {
 pub fn run(asked: Option<&Path>, args: &ExportArgs) -> Result<()> {
     let home = home::existing(asked)?;
     let config = ChainConfig::load(&home, Table::new())?;
-    let header = match &args.out {
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            let mut to = BufWriter::new(file);
-            let header = export(config, &mut to)?;
-            to.into_inner().context("cannot finish the file")?.sync_all()?;
-            header
-        }
-        None => {
-            let mut to = BufWriter::new(std::io::stdout().lock());
-            let header = export(config, &mut to)?;
-            to.flush()?;
-            header
-        }
+    let header = if let Some(path) = &args.out {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let mut to = BufWriter::new(file);
+        let header = export(config, &mut to)?;
+        to.into_inner().context("cannot finish the file")?.sync_all()?;
+        header
+    } else {
+        let mut to = BufWriter::new(std::io::stdout().lock());
+        let header = export(config, &mut to)?;
+        to.flush()?;
+        header
     };
     eprintln!("{} leaves of {} at height {}, root 0x{}", header.leaves, header.chain_id, header.height, header.root);
     Ok(())

@@ -1,12 +1,13 @@
 //! `shard-node init`: the folder of a new chain with one validator, whose key is made here.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Write as _};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use db3_chain::config::config_file;
 use db3_chain::transfer::{ImportInput, TransferError, import};
 use db3_chain::{ChainConfig, InitInput};
 use db3_genesis::{ChainEntry, GenesisDocument, NetworkFile, NetworkKind};
@@ -46,8 +47,9 @@ pub struct InitArgs {
 }
 
 fn line(text: &str) -> Result<(Address, Tai), String> {
-    let (account, amount) =
-        text.split_once('=').ok_or_else(|| format!("`{text}` is no line: write ADDRESS=AMOUNT, such as 0x…=1000db3"))?;
+    let (account, amount) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is no line: write ADDRESS=AMOUNT, such as 0x…=1000db3"))?;
     let account = account.parse::<Address>().map_err(|error| error.to_string())?;
     let amount = Tai::parse_with_unit(amount).map_err(|error| error.to_string())?;
     Ok((account, amount))
@@ -57,7 +59,10 @@ fn line(text: &str) -> Result<(Address, Tai), String> {
 pub fn run(asked: Option<&Path>, args: &InitArgs, output: Output) -> Result<()> {
     let epoch_secs = NonZeroU64::new(args.epoch_secs).context("epochs of no length")?;
     if args.shard.get() >= args.shards {
-        bail!(Failure::Wrong(format!("--shard {} of --shards {}: shards are numbered from 0", args.shard, args.shards)));
+        bail!(Failure::Wrong(format!(
+            "--shard {} of --shards {}: shards are numbered from 0",
+            args.shard, args.shards
+        )));
     }
     let home = match (asked, &args.import) {
         (Some(path), _) => std::path::absolute(path).with_context(|| format!("--home {}", path.display()))?,
@@ -65,20 +70,20 @@ pub fn run(asked: Option<&Path>, args: &InitArgs, output: Output) -> Result<()> 
         (None, Some(_)) => bail!(Failure::Wrong("name the folder to make with --home".to_owned())),
     };
     let settings = ChainConfig::new(&home);
-    let genesis = match &args.import {
-        Some(file) => import_file(&home, file, settings)?,
-        None => {
-            let input = InitInput {
-                network: args.network.clone(),
-                shard: args.shard,
-                shards: args.shards,
-                epoch_secs,
-                lines: args.line.clone(),
-                time: None,
-            };
-            db3_chain::init(&home, &input, &settings)?
-        }
+    let genesis = if let Some(file) = &args.import {
+        import_file(&home, file, settings)?
+    } else {
+        let input = InitInput {
+            network: args.network.clone(),
+            shard: args.shard,
+            shards: args.shards,
+            epoch_secs,
+            lines: args.line.clone(),
+            time: None,
+        };
+        db3_chain::init(&home, &input, &settings)?
     };
+    explain_settings(&home, genesis.app_state().shard)?;
     let network_file = write_network(&home, &genesis)?;
     report(&home, &genesis, network_file.as_deref(), output);
     Ok(())
@@ -90,6 +95,24 @@ fn import_file(home: &Path, file: &Path, settings: ChainConfig) -> Result<Genesi
         TransferError::Malformed { .. } => Failure::Wrong(format!("{}: {error}", file.display())).into(),
         other => other.into(),
     })
+}
+
+/// Adds the sections of the server and the log to the settings' file, as comments with their defaults.
+fn explain_settings(home: &Path, shard: u32) -> Result<()> {
+    let path = config_file(home);
+    let mut file =
+        File::options().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let listen = default_listen(shard);
+    write!(
+        file,
+        "\n# Variables DB3_SERVE_<NAME> and DB3_LOG_<NAME> go before these.\n\
+         # [serve]\n# listen = \"{listen}\"\n# metrics = \"127.0.0.1:7501\"       # off without it\n\
+         # cors = \"none\"                     # or \"localhost\", or [\"https://app.example\"]\n\
+         # network_file = \"network.toml\"     # endpoints that the shard map tells\n\
+         # connections_max = 1024\n# calls_max = 4096\n# streams_max = 512\n# call_secs_max = 60\n\
+         \n# [log]\n# filter = \"info\"\n# format = \"text\"                   # or \"json\"\n"
+    )
+    .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The file that clients of a network of one shard need. That of several shards is put together from all of them.

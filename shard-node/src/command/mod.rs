@@ -26,8 +26,13 @@ pub struct Program {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
-    /// Folder of the node [default: $DB3_HOME/<chain id>, if there is one]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Folder of the node.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "Folder of the node [default: $DB3_HOME/<chain id>, if there is one]"
+    )]
     pub home: Option<PathBuf>,
     /// How data is printed
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]

@@ -132,10 +132,7 @@ impl StartArgs {
 
     fn log_flags(&self) -> Table {
         let texts = [("filter", &self.log), ("format", &self.log_format)];
-        texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name.to_owned(), Value::String(text.clone()?))))
-            .collect()
+        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::String(text.clone()?)))).collect()
     }
 
     /// Section `[log]`.
@@ -207,7 +204,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("config")).unwrap();
         let file = home.path().join("config/node.toml");
-        std::fs::write(&file, "[serve]\nlisten = \"127.0.0.1:9001\"\ncors = \"localhost\"\n[log]\nformat = \"json\"\n").unwrap();
+        std::fs::write(&file, "[serve]\nlisten = \"127.0.0.1:9001\"\ncors = \"localhost\"\n[log]\nformat = \"json\"\n")
+            .unwrap();
         let none = StartArgs::default();
         let config = none.serve(home.path(), 3).unwrap();
         assert_eq!(config.listen.port(), 9_001);

@@ -79,7 +79,9 @@ fn restore(asked: Option<&Path>, from: &Path, output: Output) -> Result<()> {
 fn list(snapshots: &[(PathBuf, Manifest)], output: Output) {
     match output {
         Output::Json => snapshots.iter().for_each(|(path, manifest)| println!("{}", to_json(path, manifest))),
-        Output::Table if snapshots.is_empty() => println!("There is no snapshot; `shard-node snapshot make` writes one."),
+        Output::Table if snapshots.is_empty() => {
+            println!("There is no snapshot; `shard-node snapshot make` writes one.");
+        }
         Output::Table => {
             for (path, manifest) in snapshots {
                 println!(

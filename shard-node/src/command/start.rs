@@ -63,7 +63,8 @@ async fn serve_until_told(home: &Path, args: &StartArgs, config: ChainConfig) ->
 
 async fn open(home: &Path, args: &StartArgs, chain: &ChainHandle, shard: u32) -> Result<Served> {
     let config = args.serve(home, shard).map_err(wrong)?;
-    let public = [Some(config.listen), config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
+    let public =
+        [Some(config.listen), config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
     for address in public {
         tracing::warn!(%address, "this address can be reached from other machines, without encryption");
     }

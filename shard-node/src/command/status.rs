@@ -35,14 +35,13 @@ pub struct StatusArgs {
 
 /// Asks and prints.
 pub fn run(asked: Option<&Path>, args: &StatusArgs, output: Output) -> Result<()> {
-    let endpoint = match &args.endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => {
-            let home = home::existing(asked)?;
-            let genesis = GenesisDocument::load(&db3_chain::genesis_file(&home))?;
-            let config = StartArgs::default().serve(&home, genesis.app_state().shard)?;
-            format!("http://{}", config.listen)
-        }
+    let endpoint = if let Some(endpoint) = &args.endpoint {
+        endpoint.clone()
+    } else {
+        let home = home::existing(asked)?;
+        let genesis = GenesisDocument::load(&db3_chain::genesis_file(&home))?;
+        let config = StartArgs::default().serve(&home, genesis.app_state().shard)?;
+        format!("http://{}", config.listen)
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(ask(&endpoint))?;

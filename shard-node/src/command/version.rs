@@ -19,6 +19,8 @@ pub fn run(output: Output) {
                 "build": profile,
             })
         ),
-        Output::Table => println!("shard-node {} (db3.v1, solo engine, {target}, {profile})", env!("CARGO_PKG_VERSION")),
+        Output::Table => {
+            println!("shard-node {} (db3.v1, solo engine, {target}, {profile})", env!("CARGO_PKG_VERSION"));
+        }
     }
 }

@@ -145,7 +145,11 @@ fn filter(request: &v1::ListBillsRequest, open: Epoch) -> Result<BillFilter, Ref
         Ok(v1::BillStatus::Open) => Some((open, Epoch::new(u64::MAX))),
         Ok(v1::BillStatus::Closed) => Some((Epoch::new(0), Epoch::new(open.get().saturating_sub(1)))),
         Ok(v1::BillStatus::Settled | v1::BillStatus::Outstanding | v1::BillStatus::Paid) => {
-            return Err(invalid("status", "a shard knows which bills are open or closed; the rest the settlement chain knows").into());
+            return Err(invalid(
+                "status",
+                "a shard knows which bills are open or closed; the rest the settlement chain knows",
+            )
+            .into());
         }
         Err(_) => return Err(invalid("status", format!("{} is no status of a bill", request.status)).into()),
     };
@@ -165,7 +169,8 @@ fn filter(request: &v1::ListBillsRequest, open: Epoch) -> Result<BillFilter, Ref
 }
 
 fn question(request: &v1::ListBillsRequest) -> Question {
-    let time = |time: Option<&prost_types::Timestamp>| time.map_or_else(Vec::new, |time| format!("{time:?}").into_bytes());
+    let time =
+        |time: Option<&prost_types::Timestamp>| time.map_or_else(Vec::new, |time| format!("{time:?}").into_bytes());
     Question::new(
         "ListBills",
         &[

@@ -32,9 +32,8 @@ impl Node {
             (None, height) => Height::new(height),
         };
         let limit = items.saturating_add(1);
-        let (summary, receipts) = self
-            .read(move |store| Ok((store.summary(height)?, store.receipts(height, from, limit)?)))
-            .await?;
+        let (summary, receipts) =
+            self.read(move |store| Ok((store.summary(height)?, store.receipts(height, from, limit)?))).await?;
         let summary = summary.ok_or(Rejection::BlockNotFound { height })?;
         let mut page = Vec::new();
         let mut bytes = 0_usize;
@@ -72,9 +71,8 @@ impl Node {
         let (blocks, next) = self.read(move |store| store.summaries(from, items, empty, VISITS_MAX)).await?;
         Ok(v1::ListBlocksResponse {
             blocks: blocks.iter().map(|block| self.block_message(block)).collect(),
-            next_page_token: next.map_or_else(String::new, |next| {
-                PageToken { height: next.get(), cursor: Vec::new() }.seal(question)
-            }),
+            next_page_token: next
+                .map_or_else(String::new, |next| PageToken { height: next.get(), cursor: Vec::new() }.seal(question)),
         })
     }
 

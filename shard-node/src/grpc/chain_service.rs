@@ -54,7 +54,7 @@ impl ChainService for Node {
         request: Request<v1::WatchReceiptsRequest>,
     ) -> Result<Response<Self::WatchReceiptsStream>, Status> {
         let place = self.stream_place().map_err(Refusal::from)?;
-        answer(self.watch_receipts(request.into_inner(), place).map(ReceiverStream::new))
+        answer(self.watch_receipts(&request.into_inner(), place).map(ReceiverStream::new))
     }
 
     async fn get_block(&self, request: Request<v1::GetBlockRequest>) -> Result<Response<v1::GetBlockResponse>, Status> {

@@ -47,7 +47,8 @@ impl Node {
             0 => self.chain.provable(),
             height => self.chain.version_at(Height::new(height))?,
         };
-        let proves_above = (options.prove && version.height.get() >= options.trusted_height).then_some(options.trusted_height);
+        let proves_above =
+            (options.prove && version.height.get() >= options.trusted_height).then_some(options.trusted_height);
         let light_block = proves_above.and_then(|trusted| self.light_block_of(&version, trusted));
         Ok(View { version, prove: options.prove, chain_id: self.chain_id.to_string(), light_block })
     }

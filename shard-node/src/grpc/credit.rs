@@ -52,7 +52,9 @@ impl Node {
     pub(super) fn estimate_fee(&self, request: v1::EstimateFeeRequest) -> Result<v1::EstimateFeeResponse, Rejection> {
         use v1::estimate_fee_request::Subject;
         let (mutation, bytes) = match request.subject {
-            Some(Subject::Body(body)) => (decode_body(&body)?, u32::try_from(envelope_bytes(body.len())).unwrap_or(u32::MAX)),
+            Some(Subject::Body(body)) => {
+                (decode_body(&body)?, u32::try_from(envelope_bytes(body.len())).unwrap_or(u32::MAX))
+            }
             Some(Subject::Mutation(envelope)) => {
                 let signed = decode_envelope(envelope)?;
                 (signed.mutation, signed.bytes)

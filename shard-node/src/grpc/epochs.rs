@@ -38,22 +38,20 @@ impl Node {
 
     pub(super) async fn list_epochs(&self, request: v1::ListEpochsRequest) -> Result<v1::ListEpochsResponse, Refusal> {
         let items = page_size(request.page_size)?;
-        let question =
-            Question::new("ListEpochs", &[&request.from_epoch.map_or_else(Vec::new, |epoch| epoch.to_be_bytes().to_vec())]);
+        let question = Question::new(
+            "ListEpochs",
+            &[&request.from_epoch.map_or_else(Vec::new, |epoch| epoch.to_be_bytes().to_vec())],
+        );
         let token = PageToken::open(&request.page_token, question)?;
         let version = self.chain.committed();
         let state = &version.state;
         let mut epochs = Vec::new();
-        let (height, from) = match &token {
-            Some(token) => {
-                let epoch = token.cursor.as_slice().try_into().map_err(|_| Rejection::PageTokenInvalid)?;
-                (token.height, Some(u64::from_be_bytes(epoch)))
-            }
-            None => {
-                let from = request.from_epoch;
-                epochs.extend(unclosed(state, from.map_or(u64::MAX, |epoch| epoch)));
-                (version.height.get(), from)
-            }
+        let (height, from) = if let Some(token) = &token {
+            let epoch = token.cursor.as_slice().try_into().map_err(|_| Rejection::PageTokenInvalid)?;
+            (token.height, Some(u64::from_be_bytes(epoch)))
+        } else {
+            epochs.extend(unclosed(state, request.from_epoch.unwrap_or(u64::MAX)));
+            (version.height.get(), request.from_epoch)
         };
         // One more than fits says whether there is a next page.
         let limit = items.saturating_add(1);

@@ -67,7 +67,7 @@ impl Node {
     }
 
     async fn unavailable(&self, height: Height) -> Result<Rejection, Refusal> {
-        let kept = self.read(|store| store.block_range()).await?;
+        let kept = self.read(db3_chain::store::Store::block_range).await?;
         let (earliest, latest) = kept.unwrap_or_default();
         Ok(Rejection::HeightUnavailable { height, earliest, latest })
     }

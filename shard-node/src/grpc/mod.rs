@@ -70,9 +70,7 @@ impl Node {
 
     /// A place for one more stream.
     fn stream_place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
-        Arc::clone(&self.streams)
-            .try_acquire_owned()
-            .map_err(|_| Rejection::Overloaded { what: "streams at once" })
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Rejection::Overloaded { what: "streams at once" })
     }
 
     /// Reads the chain's files on a thread that may block.
@@ -88,7 +86,11 @@ impl Node {
     }
 
     fn endpoints_of(&self, shard: ShardId) -> Vec<String> {
-        self.endpoints.iter().find(|known| known.shard == shard.get()).map(|known| known.endpoints.clone()).unwrap_or_default()
+        self.endpoints
+            .iter()
+            .find(|known| known.shard == shard.get())
+            .map(|known| known.endpoints.clone())
+            .unwrap_or_default()
     }
 }
 

@@ -49,13 +49,12 @@ impl Node {
             .leaves
             .iter()
             .filter_map(|(tree_key, leaf)| {
-                let (name, leaf) = match owner {
-                    None => (key::split_namespace(tree_key)?, NamespaceLeaf::from_bytes(leaf).ok()),
-                    Some(_) => {
-                        let (_, name) = key::split_owned(tree_key)?;
-                        let leaf = state.namespace(&name);
-                        (name, leaf)
-                    }
+                let (name, leaf) = if owner.is_none() {
+                    (key::split_namespace(tree_key)?, NamespaceLeaf::from_bytes(leaf).ok())
+                } else {
+                    let (_, name) = key::split_owned(tree_key)?;
+                    let leaf = state.namespace(&name);
+                    (name, leaf)
                 };
                 namespace_message(&name, leaf.as_ref(), state.chain().shard)
             })
@@ -80,7 +79,8 @@ impl Node {
         deadline: Instant,
     ) -> Result<v1::ListTablesResponse, Refusal> {
         let namespace: Namespace = named("namespace", &request.namespace)?;
-        let only: Option<TableName> = if request.table.is_empty() { None } else { Some(named("table", &request.table)?) };
+        let only: Option<TableName> =
+            if request.table.is_empty() { None } else { Some(named("table", &request.table)?) };
         let question = Question::new("ListTables", &[namespace.as_str().as_bytes(), request.table.as_bytes()]);
         let items = page_size(request.page_size)?;
         let token = PageToken::open(&request.page_token, question)?;

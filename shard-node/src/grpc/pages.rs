@@ -50,7 +50,7 @@ impl Ask<'_> {
     }
 
     /// The page.
-    pub fn page<'t>(self, tree: &'t Tree) -> Page<'t> {
+    pub fn page(self, tree: &Tree) -> Page<'_> {
         let to = self.to.clone().max(self.from.clone());
         let mut range = tree.range(&self.from, Some(&to));
         let mut leaves: Vec<(&[u8], &[u8])> = Vec::new();
@@ -67,9 +67,7 @@ impl Ask<'_> {
         };
         let last = leaves.last().map(|(key, _)| *key);
         match last.filter(|_| more) {
-            Some(last) if self.reverse => {
-                Page { from: last.to_vec(), to, next: Some(last.to_vec()), leaves }
-            }
+            Some(last) if self.reverse => Page { from: last.to_vec(), to, next: Some(last.to_vec()), leaves },
             Some(last) => {
                 let next = [last, &[0]].concat();
                 Page { from: self.from, to: next.clone(), next: Some(next), leaves }
@@ -113,14 +111,18 @@ impl Page<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
     use super::*;
     use db3_state_tree::Batch;
     use std::collections::BTreeMap;
 
     fn tree(keys: &[&str]) -> Tree {
-        let batch: Batch =
-            keys.iter().map(|key| (key.as_bytes().to_vec(), Some(b"value".to_vec()))).collect::<BTreeMap<_, _>>().into_iter().collect();
+        let batch: Batch = keys
+            .iter()
+            .map(|key| (key.as_bytes().to_vec(), Some(b"value".to_vec())))
+            .collect::<BTreeMap<_, _>>()
+            .into_iter()
+            .collect();
         Tree::new().apply(batch).unwrap()
     }
 

@@ -71,7 +71,9 @@ impl Node {
     ) -> Result<v1::ScanRecordsResponse, Refusal> {
         let namespace: Namespace = named("namespace", &request.namespace)?;
         let table: TableName = named("table", &request.table)?;
-        for (field, bytes) in [("start_key", &request.start_key), ("end_key", &request.end_key), ("prefix", &request.prefix)] {
+        for (field, bytes) in
+            [("start_key", &request.start_key), ("end_key", &request.end_key), ("prefix", &request.prefix)]
+        {
             if bytes.len() > limits::KEY_BYTES_MAX {
                 let detail = format!("has {} bytes; no key has more than {}", bytes.len(), limits::KEY_BYTES_MAX);
                 return Err(invalid(field, detail).into());
@@ -204,7 +206,8 @@ mod tests {
     }
 
     fn holds(range: &(Vec<u8>, Vec<u8>), key: &str) -> bool {
-        let key = key::record(&"ns".parse().unwrap(), &"t".parse().unwrap(), &RecordKey::try_from(key.as_bytes()).unwrap());
+        let key =
+            key::record(&"ns".parse().unwrap(), &"t".parse().unwrap(), &RecordKey::try_from(key.as_bytes()).unwrap());
         range.0 <= key && key < range.1
     }
 
@@ -223,7 +226,8 @@ mod tests {
     #[test]
     fn another_table_is_never_in_the_range() {
         let (from, to) = range("", "", "");
-        let other = key::record(&"ns".parse().unwrap(), &"t2".parse().unwrap(), &RecordKey::try_from(&b"k"[..]).unwrap());
+        let other =
+            key::record(&"ns".parse().unwrap(), &"t2".parse().unwrap(), &RecordKey::try_from(&b"k"[..]).unwrap());
         assert!(other < from || other >= to);
     }
 }

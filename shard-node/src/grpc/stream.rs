@@ -15,8 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
-use super::{Node, told};
 use super::writes::{Wait, encode, missing};
+use super::{Node, told};
 
 /// Most mutations that are admitted together.
 const TOGETHER_MAX: usize = 256;

@@ -11,9 +11,9 @@ use db3_proto::v1;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::Status;
 
-use super::{Node, told};
 use super::refusal::{Refusal, named};
 use super::token::{PageToken, Question};
+use super::{Node, told};
 
 /// Most filters of one stream.
 const FILTERS_MAX: usize = 100;
@@ -66,12 +66,17 @@ struct Filter {
 impl Filter {
     fn read(at: usize, filter: v1::RecordFilter) -> Result<Self, Refusal> {
         if filter.key_prefix.len() > limits::KEY_BYTES_MAX {
-            let detail = format!("has {} bytes; no key has more than {}", filter.key_prefix.len(), limits::KEY_BYTES_MAX);
+            let detail =
+                format!("has {} bytes; no key has more than {}", filter.key_prefix.len(), limits::KEY_BYTES_MAX);
             return Err(invalid(&format!("records[{at}].key_prefix"), detail).into());
         }
         Ok(Self {
             namespace: named(&format!("records[{at}].namespace"), &filter.namespace)?,
-            table: if filter.table.is_empty() { None } else { Some(named(&format!("records[{at}].table"), &filter.table)?) },
+            table: if filter.table.is_empty() {
+                None
+            } else {
+                Some(named(&format!("records[{at}].table"), &filter.table)?)
+            },
             key_prefix: filter.key_prefix,
         })
     }
@@ -108,7 +113,12 @@ impl Node {
         if !request.blocks && request.records.is_empty() {
             return Err(invalid("records", "is empty and blocks is not set; there would be nothing to send").into());
         }
-        let filters = request.records.into_iter().enumerate().map(|(at, filter)| Filter::read(at, filter)).collect::<Result<Vec<_>, _>>()?;
+        let filters = request
+            .records
+            .into_iter()
+            .enumerate()
+            .map(|(at, filter)| Filter::read(at, filter))
+            .collect::<Result<Vec<_>, _>>()?;
         let resumed = Place::open(&request.resume_after, CALL)?;
         let sent = resumed.unwrap_or_else(|| Place::end_of(self.chain.committed().height.get()));
         let events = self.chain.subscribe(Some(sent.after()));
@@ -245,11 +255,14 @@ mod tests {
 
     #[test]
     fn filters_select_by_namespace_table_and_prefix() {
-        let filter = Filter::read(0, v1::RecordFilter {
-            namespace: "ns".to_owned(),
-            table: "t".to_owned(),
-            key_prefix: bytes::Bytes::from_static(b"a"),
-        })
+        let filter = Filter::read(
+            0,
+            v1::RecordFilter {
+                namespace: "ns".to_owned(),
+                table: "t".to_owned(),
+                key_prefix: bytes::Bytes::from_static(b"a"),
+            },
+        )
         .unwrap();
         let (table, other): (TableName, TableName) = ("t".parse().unwrap(), "u".parse().unwrap());
         let key = db3_primitives::RecordKey::try_from(&b"ab"[..]).unwrap();

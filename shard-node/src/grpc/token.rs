@@ -77,10 +77,8 @@ impl PageToken {
         let (&format, rest) = body.split_first()?;
         let (height, rest) = rest.split_first_chunk::<8>()?;
         let (asked, cursor) = rest.split_first_chunk::<QUESTION_BYTES>()?;
-        (format == FORMAT && *asked == question.0).then(|| Self {
-            height: u64::from_be_bytes(*height),
-            cursor: cursor.to_vec(),
-        })
+        (format == FORMAT && *asked == question.0)
+            .then(|| Self { height: u64::from_be_bytes(*height), cursor: cursor.to_vec() })
     }
 }
 

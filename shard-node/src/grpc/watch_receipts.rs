@@ -13,10 +13,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::{Node, told};
 use super::refusal::Refusal;
 use super::subscribe::{Place, end_of_stream, heartbeat};
 use super::writes::Wait;
+use super::{Node, told};
 
 /// Most identifiers of one stream.
 const IDS_MAX: usize = 1_000;
@@ -47,7 +47,7 @@ struct Ended;
 impl Node {
     pub(super) fn watch_receipts(
         &self,
-        request: v1::WatchReceiptsRequest,
+        request: &v1::WatchReceiptsRequest,
         place: OwnedSemaphorePermit,
     ) -> Result<mpsc::Receiver<Message>, Refusal> {
         if request.ids.len() > IDS_MAX {
@@ -139,9 +139,11 @@ impl Watch {
     /// Says again, with their height, what has become provable.
     async fn proven(&mut self) -> Result<(), Ended> {
         let provable = self.node.chain.provable().height;
-        while let Some((height, receipts)) = self.unproven.first_key_value().map(|(height, _)| *height).and_then(|height| {
-            (height <= provable).then(|| (height, self.unproven.remove(&height).unwrap_or_default()))
-        }) {
+        while let Some((height, receipts)) =
+            self.unproven.first_key_value().map(|(height, _)| *height).and_then(|height| {
+                (height <= provable).then(|| (height, self.unproven.remove(&height).unwrap_or_default()))
+            })
+        {
             for receipt in receipts {
                 let receipt = v1::Receipt { provable_height: height.get(), ..receipt };
                 self.send(self.sent, v1::watch_receipts_response::Event::Receipt(receipt)).await?;

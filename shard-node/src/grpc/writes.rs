@@ -49,11 +49,10 @@ impl Node {
         let wait = Wait::read(request.wait)?;
         let envelope = request.mutation.ok_or_else(missing)?;
         let claimed = mutation_id(&envelope.body);
-        let submitted = self.chain.submit(encode(&envelope)).await.map_err(|error| self.refuse(error.rejection(), &claimed))?;
+        let submitted =
+            self.chain.submit(encode(&envelope)).await.map_err(|error| self.refuse(error.rejection(), &claimed))?;
         match self.outcome(submitted, wait, deadline).await {
-            (id, Fate::Known(receipt)) => {
-                Ok(v1::SubmitMutationResponse { id: id_bytes(&id), receipt: Some(*receipt) })
-            }
+            (id, Fate::Known(receipt)) => Ok(v1::SubmitMutationResponse { id: id_bytes(&id), receipt: Some(*receipt) }),
             (id, Fate::Refused(rejection)) => Err(self.refuse(rejection, &id)),
         }
     }
@@ -66,7 +65,10 @@ impl Node {
         let wait = Wait::read(request.wait)?;
         let count = request.mutations.len();
         if count > limits::BATCH_SUBMIT_MUTATIONS_MAX {
-            return Err(Rejection::TooManyItems { count: count as u64, max: limits::BATCH_SUBMIT_MUTATIONS_MAX as u64 });
+            return Err(Rejection::TooManyItems {
+                count: count as u64,
+                max: limits::BATCH_SUBMIT_MUTATIONS_MAX as u64,
+            });
         }
         let claimed: Vec<MutationId> = request.mutations.iter().map(|envelope| mutation_id(&envelope.body)).collect();
         let envelopes = request.mutations.iter().map(encode).collect();

@@ -12,7 +12,7 @@ use crate::node::{TestNode, account, address, code, own, proving, put, write};
 async fn a_line_is_proven_and_adds_up() {
     let mut node = TestNode::start().await;
     let receipt = node.write(node.put(0, 1, "notes", "k", "v")).await;
-    let request = v1::GetCreditLineRequest { account: account(0), read: proving() };
+    let request = v1::GetCreditLineRequest { account: account(0), read: Some(proving()) };
     let line = node.shard.get_credit_line(request).await.unwrap().into_inner().line.unwrap();
     let shard = node.chain.committed().state.chain().shard;
     let leaf: AccountLeaf = checked_credit_line(&line, &address(0), shard).unwrap().unwrap();
@@ -28,7 +28,7 @@ async fn a_line_is_proven_and_adds_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_without_a_line_is_proven_to_have_none() {
     let mut node = TestNode::start().await;
-    let request = v1::GetCreditLineRequest { account: account(9), read: proving() };
+    let request = v1::GetCreditLineRequest { account: account(9), read: Some(proving()) };
     let line = node.shard.get_credit_line(request).await.unwrap().into_inner().line.unwrap();
     assert!(line.stored.is_empty());
     assert_eq!(line.available_tai, "0");
@@ -47,7 +47,8 @@ async fn a_nonce_window_says_what_is_used_and_what_may_be() {
     for nonce in [1, 3, 2, 7] {
         node.write(node.put(0, nonce, "notes", "k", "v")).await;
     }
-    let request = v1::GetNonceWindowRequest { account: account(0), namespace: own(0).to_string(), read: proving() };
+    let request =
+        v1::GetNonceWindowRequest { account: account(0), namespace: own(0).to_string(), read: Some(proving()) };
     let answer = node.shard.get_nonce_window(request).await.unwrap().into_inner();
     let window: NonceWindow = checked_window(&answer, &address(0), &own(0)).unwrap();
     assert_eq!((window.base(), window.next().get(), window.highest().get()), (3, 4, 7));
@@ -79,7 +80,7 @@ async fn an_estimate_is_what_is_charged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_proven_and_hold_the_prices() {
     let mut node = TestNode::start().await;
-    let answer = node.chains.get_params(v1::GetParamsRequest { read: proving() }).await.unwrap().into_inner();
+    let answer = node.chains.get_params(v1::GetParamsRequest { read: Some(proving()) }).await.unwrap().into_inner();
     let params = answer.params.unwrap();
     let leaf = checked_params(&params).unwrap();
     assert_eq!(leaf.epoch_secs.get(), crate::node::EPOCH_SECS);

@@ -110,7 +110,8 @@ async fn the_shard_map_has_every_slot_once_and_the_known_endpoints() {
     let shard = node.chain.committed().state.chain().shard.get();
     if shard != 1 {
         let map = node.chain.committed().state.chain().shard_map;
-        let of_one = (0..).map(|n| format!("n{n}")).find(|name| map.shard_of_namespace(&name.parse().unwrap()).get() == 1);
+        let of_one =
+            (0..).map(|n| format!("n{n}")).find(|name| map.shard_of_namespace(&name.parse().unwrap()).get() == 1);
         let envelope = node.sign(0, &of_one.unwrap().parse().unwrap(), 1, vec![put("t", "k", "v")]);
         let rejection = db3_proto::status::from_status(&node.refused(envelope).await).unwrap();
         match rejection.detail.unwrap() {

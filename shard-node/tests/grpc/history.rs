@@ -64,7 +64,7 @@ async fn bills_are_listed_newest_first_and_add_up() {
 async fn a_bill_is_proven_in_the_open_epoch_and_after_its_close() {
     let mut node = busy(3).await;
     let by = |seq| Some(v1::get_bill_request::By::Name(v1::BillName { account: account(0), seq }));
-    let request = v1::GetBillRequest { by: by(2), read: proving() };
+    let request = v1::GetBillRequest { by: by(2), read: Some(proving()) };
     let open = node.shard.get_bill(request.clone()).await.unwrap().into_inner().bill.unwrap();
     assert_eq!(open.status(), v1::BillStatus::Open);
     log_holds(&open);
@@ -109,7 +109,7 @@ async fn an_epoch_closes_and_its_statements_are_its_bills() {
     assert_eq!((open.status(), open.bill_count), (v1::BillStatus::Open, 4));
     let number = node.close_epoch().await;
     assert_eq!(number, open.epoch);
-    let request = v1::GetEpochRequest { epoch: Some(number), read: proving() };
+    let request = v1::GetEpochRequest { epoch: Some(number), read: Some(proving()) };
     let answer = node.shard.get_epoch(request).await.unwrap().into_inner();
     let secs = std::num::NonZeroU64::new(EPOCH_SECS).unwrap();
     let close = checked_epoch(answer.epoch.as_ref().unwrap(), secs).unwrap().unwrap();
@@ -118,7 +118,7 @@ async fn an_epoch_closes_and_its_statements_are_its_bills() {
     assert_eq!(close.total.get(), sum);
     let outbox = node
         .chains
-        .list_outbox(v1::ListOutboxRequest { page_size: 2, read: proving(), ..Default::default() })
+        .list_outbox(v1::ListOutboxRequest { page_size: 2, read: Some(proving()), ..Default::default() })
         .await
         .unwrap()
         .into_inner();
@@ -130,7 +130,7 @@ async fn an_epoch_closes_and_its_statements_are_its_bills() {
     let rest = v1::ListOutboxRequest {
         page_size: 2,
         page_token: outbox.next_page_token,
-        read: proving(),
+        read: Some(proving()),
         ..Default::default()
     };
     let rest = node.chains.list_outbox(rest).await.unwrap().into_inner();

@@ -6,6 +6,8 @@
     clippy::arithmetic_side_effects,
     clippy::panic,
     clippy::cast_possible_truncation,
+    clippy::match_wildcard_for_single_variants,
+    clippy::maybe_infinite_iter,
     reason = "tests"
 )]
 

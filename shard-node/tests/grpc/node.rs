@@ -37,7 +37,7 @@ pub struct TestNode {
     pub served: Served,
     pub shard: ShardServiceClient<Channel>,
     pub chains: ChainServiceClient<Channel>,
-    pub home: TempDir,
+    _home: TempDir,
 }
 
 /// The key of a test account; 0, 1 and 2 have credit.
@@ -84,12 +84,18 @@ impl TestNode {
             chains: ChainServiceClient::new(channel).max_decoding_message_size(size),
             chain,
             served,
-            home,
+            _home: home,
         }
     }
 
     /// Signs a mutation of an account on a namespace.
-    pub fn sign(&self, number: u8, namespace: &Namespace, nonce: u64, operations: Vec<Operation>) -> v1::SignedEnvelope {
+    pub fn sign(
+        &self,
+        number: u8,
+        namespace: &Namespace,
+        nonce: u64,
+        operations: Vec<Operation>,
+    ) -> v1::SignedEnvelope {
         let mutation = self.mutation(number, namespace, nonce, operations);
         signed(&key(number), &mutation)
     }
@@ -177,8 +183,8 @@ pub fn put(table: &str, record: &str, value: &str) -> Operation {
     Operation::Put(write(table, record, value, None))
 }
 
-pub fn proving() -> Option<v1::ReadOptions> {
-    Some(v1::ReadOptions { prove: true, ..v1::ReadOptions::default() })
+pub fn proving() -> v1::ReadOptions {
+    v1::ReadOptions { prove: true, ..v1::ReadOptions::default() }
 }
 
 pub fn address(number: u8) -> Address {

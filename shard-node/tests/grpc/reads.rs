@@ -22,7 +22,7 @@ fn scan(page_size: i32) -> v1::ScanRecordsRequest {
         namespace: own(0).to_string(),
         table: "notes".to_owned(),
         page_size,
-        read: proving(),
+        read: Some(proving()),
         ..v1::ScanRecordsRequest::default()
     }
 }
@@ -44,7 +44,7 @@ fn tree_key(record: &str) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_and_an_absence_are_proven_under_a_header() {
     let mut node = filled(3).await;
-    let answer = node.shard.get_record(record("k01", proving())).await.unwrap().into_inner();
+    let answer = node.shard.get_record(record("k01", Some(proving()))).await.unwrap().into_inner();
     let root = node.proven_root(answer.context.as_ref().unwrap());
     let got = answer.record.unwrap();
     let leaf = [got.stored_header, got.value].concat();
@@ -52,7 +52,7 @@ async fn a_value_and_an_absence_are_proven_under_a_header() {
         Proof::Exists(proof) => verify_existence(&root, &tree_key("k01"), &leaf, &proof).unwrap(),
         other @ Proof::Absent(_) => panic!("{other:?}"),
     }
-    let answer = node.shard.get_record(record("nothing", proving())).await.unwrap().into_inner();
+    let answer = node.shard.get_record(record("nothing", Some(proving()))).await.unwrap().into_inner();
     assert!(answer.record.is_none());
     let root = node.proven_root(answer.context.as_ref().unwrap());
     match ics23::from_bytes(&answer.ics23_proof).unwrap() {
@@ -90,7 +90,7 @@ async fn several_records_are_read_from_one_state() {
         key: Bytes::copy_from_slice(key.as_bytes()),
     };
     let names = vec![name("k03"), name("absent"), name("k00")];
-    let request = v1::BatchGetRecordsRequest { names, read: proving() };
+    let request = v1::BatchGetRecordsRequest { names, read: Some(proving()) };
     let answer = node.shard.batch_get_records(request).await.unwrap().into_inner();
     let values: Vec<_> = answer.results.iter().map(|r| r.record.as_ref().map(|r| r.value.clone())).collect();
     assert_eq!(values, [Some("value 3".into()), None, Some("value 0".into())]);

@@ -88,7 +88,8 @@ fn key_of(message: &v1::SubscribeResponse) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_come_as_they_happen_and_go_on_after_a_break() {
     let mut node = TestNode::start().await;
-    let filter = v1::RecordFilter { namespace: own(0).to_string(), table: "notes".to_owned(), key_prefix: Bytes::new() };
+    let filter =
+        v1::RecordFilter { namespace: own(0).to_string(), table: "notes".to_owned(), key_prefix: Bytes::new() };
     let request = v1::SubscribeRequest { records: vec![filter], ..Default::default() };
     let mut stream = node.chains.subscribe(request.clone()).await.unwrap().into_inner();
     let operations = vec![put("notes", "a", "1"), put("other", "x", "0"), put("notes", "b", "2")];
@@ -169,11 +170,8 @@ async fn receipts_are_watched_until_they_are_final() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accounts_receipts_go_on_after_a_break() {
     let mut node = TestNode::start().await;
-    let request = v1::WatchReceiptsRequest {
-        account: account(0),
-        wait: WaitMode::Committed.into(),
-        ..Default::default()
-    };
+    let request =
+        v1::WatchReceiptsRequest { account: account(0), wait: WaitMode::Committed.into(), ..Default::default() };
     let mut stream = node.chains.watch_receipts(request.clone()).await.unwrap().into_inner();
     node.write(node.put(0, 1, "notes", "k", "v")).await;
     node.write(node.put(1, 1, "notes", "k", "v")).await;

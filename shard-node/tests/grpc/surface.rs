@@ -8,10 +8,10 @@ use db3_shard_node::{Cors, ServeConfig};
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
 
 use crate::node::{Plan, TestNode, connect, own};
 

@@ -156,7 +156,8 @@ async fn a_batch_answers_each_in_its_place() {
     let good = node.put(0, 1, "notes", "a", "1");
     let bad = v1::SignedEnvelope { scheme: 9, ..node.put(0, 2, "notes", "b", "2") };
     let also = node.put(1, 1, "notes", "c", "3");
-    let request = v1::BatchSubmitMutationsRequest { mutations: vec![good, bad, also], wait: WaitMode::Committed.into() };
+    let request =
+        v1::BatchSubmitMutationsRequest { mutations: vec![good, bad, also], wait: WaitMode::Committed.into() };
     let outcomes = node.shard.batch_submit_mutations(request).await.unwrap().into_inner().outcomes;
     let states: Vec<_> = outcomes
         .iter()
@@ -185,7 +186,7 @@ async fn namespaces_and_tables_are_made_and_listed_with_proof() {
     ];
     let envelope = node.sign(0, &namespace, 1, operations);
     assert_eq!(node.write(envelope).await.state(), ReceiptState::Applied);
-    let read = crate::node::proving();
+    let read = Some(crate::node::proving());
     let got = node
         .shard
         .get_namespace(v1::GetNamespaceRequest { namespace: "shop".to_owned(), read })
@@ -203,12 +204,8 @@ async fn namespaces_and_tables_are_made_and_listed_with_proof() {
         assert_eq!(listed.namespaces.iter().map(|n| n.name.as_str()).collect::<Vec<_>>(), ["shop"]);
         assert!(listed.proof.is_some());
     }
-    let request = v1::ListTablesRequest {
-        namespace: "shop".to_owned(),
-        page_size: 1,
-        read,
-        ..v1::ListTablesRequest::default()
-    };
+    let request =
+        v1::ListTablesRequest { namespace: "shop".to_owned(), page_size: 1, read, ..v1::ListTablesRequest::default() };
     let first = node.shard.list_tables(request.clone()).await.unwrap().into_inner();
     assert_eq!(first.tables[0].name, "goods");
     let second = v1::ListTablesRequest { page_token: first.next_page_token, ..request };
@@ -228,7 +225,7 @@ async fn a_delete_needs_the_record_and_the_version() {
     assert_eq!(wrong.rejection.unwrap().code, 303);
     let right = node.write(node.sign(0, &own(0), 3, delete(Some(1)))).await;
     assert_eq!(right.state(), ReceiptState::Applied);
-    let line = v1::GetCreditLineRequest { account: account(0), read: crate::node::proving() };
+    let line = v1::GetCreditLineRequest { account: account(0), read: Some(crate::node::proving()) };
     let line = node.shard.get_credit_line(line).await.unwrap().into_inner().line.unwrap();
     assert_eq!(line.bill_count, 3);
     assert_eq!(node.chain.committed().state.account(&address(0)).unwrap().bill_count, 3);
