@@ -1,5 +1,7 @@
 //! What stops a chain, and what keeps it from starting.
 
+use std::any::Any;
+
 use db3_genesis::GenesisError;
 use db3_primitives::Rejection;
 
@@ -34,6 +36,30 @@ pub enum FatalError {
         /// What it said.
         detail: String,
     },
+}
+
+impl FatalError {
+    /// What a thread said when it panicked.
+    pub(crate) fn of_panic(thread: &'static str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+        Self::Panicked { thread, detail: text.unwrap_or("it panicked").to_owned() }
+    }
+}
+
+/// Why block time was not moved. It stands where it stood.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// No header could carry the time soon after.
+    #[error("{secs} seconds are too many: block time stays before the year 9999, so {largest} is the largest step now")]
+    TooFar {
+        /// What was asked for.
+        secs: u64,
+        /// The largest step that is possible.
+        largest: u64,
+    },
+    /// The files failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Why a chain does not start.

@@ -1,29 +1,27 @@
 //! A running chain, and the way everybody else reaches it.
 
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
 use db3_genesis::GenesisDocument;
-use db3_primitives::{BlockTime, Epoch, Hash32, Height, MutationId, Rejection, VerifiedMutation};
-use tokio::sync::oneshot;
+use db3_primitives::time::UNIX_SECS_MAX;
+use db3_primitives::{BlockTime, Epoch, Hash32, Height, Rejection, VerifiedMutation};
 use tokio::time::{Instant, timeout_at};
 
-use crate::app::{EventCursor, Inner, ShardApp, Submitted};
+use crate::app::{EventCursor, Inner, ShardApp};
 use crate::config::ChainConfig;
-use crate::error::{FatalError, StartError, SubmitError};
+use crate::error::{AdvanceError, FatalError, StartError};
 use crate::lock;
 use crate::open::{Opened, open};
-use crate::pool::{ReceiptState, Verifiers};
+use crate::pool::Verifiers;
 use crate::solo::{Engine, load_key};
 use crate::store::{Store, StoreError};
 use crate::version::Version;
 
-/// Mutations that one verification thread takes at a time.
-const SHARE_MAX: usize = 32;
+/// Block time is not moved past this second, a year before the last one that a header can carry: the clock goes on.
+const ADVANCE_TO_SECS_MAX: u64 = UNIX_SECS_MAX - 366 * 86_400;
 
 /// A running chain. A clone is the same one; when the last is dropped the chain stops.
 #[derive(Clone)]
@@ -36,6 +34,8 @@ struct Running {
     verifiers: Arc<Verifiers>,
     stopped: Arc<AtomicBool>,
     engine: Mutex<Option<JoinHandle<()>>>,
+    /// Held while block time is moved.
+    advancing: Mutex<()>,
 }
 
 /// Why a chain makes no more blocks.
@@ -109,25 +109,30 @@ impl ChainHandle {
         inner.sync_commits.store(true, Ordering::SeqCst);
         let stopped = Arc::new(AtomicBool::new(false));
         let engine = Engine::new(app.clone(), key, tip, Arc::clone(&inner.signal), Arc::clone(&stopped))?;
-        let verifiers =
-            Verifiers::start(inner.threads, inner.config.verify_queue_mutations, Arc::clone(&inner.metrics));
-        let verifiers = Arc::new(verifiers.map_err(StartError::Thread)?);
         let failing = Arc::downgrade(&inner);
         let failed = move |error| {
             if let Some(inner) = failing.upgrade() {
                 inner.fail(error);
             }
         };
+        let (waiting_max, metrics) = (inner.config.verify_queue_mutations, Arc::clone(&inner.metrics));
+        let verifiers = Verifiers::start(inner.threads, waiting_max, metrics, failed.clone());
+        let verifiers = Arc::new(verifiers.map_err(StartError::Thread)?);
         let (store, metrics) = (Arc::clone(&inner.store), Arc::clone(&inner.metrics));
         inner.snapshotter.run(store, durable, inner.config.blocks_kept, metrics, failed).map_err(StartError::Thread)?;
         let thread = std::thread::Builder::new().name("solo".to_owned());
         let engine = thread.spawn(move || run_engine(engine, &inner)).map_err(StartError::Thread)?;
-        let running = Running { app, verifiers, stopped, engine: Mutex::new(Some(engine)) };
+        let running =
+            Running { app, verifiers, stopped, engine: Mutex::new(Some(engine)), advancing: Mutex::default() };
         Ok(Self { running: Arc::new(running) })
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.running.app.inner
+    }
+
+    pub(crate) fn verifiers(&self) -> &Verifiers {
+        &self.running.verifiers
     }
 
     /// The chain's genesis.
@@ -197,78 +202,6 @@ impl ChainHandle {
         }
     }
 
-    /// Takes a signed mutation: `envelope` is an encoded `SignedEnvelope`. Returns when it is verified and waits for a
-    /// block, or with what is known of it if it is not new.
-    pub async fn submit(&self, envelope: Bytes) -> Result<Submitted, SubmitError> {
-        self.submit_batch(vec![envelope]).await.pop().unwrap_or(Err(SubmitError::Stopping))
-    }
-
-    /// Takes many, verified on all cores; one result each, in order.
-    pub async fn submit_batch(&self, envelopes: Vec<Bytes>) -> Vec<Result<Submitted, SubmitError>> {
-        let count = envelopes.len();
-        let share = count.div_ceil(self.inner().threads.max(1)).clamp(1, SHARE_MAX);
-        let mut envelopes = envelopes.into_iter();
-        let mut answers = Vec::with_capacity(count.div_ceil(share));
-        loop {
-            let job: Vec<Bytes> = envelopes.by_ref().take(share).collect();
-            let Some(mutations) = NonZeroUsize::new(job.len()) else { break };
-            answers.push((mutations.get(), self.verify(mutations, job)));
-        }
-        let mut results = Vec::with_capacity(count);
-        for (mutations, answer) in answers {
-            let refused = |error: SubmitError| std::iter::repeat_n(Err(error), mutations);
-            match answer {
-                Ok(answer) => match answer.await {
-                    Ok(answers) => results.extend(answers),
-                    Err(_) => results.extend(refused(SubmitError::Stopping)),
-                },
-                Err(error) => results.extend(refused(error)),
-            }
-        }
-        results
-    }
-
-    fn verify(
-        &self,
-        mutations: NonZeroUsize,
-        envelopes: Vec<Bytes>,
-    ) -> Result<oneshot::Receiver<Vec<Result<Submitted, SubmitError>>>, SubmitError> {
-        let (sender, receiver) = oneshot::channel();
-        let inner = Arc::clone(self.inner());
-        let job = move || {
-            let results = envelopes.into_iter().map(|envelope| inner.admit(envelope)).collect();
-            // Who no longer waits needs no answer; the mutations are taken all the same.
-            let _ = sender.send(results);
-        };
-        match self.running.verifiers.submit(mutations, Box::new(job)) {
-            Ok(()) => Ok(receiver),
-            Err(_) => Err(SubmitError::Overloaded { what: "too many mutations wait to be verified" }),
-        }
-    }
-
-    /// What is known of a mutation.
-    pub fn receipt(&self, id: &MutationId) -> Result<ReceiptState, StoreError> {
-        let inner = self.inner();
-        if let Some(state) = inner.mempool.watch(id) {
-            return Ok(state.borrow().clone());
-        }
-        Ok(match inner.store.receipt(id)? {
-            Some(receipt) => ReceiptState::Done(Arc::new(receipt)),
-            None => inner.mempool.ended(id).unwrap_or(ReceiptState::Unknown),
-        })
-    }
-
-    /// Watches a mutation that waits or has ended; none where nothing is known of it.
-    pub fn watch(&self, id: &MutationId) -> Result<Option<crate::ReceiptWatch>, StoreError> {
-        let inner = self.inner();
-        let provable_height = inner.versions.provable_height();
-        if let Some(state) = inner.mempool.watch(id) {
-            return Ok(Some(crate::ReceiptWatch { state, provable_height }));
-        }
-        let state = self.receipt(id)?;
-        Ok(state.is_final().then(|| crate::ReceiptWatch::settled(state, provable_height)))
-    }
-
     /// Follows blocks after a height; none: from now.
     #[must_use]
     pub fn subscribe(&self, after: Option<Height>) -> EventCursor {
@@ -276,8 +209,15 @@ impl ChainHandle {
     }
 
     /// Moves block time ahead by so many seconds, for good: the offset is on the disk before it is used. For devnets.
-    pub fn advance_time(&self, secs: u64) -> Result<BlockTime, StoreError> {
+    /// A step after which headers could soon carry no time is refused and changes nothing.
+    pub fn advance_time(&self, secs: u64) -> Result<BlockTime, AdvanceError> {
         let inner = self.inner();
+        // The offset is read, added to and written by one caller at a time.
+        let _alone = lock(&self.running.advancing);
+        let largest = ADVANCE_TO_SECS_MAX.saturating_sub(self.now().secs);
+        if secs > largest {
+            return Err(AdvanceError::TooFar { secs, largest });
+        }
         let offset = inner.clock.offset_secs().saturating_add(secs);
         inner.store.set_offset_secs(offset)?;
         inner.clock.set_offset_secs(offset);
@@ -307,7 +247,7 @@ impl ChainHandle {
             pool_mutations: mutations as u64,
             pool_bytes: bytes as u64,
             snapshot_height: inner.snapshotter.durable_height(),
-            blocks: inner.store.block_range()?,
+            blocks: self.block_range()?,
             engine: "solo",
             ready: !*inner.ended.borrow(),
         })
@@ -380,9 +320,7 @@ impl Drop for Running {
 
 fn run_engine(engine: Engine, inner: &Inner) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| engine.run())) {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        inner.fail(FatalError::Panicked { thread: "solo", detail: text.unwrap_or_else(|| "it panicked".to_owned()) });
+        inner.fail(FatalError::of_panic("solo", panic.as_ref()));
     }
     inner.ended.send_replace(true);
 }

@@ -123,18 +123,34 @@ impl ChainHandle {
         key::outbox(&ChainId::settlement(&self.committed().state.chain().network))
     }
 
+    /// Heights of the oldest and the newest block that are kept, as far as they are committed.
+    pub fn block_range(&self) -> Result<Option<(Height, Height)>, StoreError> {
+        let committed = self.committed().height;
+        let range = self.store().block_range()?.map(|(first, last)| (first, last.min(committed)));
+        Ok(range.filter(|(first, last)| first <= last))
+    }
+
+    /// A block above the newest committed one is written but perhaps not on the disk. After a crash another one could
+    /// be signed in its place, so nobody may see it.
+    fn check_committed(&self, height: Height) -> Result<(), Rejection> {
+        if height > self.committed().height { Err(Rejection::BlockNotFound { height }) } else { Ok(()) }
+    }
+
     /// A block, as it was proposed.
     pub fn block(&self, height: Height) -> Result<Block, QueryError> {
+        self.check_committed(height)?;
         self.store().block(height)?.ok_or(QueryError::Rejected(Rejection::BlockNotFound { height }))
     }
 
     /// What a block did.
     pub fn block_event(&self, height: Height) -> Result<Arc<BlockEvent>, QueryError> {
+        self.check_committed(height)?;
         Ok(self.inner().events.at(height)?)
     }
 
     /// Header, commit and validators of a height, `tendermint.types.LightBlock`.
     pub fn light_block(&self, height: Height) -> Result<Vec<u8>, QueryError> {
+        self.check_committed(height)?;
         self.store().light_block(height)?.ok_or(QueryError::Rejected(Rejection::BlockNotFound { height }))
     }
 

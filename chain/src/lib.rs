@@ -26,6 +26,7 @@ mod signal;
 mod snapshots;
 mod solo;
 pub mod store;
+mod submit;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use app::{BlockEvent, Change, EventCursor, EventError, EventMutation, MutationBody, ShardApp, Submitted};
 pub use config::{ChainConfig, ConfigError};
-pub use error::{FatalError, StartError, SubmitError};
+pub use error::{AdvanceError, FatalError, StartError, SubmitError};
 pub use handle::{ChainHandle, ChainStatus, StopReason};
 pub use history::{BillProof, OutboxPage, QueryError};
 pub use init::{InitInput, genesis_file, init};

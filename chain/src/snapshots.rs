@@ -4,6 +4,7 @@
 //! Only provable versions are taken: the block after a snapshot exists, so a restart always has a header that names the
 //! snapshot's root.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -22,6 +23,8 @@ use crate::version::Version;
 
 /// Blocks that are removed at once, so that the row that says so is not written for every block.
 const PRUNE_BLOCKS: u64 = 1_000;
+
+const STOPPED: &str = "the snapshot thread has stopped";
 
 /// Offers versions to the thread. It takes the newest when its interval is over.
 pub(crate) struct Snapshotter {
@@ -77,8 +80,14 @@ impl Snapshotter {
     ) -> std::io::Result<()> {
         let worker = Worker { shared: Arc::clone(&self.shared), store, durable, blocks_kept, metrics };
         let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-            if let Err(error) = worker.work() {
-                failed(FatalError::Store(error));
+            let shared = Arc::clone(&worker.shared);
+            let ended = catch_unwind(AssertUnwindSafe(|| worker.work()));
+            // Whoever waits is told, and nobody waits any more.
+            shared.end();
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => failed(FatalError::Store(error)),
+                Err(panic) => failed(FatalError::of_panic("snapshot", panic.as_ref())),
             }
         })?;
         *lock(&self.thread) = Some(thread);
@@ -110,9 +119,14 @@ impl Snapshotter {
     /// Brings the snapshot to the newest version that was offered, and waits until it is on the disk.
     pub(crate) fn make(&self) -> Result<Height, String> {
         let (sender, receiver) = mpsc::channel();
-        lock(&self.shared.inbox).now.push(sender);
+        let mut inbox = lock(&self.shared.inbox);
+        if inbox.stopped {
+            return Err(STOPPED.to_owned());
+        }
+        inbox.now.push(sender);
+        drop(inbox);
         self.shared.changed.notify_one();
-        receiver.recv().unwrap_or_else(|_| Err("the snapshot thread has stopped".to_owned()))
+        receiver.recv().unwrap_or_else(|_| Err(STOPPED.to_owned()))
     }
 
     /// Ends the thread after its current work.
@@ -127,6 +141,14 @@ impl Snapshotter {
 }
 
 impl Shared {
+    fn end(&self) {
+        let mut inbox = lock(&self.inbox);
+        inbox.stopped = true;
+        let (newest, waiting) = (inbox.newest.take(), std::mem::take(&mut inbox.now));
+        drop(inbox);
+        drop((newest, waiting));
+    }
+
     fn is_due(&self, version: &Version) -> bool {
         let blocks = version.height.get().saturating_sub(self.durable.load(Ordering::SeqCst));
         blocks >= self.interval_blocks || self.bytes_since.load(Ordering::Relaxed) >= self.interval_bytes

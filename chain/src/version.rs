@@ -120,17 +120,14 @@ impl Versions {
     }
 
     /// Keeps a version for a while beyond its time, because somebody reads a list from it. When too many are kept so,
-    /// the one whose time ends first goes.
+    /// this one is not: nobody may end the reading of another.
     pub(crate) fn pin(&self, version: &Arc<Version>) {
-        let until = Instant::now().checked_add(self.pin_time);
-        let (Some(until), 1..) = (until, self.pins_max) else { return };
+        let now = Instant::now();
+        let Some(until) = now.checked_add(self.pin_time) else { return };
         let mut kept = lock(&self.kept);
-        kept.pinned.insert(version.height, (Arc::clone(version), until));
-        while kept.pinned.len() > self.pins_max {
-            let first = kept.pinned.iter().min_by_key(|(_, (_, until))| *until).map(|(height, _)| *height);
-            if let Some(height) = first {
-                kept.pinned.remove(&height);
-            }
+        kept.pinned.retain(|_, (_, until)| *until > now);
+        if kept.pinned.len() < self.pins_max || kept.pinned.contains_key(&version.height) {
+            kept.pinned.insert(version.height, (Arc::clone(version), until));
         }
     }
 

@@ -62,6 +62,7 @@ impl HeaderStore {
 }
 
 /// Height of the newest remembered header of a trust root; that of the root where none is.
+#[cfg(feature = "cli")]
 #[must_use]
 pub fn newest_known_height(folder: &Path, root: &TrustRoot) -> u64 {
     let store = HeaderStore::new(folder, root);

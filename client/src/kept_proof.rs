@@ -301,6 +301,10 @@ impl KeptProof {
             let (of_page, rest) =
                 left.split_at_checked(count).ok_or_else(|| invalid("it holds fewer records than its pages say"))?;
             let end = unhex(&page.complete_to)?;
+            // A page that went back would show its records twice. (Only of nothing is nothing a whole page.)
+            if end < at || (end == at && !of_page.is_empty()) {
+                return Err(invalid("its pages do not follow one another"));
+            }
             let borrowed: Vec<(&[u8], LeafValue<'_>)> =
                 of_page.iter().map(|(key, leaf)| (key.as_slice(), LeafValue::Bytes(leaf))).collect();
             verify_range(root, &at, Some(&end), &borrowed, &unhex(&page.range_proof)?)

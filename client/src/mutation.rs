@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{
     Mutation, MutationId, Namespace, Nonce, Operation, RecordKey, Rejection, SignedEnvelope, TableName, Tai, Write,
 };
-use db3_proto::{encode_body, v1};
+use db3_proto::{encode_body, envelope_bytes, v1};
 
 use crate::client::Client;
 use crate::error::{ClientError, Refusal};
@@ -194,7 +195,11 @@ impl<'c, S: Signer + ?Sized> PreparedMutation<'c, S> {
     /// What it would cost now. Nothing is sent.
     pub async fn estimate(&self) -> Result<Estimate, ClientError> {
         let mut mutation = self.mutation(Nonce::new(1))?;
-        mutation.max_fee = self.draft.max_fee.unwrap_or(FEE_PLACEHOLDER);
+        if self.draft.max_fee.is_none() {
+            // The limit's own length is paid for, so that the fee is known exactly once the limit is.
+            mutation.max_fee = FEE_PLACEHOLDER;
+            mutation.max_fee = self.draft.client.estimate(&mutation).await?.limit();
+        }
         self.draft.client.estimate(&mutation).await
     }
 
@@ -298,8 +303,19 @@ fn is_about_nonce(refusal: &Refusal) -> bool {
     matches!(refusal.code, 207..=209)
 }
 
+/// Whether a chain would take an envelope around this body: known here, so nothing is sent to learn it.
+fn fits(body: &[u8]) -> Result<(), ClientError> {
+    let bytes = envelope_bytes(body.len());
+    if bytes > MUTATION_BYTES_MAX {
+        let (bytes, max) = (bytes as u64, MUTATION_BYTES_MAX as u64);
+        return Err(Rejection::MutationTooLarge { bytes, max }.into());
+    }
+    Ok(())
+}
+
 pub(crate) fn sign<S: Signer + ?Sized>(signer: &S, mutation: &Mutation) -> Result<Signed, ClientError> {
     let body = encode_body(mutation);
+    fits(&body)?;
     let id: MutationId = db3_primitives::mutation_id(&body);
     let envelope = signer.sign(mutation, body)?;
     Ok(Signed {
@@ -317,6 +333,7 @@ impl Client {
     pub async fn estimate(&self, mutation: &Mutation) -> Result<Estimate, ClientError> {
         let chain = self.chain_of(&mutation.namespace)?;
         let body = Bytes::from(encode_body(mutation));
+        fits(&body)?;
         let answer = chain
             .call(|channel, limit| {
                 let request =

@@ -67,6 +67,7 @@ impl<T> Attempt<T> {
     }
 
     /// The end of one mutation of a batch.
+    #[cfg(feature = "cli")]
     pub(crate) fn of_error(error: CallError) -> Self {
         let retry = error.retry_after;
         match error.rejection {

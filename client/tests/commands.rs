@@ -65,8 +65,13 @@ fn values_come_from_arguments_files_and_standard_input() {
     assert_eq!(net.run(["get", "sources", "file"]).stdout, [0u8, 255, 10]);
     assert_eq!(net.json(&["get", "sources", "file"])["value_hex"], "0x00ff0a");
     assert_eq!(net.ok(["--encoding", "hex", "get", "sources", "0x66696c65"]), "0x00ff0a\n");
-    let mut child =
-        net.command().args(["put", "sources", "piped", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = net
+        .command()
+        .args(["put", "sources", "piped", "-"])
+        .stdout(std::process::Stdio::null())
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(b"from a pipe").unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(net.ok(["get", "sources", "piped"]), "from a pipe");
@@ -75,9 +80,8 @@ fn values_come_from_arguments_files_and_standard_input() {
 #[test]
 fn scans_are_complete_and_ordered_and_ranges_are_half_open() {
     let net = net();
-    let operations: String = (0..30)
-        .map(|n| format!("{{\"op\":\"put\",\"table\":\"range\",\"key\":\"k{n:02}\",\"value\":\"{n}\"}}\n"))
-        .collect();
+    let operation = |n: u32| format!("{{\"op\":\"put\",\"table\":\"range\",\"key\":\"k{n:02}\",\"value\":\"{n}\"}}");
+    let operations = (0..30).map(operation).collect::<Vec<_>>().join("\n");
     std::fs::write(net.path("range.ndjson"), operations).unwrap();
     net.ok(["mutate", "range.ndjson"]);
     let keys = |arguments: &[&str]| -> Vec<String> {
@@ -88,7 +92,32 @@ fn scans_are_complete_and_ordered_and_ranges_are_half_open() {
     assert_eq!(keys(&["scan", "range", "--prefix", "k1", "--limit", "3"]), ["k10", "k11", "k12"]);
     assert!(keys(&["scan", "range", "--from", "x"]).is_empty());
     let csv = net.ok(["--output", "csv", "scan", "range", "--limit", "1"]);
-    assert!(csv.starts_with("key,value,version,update_time\nk00,0,1,"), "{csv}");
+    assert!(csv.starts_with("key,key_hex,value,value_hex,version,update_time\nk00,,0,,1,"), "{csv}");
+    let said = |arguments: &[&str]| String::from_utf8(net.run(arguments).stderr).unwrap();
+    assert!(said(&["scan", "range"]).contains("proven complete"), "a whole range is called complete");
+    let cut = said(&["scan", "range", "--limit", "1"]);
+    assert!(cut.contains("there may be more") && !cut.contains("complete"), "{cut}");
+}
+
+#[test]
+fn a_mutation_that_no_chain_would_take_is_refused_before_anything_is_sent() {
+    let net = net();
+    let value = "x".repeat(9_000);
+    let operation = |n: u32| format!("{{\"op\":\"put\",\"table\":\"large\",\"key\":\"k{n}\",\"value\":\"{value}\"}}");
+    std::fs::write(net.path("large.ndjson"), (0..600).map(operation).collect::<Vec<_>>().join("\n")).unwrap();
+    let said = net.fails(2, ["mutate", "large.ndjson"]);
+    assert!(said.contains("102 MUTATION_TOO_LARGE"), "{said}");
+}
+
+#[test]
+fn arguments_and_settings_that_are_none_are_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let net = net();
+    let word = std::ffi::OsStr::from_bytes(b"\xff");
+    let output = net.command().args(["get", "notes"]).arg(word).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = net.command().env("DB3_UNVERIFIED", "maybe").args(["get", "notes", "a"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "a typo must not turn verification off");
 }
 
 #[test]
@@ -122,7 +151,8 @@ fn namespaces_and_tables_are_created_shown_and_owned() {
 #[test]
 fn an_import_writes_everything_once_and_comes_back_the_same() {
     let net = net();
-    let rows: String = (0..500).map(|n| format!("{n:03};\"name; {n}\";{}\n", n * n)).collect();
+    let row = |n: u32| format!("{n:03};\"name; {n}\";{}", n.pow(2));
+    let rows = (0..500).map(row).collect::<Vec<_>>().join("\n");
     std::fs::write(net.path("squares.txt"), &rows).unwrap();
     let import = [
         "import",

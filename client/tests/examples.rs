@@ -69,14 +69,18 @@ fn prepare(net: &Devnet, path: &str, example: &str, id: &mut String) {
                 net.ok(["devnet", "reset", "--yes"]);
             }
         }
-        "devnet stop" if example.ends_with("--quiet") => {
+        "devnet stop" | "devnet reset" if example.ends_with("--quiet") => {
             net.ok(["devnet", "start", "--detach"]);
         }
-        "network add" => std::fs::copy(net.network_file(), net.path("network.toml")).map(|_| ()).unwrap(),
-        "update" if example.contains("--if-version 2") => {}
+        "network add" => {
+            let file = std::fs::read_to_string(net.network_file()).unwrap();
+            let keys = format!("keystore = \"{}\"", net.path("home/devnet/keystore").display());
+            let lines = file.lines().map(|line| if line.starts_with("keystore") { &keys } else { line });
+            std::fs::write(net.path("network.toml"), lines.collect::<Vec<_>>().join("\n")).unwrap();
+        }
         "receipt" => {
             net.ok(["put", "notes", "signed", "x", "--signed-file", "signed.bin"]);
-            *id = net.json(&["decode", "signed.bin"])["id"].as_str().unwrap().to_owned();
+            net.json(&["decode", "signed.bin"])["id"].as_str().unwrap().clone_into(id);
         }
         _ => {}
     }

@@ -1,7 +1,10 @@
 //! Accepting connections: a bounded number of them, without delay of small writes.
 //!
-//! A connection over the maximum is closed at once. It must never wait unseen in a queue of ours.
+//! A connection over the maximum is closed at once. It must never wait unseen in a queue of ours. One that does not
+//! say in time which protocol it speaks, with the whole preface of HTTP/2 or the whole head of a request of HTTP/1, is
+//! closed as well: else as many silent ones as there are places would lock everybody out.
 
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,13 +15,22 @@ use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+/// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How a head of HTTP/1 ends.
+const HEAD_END: &[u8] = b"\r\n\r\n";
 /// How long accepting rests after the operating system refused it (no more file descriptors, most often).
 const REST_AFTER_ERROR: Duration = Duration::from_millis(50);
 
-/// The stream of accepted connections, at most `connections_max` of them open.
-pub fn accept(listener: TcpListener, connections_max: usize) -> impl Stream<Item = io::Result<Connection>> + Send {
+/// The stream of accepted connections, at most `connections_max` of them open, each with `opening_time_max` to begin.
+pub fn accept(
+    listener: TcpListener,
+    connections_max: usize,
+    opening_time_max: Duration,
+) -> impl Stream<Item = io::Result<Connection>> + Send {
     let places = Arc::new(Semaphore::new(connections_max));
     async_stream::stream! {
         loop {
@@ -31,7 +43,8 @@ pub fn accept(listener: TcpListener, connections_max: usize) -> impl Stream<Item
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "no TCP_NODELAY");
                     }
-                    yield Ok(Connection { stream, _place: place });
+                    let opening = Opening::new(opening_time_max);
+                    yield Ok(Connection { stream, opening: Some(opening), _place: place });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -46,7 +59,39 @@ pub fn accept(listener: TcpListener, connections_max: usize) -> impl Stream<Item
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    /// None when it has begun.
+    opening: Option<Opening>,
     _place: OwnedSemaphorePermit,
+}
+
+/// The beginning of a connection.
+#[derive(Debug)]
+struct Opening {
+    until: Pin<Box<Sleep>>,
+    /// Bytes of the preface that have come; none where something else came.
+    preface: Option<usize>,
+    /// Bytes of the end of a head that have come.
+    head_end: usize,
+}
+
+impl Opening {
+    fn new(time_max: Duration) -> Self {
+        Self { until: Box::pin(tokio::time::sleep(time_max)), preface: Some(0), head_end: 0 }
+    }
+
+    /// Whether the beginning is complete with these bytes.
+    fn ends_with(&mut self, bytes: &[u8]) -> bool {
+        bytes.iter().any(|byte| self.ends_at(*byte))
+    }
+
+    fn ends_at(&mut self, byte: u8) -> bool {
+        self.head_end = match HEAD_END.get(self.head_end) {
+            Some(expected) if *expected == byte => self.head_end.saturating_add(1),
+            _ => usize::from(byte == b'\r'),
+        };
+        self.preface = self.preface.filter(|seen| PREFACE.get(*seen) == Some(&byte)).map(|seen| seen.saturating_add(1));
+        self.preface.map_or(self.head_end == HEAD_END.len(), |seen| seen == PREFACE.len())
+    }
 }
 
 impl Connected for Connection {
@@ -59,7 +104,19 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let connection = &mut *self;
+        let Some(opening) = &mut connection.opening else {
+            return Pin::new(&mut connection.stream).poll_read(cx, buffer);
+        };
+        if opening.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut connection.stream).poll_read(cx, buffer);
+        if opening.ends_with(buffer.filled().get(before..).unwrap_or_default()) {
+            connection.opening = None;
+        }
+        read
     }
 }
 
@@ -86,5 +143,33 @@ impl AsyncWrite for Connection {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "tests")]
+    use super::*;
+
+    fn opening() -> Opening {
+        Opening::new(Duration::from_secs(1))
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_begun_with_a_whole_preface_or_a_whole_head() {
+        for begun in [PREFACE, b"GET / HTTP/1.1\r\n\r\n", b"PRI / HTTP/1.1\r\nhost: a\r\n\r\n"] {
+            for cut in 0..begun.len() {
+                let mut opening = opening();
+                assert!(!opening.ends_with(&begun[..cut]), "{cut} bytes");
+                assert!(opening.ends_with(&begun[cut..]), "after {cut} bytes");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_beginning_is_none() {
+        for text in ["", "\r\n", "\r\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n", "GET / HTTP/1.1\r\nhost: a\r\n"] {
+            assert!(!opening().ends_with(text.as_bytes()), "{text:?}");
+        }
     }
 }

@@ -27,6 +27,8 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// HTTP/2 windows: one largest message of a stream, and a few of them on one connection.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// Longest message to reflection and to health, which are asked for names.
+const SIDE_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Longest list of headers of a call.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
@@ -112,8 +114,10 @@ pub async fn serve_on(listener: TcpListener, chain: ChainHandle, config: ServeCo
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-        .map_err(|error| ServeError::Reflection(error.to_string()))?;
+        .map_err(|error| ServeError::Reflection(error.to_string()))?
+        .max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
     let (reporter, health) = tonic_health::server::health_reporter();
+    let health = health.max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
     reporter.set_serving::<ShardServiceServer<Node>>().await;
     reporter.set_serving::<ChainServiceServer<Node>>().await;
     let limits = config.limits.clone();
@@ -127,12 +131,12 @@ pub async fn serve_on(listener: TcpListener, chain: ChainHandle, config: ServeCo
     let router = builder(&limits)
         .layer(config.cors.layer())
         .layer(GrpcWebLayer::new())
-        .layer(ShedLayer::new(limits.calls_max))
+        .layer(ShedLayer::new(limits.calls_max, limits.side_streams_max))
         .add_service(shard)
         .add_service(chain)
         .add_service(reflection)
         .add_service(health);
-    let incoming = accept(listener, limits.connections_max);
+    let incoming = accept(listener, limits.connections_max, limits.opening_time_max);
     let mut told = stopped;
     let until = async move {
         let _ = told.wait_for(|stop| *stop).await;

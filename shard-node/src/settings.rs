@@ -38,14 +38,24 @@ pub struct ShardEndpoints {
 pub struct ServeLimits {
     /// Open connections.
     pub connections_max: usize,
+    /// How long a new connection may take to say which protocol it speaks.
+    pub opening_time_max: Duration,
     /// HTTP/2 streams of one connection.
     pub streams_per_connection_max: u32,
     /// Calls at work, over all connections.
     pub calls_max: usize,
     /// Streaming calls, over all connections.
     pub streams_max: usize,
+    /// Streams of reflection and of health, over all connections.
+    pub side_streams_max: usize,
+    /// Reads of the node's files at once.
+    pub reads_max: usize,
+    /// Streams that read old blocks from the node's files at once.
+    pub history_reads_max: usize,
     /// Mutations of one stream that have been taken and not yet answered.
     pub in_flight_per_stream_max: usize,
+    /// How long a stream of mutations may send nothing while nothing of it is in flight.
+    pub idle_stream_time_max: Duration,
     /// Bytes of one message, either way.
     pub message_bytes_max: usize,
     /// The longest that a call may take, also for callers that name no deadline.
@@ -60,10 +70,15 @@ impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             connections_max: 1_024,
+            opening_time_max: Duration::from_secs(5),
             streams_per_connection_max: 256,
             calls_max: 4_096,
             streams_max: 512,
+            side_streams_max: 32,
+            reads_max: 128,
+            history_reads_max: 2,
             in_flight_per_stream_max: 4_096,
+            idle_stream_time_max: Duration::from_secs(60),
             message_bytes_max: limits::GRPC_MESSAGE_BYTES_MAX,
             call_time_max: Duration::from_secs(60),
             heartbeat: Duration::from_secs(10),

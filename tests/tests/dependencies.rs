@@ -1,6 +1,13 @@
 //! The rules that Cargo.toml files must keep: dependencies point down only, what is pure stays pure, versions are
 //! pinned in one place, and every licence is one that deny.toml allows.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -62,7 +69,8 @@ fn every_crate_stands_in_a_layer_and_depends_on_lower_layers_alone() {
     let metadata = metadata();
     for package in members(&metadata) {
         let name = package["name"].as_str().unwrap();
-        let own = rank(name).unwrap_or_else(|| panic!("{name} stands in no layer: add it to LAYERS and ARCHITECTURE.md"));
+        let own =
+            rank(name).unwrap_or_else(|| panic!("{name} stands in no layer: add it to LAYERS and ARCHITECTURE.md"));
         for dependency in package["dependencies"].as_array().unwrap() {
             let other = dependency["name"].as_str().unwrap();
             // A test may look sideways at what it checks with; it is no part of the product.
@@ -91,7 +99,17 @@ fn pure_crates_reach_no_runtime_no_store_and_no_randomness() {
 fn pure_crates_name_no_clock_file_random_source_or_unordered_map() {
     // getrandom is linked through k256 (rfc6979 wants all of crypto-bigint), but nothing of ours may call it.
     let banned = [
-        "std::fs", "SystemTime", "Instant::now", "HashMap", "HashSet", "getrandom", "OsRng", "std::env", "std::net", "f64", "f32",
+        "std::fs",
+        "SystemTime",
+        "Instant::now",
+        "HashMap",
+        "HashSet",
+        "getrandom",
+        "OsRng",
+        "std::env",
+        "std::net",
+        "f64",
+        "f32",
     ];
     for package in PURE {
         let folder = root().join(package.trim_start_matches("db3-")).join("src");
@@ -108,7 +126,10 @@ fn pure_crates_name_no_clock_file_random_source_or_unordered_map() {
 
 /// The lines of a file before its `#[cfg(test)]` module; files under a `tests` module are left out by `sources`.
 fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().map(|(index, line)| (index + 1, line)).take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
+        .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
 }
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {

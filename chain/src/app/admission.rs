@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{BlockTime, MutationId, Rejection, SignedMutation};
 use db3_proto::{decode_bundle, decode_mutation};
 
@@ -49,6 +50,15 @@ pub struct Submitted {
 }
 
 impl Inner {
+    /// Whether a mutation may be decoded at all.
+    pub(crate) fn check_size(&self, envelope: &Bytes) -> Result<(), SubmitError> {
+        if envelope.len() <= MUTATION_BYTES_MAX {
+            return Ok(());
+        }
+        let (bytes, max) = (envelope.len() as u64, MUTATION_BYTES_MAX as u64);
+        Err(self.rejected(Rejection::MutationTooLarge { bytes, max }, None))
+    }
+
     /// Takes one mutation: decoded, checked, verified, put among what waits. The same bytes again, and another signature of the
     /// same body, are the same mutation: what became of it is answered, never that its nonce is used.
     pub(crate) fn admit(&self, envelope: Bytes) -> Result<Submitted, SubmitError> {

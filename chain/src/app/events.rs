@@ -12,13 +12,16 @@ use db3_proto::{decode_bundle, decode_mutation};
 use tokio::sync::watch;
 
 use crate::lock;
+use crate::pool::verdicts::memory_bytes;
 use crate::store::blocks::BlockSummary;
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Store, StoreError};
 use crate::version::Versions;
 
-/// Newest blocks whose events stay in memory.
+/// Newest blocks whose events stay in memory,
 const IN_MEMORY: usize = 64;
+/// as far as their mutations take no more than this; the newest one stays in any case.
+const IN_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 
 /// What one block did.
 #[derive(Debug)]
@@ -57,6 +60,14 @@ impl MutationBody {
             Self::Verified(verified) => verified.mutation(),
             Self::Read(signed) => &signed.mutation,
         }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let bytes = match self {
+            Self::Verified(verified) => verified.bytes(),
+            Self::Read(signed) => signed.bytes,
+        };
+        memory_bytes(bytes, self.mutation().operations.len())
     }
 }
 
@@ -103,6 +114,11 @@ impl BlockEvent {
         self.summary.height
     }
 
+    /// Memory that its mutations take, about.
+    fn memory_bytes(&self) -> usize {
+        self.mutations.iter().fold(0, |sum: usize, mutation| sum.saturating_add(mutation.body.memory_bytes()))
+    }
+
     /// The block's time.
     #[must_use]
     pub fn time(&self) -> BlockTime {
@@ -126,9 +142,33 @@ pub enum EventError {
 
 /// The events of one chain.
 pub(crate) struct EventLog {
-    recent: Mutex<VecDeque<Arc<BlockEvent>>>,
+    recent: Mutex<Recent>,
     store: Arc<Store>,
     versions: Arc<Versions>,
+}
+
+/// The newest blocks, oldest first.
+#[derive(Default)]
+struct Recent {
+    /// Each with the memory that it takes, about.
+    events: VecDeque<(usize, Arc<BlockEvent>)>,
+    bytes: usize,
+}
+
+impl Recent {
+    /// Adds the newest block and takes out those that are too many.
+    fn push(&mut self, event: Arc<BlockEvent>, bytes_max: usize) -> Vec<Arc<BlockEvent>> {
+        let bytes = event.memory_bytes();
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.events.push_back((bytes, event));
+        let mut oldest = Vec::new();
+        while self.events.len() > IN_MEMORY || (self.bytes > bytes_max && self.events.len() > 1) {
+            let Some((bytes, event)) = self.events.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(bytes);
+            oldest.push(event);
+        }
+        oldest
+    }
 }
 
 impl EventLog {
@@ -137,10 +177,8 @@ impl EventLog {
     }
 
     pub(super) fn push(&self, event: Arc<BlockEvent>) {
-        let mut recent = lock(&self.recent);
-        recent.push_back(event);
-        let oldest = if recent.len() > IN_MEMORY { recent.pop_front() } else { None };
-        drop(recent);
+        // Freed without the lock.
+        let oldest = lock(&self.recent).push(event, IN_MEMORY_BYTES);
         drop(oldest);
     }
 
@@ -153,7 +191,8 @@ impl EventLog {
     }
 
     fn kept(&self, height: Height) -> Option<Arc<BlockEvent>> {
-        lock(&self.recent).iter().find(|event| event.height() == height).cloned()
+        let recent = lock(&self.recent);
+        recent.events.iter().map(|(_, event)| event).find(|event| event.height() == height).cloned()
     }
 
     fn read(&self, height: Height) -> Result<BlockEvent, EventError> {

@@ -12,6 +12,7 @@ use db3_proto::element_bytes;
 use tokio::sync::watch;
 
 use super::receipt::ReceiptState;
+use super::verdicts::operation_bytes;
 use crate::config::ChainConfig;
 use crate::lock;
 use crate::metrics::Metrics;
@@ -59,6 +60,8 @@ struct Pool {
     reserved: HashMap<Address, Tai>,
     by_expiry: BTreeSet<(u64, u64)>,
     bytes: usize,
+    /// Their bytes and what their operations take beside them; this is what is bounded.
+    memory: usize,
     ended: HashMap<MutationId, ReceiptState>,
     ended_order: VecDeque<MutationId>,
 }
@@ -84,7 +87,7 @@ impl Mempool {
         if pool.queue.len() >= self.mutations_max {
             return Err(Rejection::Overloaded { what: "too many mutations wait for a block" });
         }
-        if pool.bytes.saturating_add(envelope.len()) > self.bytes_max {
+        if pool.memory.saturating_add(memory(&verified, &envelope)) > self.bytes_max {
             return Err(Rejection::Overloaded { what: "too many bytes of mutations wait for a block" });
         }
         pool.check(&verified, bound, versions)?;
@@ -171,6 +174,10 @@ impl Mempool {
     }
 }
 
+fn memory(verified: &VerifiedMutation, envelope: &Bytes) -> usize {
+    envelope.len().saturating_add(operation_bytes(verified.mutation().operations.len()))
+}
+
 impl Pool {
     fn get(&self, id: &MutationId) -> Option<&Arc<Pending>> {
         self.by_id.get(id).and_then(|arrival| self.queue.get(arrival))
@@ -206,6 +213,7 @@ impl Pool {
         self.nonces.entry((mutation.account, mutation.namespace.clone())).or_default().insert(mutation.nonce);
         self.by_expiry.insert((mutation.expire_unix_secs, arrival));
         self.bytes = self.bytes.saturating_add(pending.envelope.len());
+        self.memory = self.memory.saturating_add(memory(&pending.verified, &pending.envelope));
         self.by_id.insert(pending.verified.id(), arrival);
         self.queue.insert(arrival, Arc::new(pending));
     }
@@ -216,6 +224,7 @@ impl Pool {
         let mutation = pending.verified.mutation();
         self.by_expiry.remove(&(mutation.expire_unix_secs, arrival));
         self.bytes = self.bytes.saturating_sub(pending.envelope.len());
+        self.memory = self.memory.saturating_sub(memory(&pending.verified, &pending.envelope));
         if let Some(reserved) = self.reserved.get_mut(&mutation.account) {
             *reserved = reserved.saturating_sub(pending.bound);
             if *reserved == Tai::ZERO {

@@ -12,8 +12,21 @@ use db3_proto::decode_mutation;
 
 use crate::lock;
 
-/// A mutation decoded takes about this much beside its bytes.
+/// A mutation decoded takes about this much beside its bytes,
 const OVERHEAD_BYTES: usize = 512;
+/// and each of its operations this much.
+const OPERATION_BYTES: usize = 200;
+
+/// Memory that a mutation takes once it is decoded, about: its bytes are there as they came and as what they say.
+pub(crate) fn memory_bytes(bytes: u32, operations: usize) -> usize {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2);
+    bytes.saturating_add(OVERHEAD_BYTES).saturating_add(operation_bytes(operations))
+}
+
+/// Memory that operations take beside their keys and values, about.
+pub(crate) const fn operation_bytes(operations: usize) -> usize {
+    operations.saturating_mul(OPERATION_BYTES)
+}
 
 /// Bytes of a block that are no mutation of anybody's.
 #[derive(Clone, Debug)]
@@ -44,8 +57,7 @@ impl Verdicts {
     }
 
     pub(crate) fn remember(&self, hash: Hash32, verified: &Arc<VerifiedMutation>) {
-        let cost =
-            usize::try_from(verified.bytes()).unwrap_or(usize::MAX).saturating_mul(2).saturating_add(OVERHEAD_BYTES);
+        let cost = memory_bytes(verified.bytes(), verified.mutation().operations.len());
         let mut generations = lock(&self.generations);
         if generations.young.insert(hash, Arc::clone(verified)).is_none() {
             generations.young_bytes = generations.young_bytes.saturating_add(cost);

@@ -183,8 +183,9 @@ impl Engine {
         self.check_application()?;
         self.app.commit();
         self.check_application()?;
-        inner.prove(light.light_block.into());
+        // Before the version is offered, so that what is offered is due by what it holds.
         inner.snapshotter.count(bytes);
+        inner.prove(light.light_block.into());
         self.tip = Some(Tip {
             height,
             app_hash: version.root,

@@ -183,7 +183,7 @@ impl Store {
     }
 
     /// The number of the newest bill that the filter's ends can accept. Time, height and epoch rise with the number,
-    /// so it is found by halving.
+    /// so it is found by halving. Rows that are missing are the oldest ones: a restored folder has none of them.
     fn newest_seq(&self, account: &Address, filter: &BillFilter) -> Result<u64, StoreError> {
         let last = bill_key(account, u64::MAX);
         let newest = self.rows(Family::Bills, IteratorMode::From(&last, Direction::Reverse))?.next().transpose()?;
@@ -192,7 +192,7 @@ impl Store {
         while low < high {
             // Rounds up, so that `low` moves.
             let middle = high.saturating_sub(high.saturating_sub(low).div_euclid(2));
-            let beyond = self.bill(account, middle)?.is_none_or(|row| {
+            let beyond = self.bill(account, middle)?.is_some_and(|row| {
                 filter.until.is_some_and(|until| row.time >= until)
                     || filter.epochs.is_some_and(|(_, end)| row.epoch > end)
                     || filter.height_max.is_some_and(|height| row.bill.height > height)

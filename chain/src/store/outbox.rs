@@ -4,6 +4,8 @@
 //! Row of `epochs`, by the last epoch that the close covers: index in the outbox (8) ‖ height (8) ‖ time (12) ‖ close
 //! (141).
 
+use std::num::NonZeroU64;
+
 use db3_merkle_log::{CompletedNode, Hash, NodeSource, ProofError, leaf_hash, right_range};
 use db3_primitives::{BlockTime, Epoch, EpochClose, Height, LogEntry};
 use db3_shard_state::Effects;
@@ -19,9 +21,9 @@ pub struct EpochRow {
     pub close: EpochClose,
     /// Position of the close in the outbox; its statements stand right before it.
     pub outbox_index: u64,
-    /// Block that wrote the close.
+    /// Block that wrote the close; in a restored or imported folder, for closes before it, the epochs' last block.
     pub height: Height,
-    /// Time of that block.
+    /// Time of that block; in such a folder the end of the last epoch.
     pub time: BlockTime,
 }
 
@@ -64,6 +66,26 @@ impl Store {
             }
         }
         self.add_outbox_nodes(batch, &effects.outbox_nodes)
+    }
+
+    /// Adds an entry that comes with a state from elsewhere. Which block wrote it is not known.
+    pub(crate) fn add_foreign_entry(
+        &self,
+        batch: &mut WriteBatch,
+        index: u64,
+        entry: &[u8],
+        epoch_secs: NonZeroU64,
+    ) -> Result<(), StoreError> {
+        let key = index.to_be_bytes();
+        let decoded = LogEntry::from_bytes(entry).map_err(|error| StoreError::damaged("outbox entry", &key, error))?;
+        batch.put_cf(self.family(Family::Outbox)?, key, entry);
+        if let LogEntry::EpochClose(close) = decoded {
+            let end = close.last.next().and_then(|next| next.start_secs(epoch_secs));
+            let time = BlockTime::from_secs(end.unwrap_or(u64::MAX));
+            let row = EpochRow { close, outbox_index: index, height: close.last_height, time };
+            batch.put_cf(self.family(Family::Epochs)?, close.last.get().to_be_bytes(), row.to_bytes());
+        }
+        Ok(())
     }
 
     pub(crate) fn add_outbox_nodes(&self, batch: &mut WriteBatch, nodes: &[CompletedNode]) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
-//! The whole state as lines of JSON: a header that names chain, height, time, root and number of leaves, then one line
-//! per leaf, `{"key":"<hex>","value":"<hex>"}`, in key order.
+//! The whole state as lines of JSON: a header that names chain, height, time, root and the numbers of leaves and entries,
+//! then one line per leaf, `{"key":"<hex>","value":"<hex>"}`, in key order, then one per entry of the outbox,
+//! `{"entry":"<hex>"}`, in order.
 
 use std::io::Write;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::TransferError;
 use crate::config::ChainConfig;
 use crate::open::open;
+use crate::store::{Store, StoreError};
 use crate::version::Version;
 
 /// The only layout so far.
@@ -29,6 +31,8 @@ pub struct ExportHeader {
     pub root: String,
     /// Number of leaves, decimal.
     pub leaves: String,
+    /// Number of entries of the outbox, decimal.
+    pub outbox_entries: String,
 }
 
 /// A leaf.
@@ -39,6 +43,13 @@ pub(super) struct LeafLine<'a> {
     pub(super) value: std::borrow::Cow<'a, str>,
 }
 
+/// An entry of the outbox.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntryLine {
+    pub(super) entry: String,
+}
+
 /// Exports the newest provable state of a folder that no node has open.
 pub fn export(config: ChainConfig, to: &mut dyn Write) -> Result<ExportHeader, TransferError> {
     let opened = open(config)?;
@@ -47,11 +58,17 @@ pub fn export(config: ChainConfig, to: &mut dyn Write) -> Result<ExportHeader, T
     if version.light_block.is_none() {
         return Err(TransferError::NoBlock);
     }
-    export_version(inner.genesis.chain_id().as_str(), &version, to)
+    export_version(&inner.store, inner.genesis.chain_id().as_str(), &version, to)
 }
 
-/// Exports one version.
-pub fn export_version(chain_id: &str, version: &Version, to: &mut dyn Write) -> Result<ExportHeader, TransferError> {
+/// Exports one version; `store` is of its chain.
+pub fn export_version(
+    store: &Store,
+    chain_id: &str,
+    version: &Version,
+    to: &mut dyn Write,
+) -> Result<ExportHeader, TransferError> {
+    let outbox_entries = version.state.outbox().size();
     let tree = version.state.tree();
     let header = ExportHeader {
         format: FORMAT,
@@ -60,10 +77,15 @@ pub fn export_version(chain_id: &str, version: &Version, to: &mut dyn Write) -> 
         time: version.time.rfc3339(),
         root: hex::encode(version.root),
         leaves: tree.len().to_string(),
+        outbox_entries: outbox_entries.to_string(),
     };
     write_line(to, &header)?;
     for (key, value) in tree.range(&[], None) {
         write_line(to, &LeafLine { key: hex::encode(key).into(), value: hex::encode(value).into() })?;
+    }
+    for index in 0..outbox_entries {
+        let entry = store.outbox_entry(index)?.ok_or_else(|| StoreError::missing("outbox entry", index))?;
+        write_line(to, &EntryLine { entry: hex::encode(entry) })?;
     }
     to.flush()?;
     Ok(header)

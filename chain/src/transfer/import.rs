@@ -9,7 +9,8 @@ use db3_primitives::{BlockTime, Height, limits};
 use db3_state_tree::Tree;
 
 use super::TransferError;
-use super::export::{ExportHeader, FORMAT, LeafLine};
+use super::export::{EntryLine, ExportHeader, FORMAT, LeafLine};
+use super::outbox::Entries;
 use crate::config::ChainConfig;
 use crate::init::{check_empty, genesis_file, make_genesis, write_settings};
 use crate::store::Store;
@@ -17,6 +18,14 @@ use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
 
 /// A leaf's longest line: both halves in hex digits and what stands around them.
 const LINE_BYTES_MAX: u64 = 2 * (limits::TREE_KEY_BYTES_MAX as u64 + 64 * 1024) + 64;
+
+/// A line after the first.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Leaf(LeafLine<'static>),
+    Entry(EntryLine),
+}
 
 /// How a state is imported.
 #[derive(Clone, Debug)]
@@ -27,7 +36,8 @@ pub struct ImportInput {
     pub time: Option<BlockTime>,
 }
 
-/// Makes a folder from an export. The root of the leaves must be the one that its header names.
+/// Makes a folder from an export. The root of the leaves must be the one that its header names, and the entries
+/// of the outbox must fold to what the state names.
 pub fn import(home: &Path, from: &mut dyn BufRead, input: &ImportInput) -> Result<GenesisDocument, TransferError> {
     check_empty(home)?;
     let mut lines = Lines { from, number: 0, buffer: Vec::new() };
@@ -35,17 +45,30 @@ pub fn import(home: &Path, from: &mut dyn BufRead, input: &ImportInput) -> Resul
     let meta = meta_of(&header)?;
     let mut builder = TreeBuilder::default();
     let mut leaves = 0_u64;
-    while let Some(LeafLine { key, value }) = lines.next::<LeafLine<'static>>()? {
+    let mut outbox = Entries::default();
+    while let Some(content) = lines.next::<Content>()? {
         let line = lines.number;
         let bytes = |text: &str| hex::decode(text).map_err(|error| TransferError::malformed(at(line), error));
-        builder.add(bytes(&key)?, bytes(&value)?)?;
-        leaves = leaves.saturating_add(1);
+        match content {
+            Content::Leaf(LeafLine { key, value }) if outbox.len() == 0 => {
+                builder.add(bytes(&key)?, bytes(&value)?)?;
+                leaves = leaves.saturating_add(1);
+            }
+            Content::Leaf(_) => return Err(TransferError::malformed(at(line), "a leaf stands after the outbox")),
+            Content::Entry(EntryLine { entry }) => outbox.add(bytes(&entry)?),
+        }
     }
     if leaves.to_string() != header.leaves {
         let detail = format!("the header names {} leaves, {leaves} follow", header.leaves);
         return Err(TransferError::malformed(at(lines.number), detail));
     }
+    if outbox.len().to_string() != header.outbox_entries {
+        let detail =
+            format!("the header names {} entries of the outbox, {} follow", header.outbox_entries, outbox.len());
+        return Err(TransferError::malformed(at(lines.number), detail));
+    }
     let state = builder.finish(&meta)?;
+    outbox.check("outbox", &state.outbox())?;
     let chain = state.chain();
     if chain.chain_id().as_str() != header.chain_id {
         let detail = format!("the header names {}, the state {}", header.chain_id, chain.chain_id().as_str());
@@ -63,6 +86,7 @@ pub fn import(home: &Path, from: &mut dyn BufRead, input: &ImportInput) -> Resul
     let genesis = make_genesis(home, app_state, first, Some(meta.root), Some(time))?;
     write_settings(home, &input.settings)?;
     let store = Store::open(home, &header.chain_id)?;
+    outbox.write(&store, chain.epoch_secs)?;
     store.advance_snapshot(Some(&Tree::new()), state.tree(), &SnapshotMeta { time, ..meta })?;
     store.sync()?;
     // Last, so that a folder with a genesis is a whole one.

@@ -5,6 +5,7 @@
 
 mod export;
 mod import;
+mod outbox;
 pub mod snapshot;
 
 use std::io;

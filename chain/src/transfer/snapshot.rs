@@ -14,19 +14,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use db3_genesis::{GenesisDocument, write_atomic};
+use db3_light_client::{LightClient, Options, UnixTime};
 use db3_primitives::{BlockTime, Height};
-use prost::Message as _;
-use rocksdb::WriteBatch;
 use serde::{Deserialize, Serialize};
-use tendermint_proto::v0_38::types::LightBlock;
 
 use super::TransferError;
+use super::outbox::Entries;
 use crate::config::ChainConfig;
 use crate::error::StartError;
 use crate::init::{check_empty, genesis_file, write_settings};
 use crate::open::open;
 use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
-use crate::store::{Family, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::version::Version;
 
 const FORMAT: u32 = 1;
@@ -142,7 +141,7 @@ pub fn write(
         chunks.add(&[&bytes.to_be_bytes(), &entry])?;
     }
     let outbox = chunks.finish()?;
-    write_blocks(store, version.height, &path.join("blocks.bin"))?;
+    write_blocks(store, genesis, version, &path.join("blocks.bin"))?;
     genesis.save(&path.join("genesis.json")).map_err(StartError::from)?;
     let manifest = Manifest {
         format: FORMAT,
@@ -163,7 +162,8 @@ pub fn write(
     Ok((path, manifest))
 }
 
-/// Makes a folder from a snapshot: every chunk's hash, the state's root and the next header's must agree.
+/// Makes a folder from a snapshot: every chunk's hash, the state's root and the next header's must agree, and that
+/// header must be signed by whom the genesis names.
 pub fn restore(home: &Path, snapshot: &Path, settings: &ChainConfig) -> Result<Manifest, TransferError> {
     check_empty(home)?;
     let manifest = read_manifest(snapshot)?;
@@ -190,9 +190,11 @@ pub fn restore(home: &Path, snapshot: &Path, settings: &ChainConfig) -> Result<M
         }
     }
     let state = builder.finish(&meta)?;
+    let outbox = read_outbox(snapshot, &manifest)?;
+    outbox.check("manifest.json", &state.outbox())?;
     let store = Store::open(home, &manifest.chain_id)?;
-    restore_outbox(&store, snapshot, &manifest, &state.outbox())?;
-    restore_blocks(&store, &snapshot.join("blocks.bin"), &meta)?;
+    outbox.write(&store, state.chain().epoch_secs)?;
+    restore_blocks(&store, &snapshot.join("blocks.bin"), &meta, &genesis)?;
     store.advance_snapshot(None, state.tree(), &meta)?;
     store.sync()?;
     write_settings(home, settings)?;
@@ -200,59 +202,65 @@ pub fn restore(home: &Path, snapshot: &Path, settings: &ChainConfig) -> Result<M
     Ok(manifest)
 }
 
-fn restore_outbox(
-    store: &Store,
-    snapshot: &Path,
-    manifest: &Manifest,
-    expected: &db3_merkle_log::Frontier,
-) -> Result<(), TransferError> {
-    let mut frontier = db3_merkle_log::Frontier::new();
+fn read_outbox(snapshot: &Path, manifest: &Manifest) -> Result<Entries, TransferError> {
+    let mut entries = Entries::default();
     for chunk in &manifest.outbox {
         let bytes = read_chunk(snapshot, chunk)?;
         let mut rest = Rest { bytes: &bytes, file: &chunk.file };
-        let mut batch = WriteBatch::default();
         while !rest.bytes.is_empty() {
-            let entry = rest.length::<4>().and_then(|length| rest.take(length))?;
-            batch.put_cf(store.family(Family::Outbox)?, frontier.size().to_be_bytes(), entry);
-            store.add_outbox_nodes(&mut batch, &frontier.append(entry))?;
+            entries.add(rest.length::<4>().and_then(|length| rest.take(length))?.to_vec());
         }
-        store.write(batch, false)?;
     }
-    if frontier != *expected {
-        return Err(TransferError::malformed("manifest.json", "the outbox is not the one that the state names"));
-    }
-    Ok(())
+    Ok(entries)
 }
 
-fn restore_blocks(store: &Store, path: &Path, meta: &SnapshotMeta) -> Result<(), TransferError> {
+/// Takes the blocks over. Every header is verified from the genesis, and the one after the snapshot, which must be
+/// there, carries its root.
+fn restore_blocks(
+    store: &Store,
+    path: &Path,
+    meta: &SnapshotMeta,
+    genesis: &GenesisDocument,
+) -> Result<(), TransferError> {
+    let wrong = |detail: String| TransferError::malformed("blocks.bin", detail);
+    let root = genesis.trust_root().map_err(StartError::from)?;
+    let mut client = LightClient::from_root(root, Options::never_expires());
     let bytes = fs::read(path).map_err(TransferError::file(path))?;
     let mut rest = Rest { bytes: &bytes, file: "blocks.bin" };
-    let mut height = meta.height;
+    let mut height = first_block(meta.height, genesis);
     while !rest.bytes.is_empty() {
         let block = rest.length::<4>().and_then(|length| rest.take(length))?;
         let light_block = rest.length::<4>().and_then(|length| rest.take(length))?;
-        if Some(height) == meta.height.next() {
-            check_header(light_block, meta)?;
+        // The block time of a devnet may have been moved past any clock.
+        let header = client
+            .verify(light_block, None, UnixTime::MAX)
+            .map_err(|error| wrong(format!("the header of height {height} is not the chain's: {error}")))?;
+        if header.height != height.get() {
+            return Err(wrong(format!("height {} stands where {height} is due", header.height)));
+        }
+        if Some(height) == meta.height.next() && header.app_hash != Some(meta.root) {
+            return Err(wrong("the next header does not carry the manifest's root".to_owned()));
         }
         store.put_block(height, block, light_block)?;
         height = height.next().unwrap_or(height);
     }
-    Ok(())
-}
-
-/// The header after the snapshot carries its root.
-fn check_header(light_block: &[u8], meta: &SnapshotMeta) -> Result<(), TransferError> {
-    let header = LightBlock::decode(light_block).ok().and_then(|block| block.signed_header?.header);
-    match header {
-        Some(header) if header.app_hash == meta.root => Ok(()),
-        _ => Err(TransferError::malformed("blocks.bin", "the next header does not carry the manifest's root")),
+    match meta.height.next() {
+        Some(next) if next < height => Ok(()),
+        _ => Err(wrong("the block after the snapshot is missing".to_owned())),
     }
 }
 
-fn write_blocks(store: &Store, from: Height, path: &Path) -> Result<(), TransferError> {
+/// The first block that goes with a snapshot: its own, or the chain's first where it holds the genesis state.
+fn first_block(snapshot: Height, genesis: &GenesisDocument) -> Height {
+    snapshot.max(genesis.initial_height())
+}
+
+fn write_blocks(store: &Store, genesis: &GenesisDocument, version: &Version, path: &Path) -> Result<(), TransferError> {
     let mut bytes = Vec::new();
-    let mut height = from;
-    while let Some(block) = store.block_bytes(height)? {
+    let mut height = first_block(version.height, genesis);
+    // A block whose history is not written may not be on the disk either, and must not leave.
+    while Some(height) <= version.height.next() || store.summary(height)?.is_some() {
+        let block = store.block_bytes(height)?.ok_or_else(|| StoreError::missing("block", height))?;
         let light = store.light_block(height)?.ok_or_else(|| StoreError::missing("light block", height))?;
         for part in [block, light] {
             bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -280,6 +288,11 @@ fn read_chunk(snapshot: &Path, chunk: &Chunk) -> Result<Vec<u8>, TransferError> 
         return Err(TransferError::malformed("manifest.json", format!("{} is no chunk", chunk.file)));
     }
     let path = snapshot.join(&chunk.file);
+    let length = fs::metadata(&path).map_err(TransferError::file(&path))?.len();
+    if length != chunk.bytes {
+        let detail = format!("it has {length} bytes, the manifest says {}: the file is damaged", chunk.bytes);
+        return Err(TransferError::malformed(path.display(), detail));
+    }
     let bytes = fs::read(&path).map_err(TransferError::file(&path))?;
     if hex::encode(db3_primitives::sha256(&[&bytes])) != chunk.sha256 {
         return Err(TransferError::malformed(path.display(), "its hash is not the manifest's: the file is damaged"));

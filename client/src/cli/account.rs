@@ -18,10 +18,10 @@ pub fn account(session: &Session, command: &AccountCommand) -> Result<(), Failur
     match command {
         AccountCommand::New { name } => new(session, name),
         AccountCommand::List => list(session, network.as_ref()),
-        AccountCommand::Show { account } => show(session, account.as_deref(), network.as_ref()),
-        AccountCommand::Use { account } => choose(session, account, network.as_ref()),
+        AccountCommand::Show { name } => show(session, name.as_deref(), network.as_ref()),
+        AccountCommand::Use { name } => choose(session, name, network.as_ref()),
         AccountCommand::Import { name, file } => import(session, name, file),
-        AccountCommand::Export { account, file } => export(session, account, file.as_deref(), network.as_ref()),
+        AccountCommand::Export { name, file } => export(session, name, file.as_deref(), network.as_ref()),
     }
 }
 

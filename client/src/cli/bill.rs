@@ -187,15 +187,16 @@ fn print_bill(session: &Session, bill: &BillView, more: &Object) -> Result<(), F
     for (name, value) in more.fields() {
         object = object.with(name, value.clone());
     }
+    print_with_charges(session, &object, &["leaf", "shard", "account", "seq", "payee"])
+}
+
+/// An object whose `charges` stand one below the other in a table, which leaves out some fields besides.
+pub fn print_with_charges(session: &Session, object: &Object, left_out: &[&str]) -> Result<(), Failure> {
     if session.output.format != OutputFormat::Table {
-        return session.output.object(&object);
+        return session.output.object(object);
     }
     let mut shown = Object::new();
-    for (name, value) in object
-        .fields()
-        .iter()
-        .filter(|(name, _)| !matches!(*name, "charges" | "leaf" | "shard" | "account" | "seq" | "payee"))
-    {
+    for (name, value) in object.fields().iter().filter(|(name, _)| *name != "charges" && !left_out.contains(name)) {
         shown = shown.with(name, value.clone());
     }
     session.output.object(&shown)?;

@@ -62,7 +62,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     );
     if is_error && asks_for_json() {
         let text = error.render().to_string();
-        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // All that clap says of what was wrong, up to where it repeats the usage.
+        let said = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+        let said: Vec<_> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
+        let what = said.join(" ").trim_start_matches("error: ").to_owned();
         let failure = Failure::input(what, "see --help");
         return ExitCode::from(failure.report(OutputFormat::Json, crate::console::ColorChoice::Never));
     }
@@ -77,7 +80,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// Whether the arguments, which could not be parsed, ask for JSON.
 fn asks_for_json() -> bool {
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let by_option = arguments.iter().any(|word| word == "--output=json")
         || arguments.windows(2).any(|pair| matches!(pair, [name, value] if name == "--output" && value == "json"));
     by_option || std::env::var("DB3_OUTPUT").is_ok_and(|value| value == "json")

@@ -11,7 +11,10 @@ use crate::console::OutputFormat;
 use crate::{Answer, KeptProof, Range, Record};
 
 /// Columns of records in tables and CSV.
-pub const RECORD_COLUMNS: &[&str] = &["key", "value", "version", "update_time"];
+const RECORD_COLUMNS: &[&str] = &["key", "value", "version", "update_time"];
+
+/// The same in CSV, where what is no UTF-8 has columns of its own.
+const RECORD_CSV_COLUMNS: &[&str] = &["key", "key_hex", "value", "value_hex", "version", "update_time"];
 
 /// `db3 get`
 pub async fn get(session: &Session, args: &GetArgs) -> Result<(), Failure> {
@@ -81,13 +84,17 @@ pub async fn scan(session: &Session, args: &ScanArgs) -> Result<(), Failure> {
     };
     let limit = args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let client = session.client_of(network.file).await?;
-    let mut list = session.output.list(RECORD_COLUMNS);
+    let for_people = session.output.format != OutputFormat::Csv;
+    let mut list = session.output.list(if for_people { RECORD_COLUMNS } else { RECORD_CSV_COLUMNS });
+    // Whether the range went on where the limit ended the reading.
+    let mut cut = false;
     let at = if let Some(path) = &args.proof_file {
         let (answer, proof) = client.scan_and_keep(namespace.as_str(), table.as_str(), &range, limit).await?;
         keep(path, &proof)?;
         for record in &answer.value {
             list.push(&render::record(session, record))?;
         }
+        cut = answer.value.len() >= limit;
         Some(answer.at)
     } else {
         let mut scan = client.scan(namespace.as_str(), table.as_str(), &range)?;
@@ -95,6 +102,7 @@ pub async fn scan(session: &Session, args: &ScanArgs) -> Result<(), Failure> {
         while left > 0 {
             let Some(page) = scan.next_page(left.min(1_000)).await? else { break };
             left = left.saturating_sub(page.len());
+            cut = left == 0;
             for record in &page {
                 list.push(&render::record(session, record))?;
             }
@@ -102,11 +110,15 @@ pub async fn scan(session: &Session, args: &ScanArgs) -> Result<(), Failure> {
         scan.at().cloned()
     };
     let how = at.map(|at| {
-        let proven = if at.verified { "proven complete" } else { "by the word of the node" };
-        format!("{proven} at height {} of {}", at.height, at.chain_id)
+        let proven = match (at.verified, cut) {
+            (true, false) => "proven complete".to_owned(),
+            (true, true) => format!("the first {limit}, proven; there may be more"),
+            (false, _) => "by the word of the node".to_owned(),
+        };
+        format!("{proven}, at height {} of {}", at.height, at.chain_id)
     });
     list.finish(&format!("no records ({})", how.clone().unwrap_or_default()))?;
-    session.output.say_more(&how.unwrap_or_default());
+    session.output.say(&how.unwrap_or_default());
     Ok(())
 }
 

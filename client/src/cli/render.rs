@@ -32,10 +32,10 @@ pub fn record(session: &Session, record: &Record) -> Object {
         .with("update_time", record.update_time)
 }
 
-/// Key and value by the JSON rules, or by `--encoding` in tables and CSV.
+/// Key and value by the JSON rules, for programs; by `--encoding` in tables, for people.
 #[must_use]
 pub fn key_and_value(session: &Session, object: Object, record: &Record) -> Object {
-    if session.output.format == crate::console::OutputFormat::Json {
+    if session.output.format != crate::console::OutputFormat::Table {
         let object = bytes_field(object, ("key", "key_hex"), record.key.as_bytes());
         return bytes_field(object, ("value", "value_hex"), &record.value);
     }

@@ -193,7 +193,7 @@ pub async fn send(
             .with("price_version", estimate.price_version)
             .with("charges", render::charges(&estimate.charges))
             .with_some("rejection", estimate.rejection.as_ref().map(render::rejection));
-        return session.output.object(&object);
+        return super::bill::print_with_charges(session, &object, &[]);
     }
     let outcome = prepared.send().await;
     if let (Some(path), Ok(Some(envelope))) = (&sending.signed_file, sent.into_inner()) {

@@ -154,7 +154,7 @@ rejections! {
     212 LINE_MISSING = LineMissing { account: Address },
         FailedPrecondition, Some("mutation.body.account"), "The account has no credit line on this shard.",
         ("{account} has no credit line on this shard"),
-        "Allocate credit to this shard; on a local network, `db3 devnet fund`.";
+        "Ask whoever runs the network for a line on this shard; a local network gives one to `--fund ADDRESS` when it is made: `db3 devnet reset`, then `db3 devnet --fund ADDRESS`.";
     213 LEASE_ENDED = LeaseEnded { epoch: Epoch, lease: Epoch },
         FailedPrecondition, None, "The shard has not heard from the settlement chain for too long.",
         ("epoch {epoch} is after the shard's lease, which ended with epoch {lease}"),

@@ -16,8 +16,10 @@ use super::context::View;
 use super::refusal::{Refusal, named};
 use super::token::{PageToken, Question};
 
-/// Rows that one page looks at, so that a filter that matches little cannot hold the node.
+/// Rows that one page looks at, so that a filter that matches little cannot hold the node: of one account, whose rows
+/// stand together, and of all accounts.
 const VISITS_MAX: usize = 10_000;
+const VISITS_OF_ALL_MAX: usize = 1_000;
 
 impl Node {
     pub(super) async fn get_bill(
@@ -113,10 +115,11 @@ impl Node {
         let items = page_size(request.page_size)?;
         let question = question(&request);
         let token = PageToken::open(&request.page_token, question)?;
-        let height = token.as_ref().map_or(version.height.get(), |token| token.height);
+        let height = token.as_ref().map_or(u64::MAX, |token| token.height).min(version.height.get());
         let filter = BillFilter { height_max: Some(Height::new(height)), ..filter(&request, open)? };
         let cursor = token.map(|token| read_cursor(&token.cursor)).transpose()?;
-        let (rows, next) = self.read(move |store| store.bills(&filter, cursor, items, VISITS_MAX)).await?;
+        let visits = if filter.account.is_some() { VISITS_MAX } else { VISITS_OF_ALL_MAX };
+        let (rows, next) = self.read(move |store| store.bills(&filter, cursor, items, visits)).await?;
         Ok(v1::ListBillsResponse {
             bills: rows.iter().map(|row| message(row, &version.state)).collect(),
             next_page_token: next

@@ -31,6 +31,10 @@ impl Node {
             (None, 0) => self.chain.committed().height,
             (None, height) => Height::new(height),
         };
+        // A block may be in the files a moment before it is final.
+        if height > self.chain.committed().height {
+            return Err(Rejection::BlockNotFound { height }.into());
+        }
         let limit = items.saturating_add(1);
         let (summary, receipts) =
             self.read(move |store| Ok((store.summary(height)?, store.receipts(height, from, limit)?))).await?;
@@ -65,8 +69,9 @@ impl Node {
         let from = match (&token, request.from_height) {
             (Some(token), _) => Height::new(token.height),
             (None, 0) => newest,
-            (None, height) => Height::new(height).min(newest),
+            (None, height) => Height::new(height),
         };
+        let from = from.min(newest);
         let empty = !request.skip_empty;
         let (blocks, next) = self.read(move |store| store.summaries(from, items, empty, VISITS_MAX)).await?;
         Ok(v1::ListBlocksResponse {

@@ -26,12 +26,15 @@ impl Node {
         &self,
         request: v1::GetLightBlockRequest,
     ) -> Result<v1::GetLightBlockResponse, Refusal> {
+        let committed = self.chain.committed().height;
         let height = match request.height {
-            0 => self.chain.committed().height,
+            0 => committed,
             height => Height::new(height),
         };
-        let Some(bytes) = self.read(move |store| store.light_block(height)).await? else {
-            return Err(self.unavailable(height).await?.into());
+        // The files may hold a header a moment before its block is final.
+        let bytes = if height <= committed { self.read(move |store| store.light_block(height)).await? } else { None };
+        let Some(bytes) = bytes else {
+            return Err(self.unavailable(height, committed).await?.into());
         };
         let mut message = message(height, Bytes::from(bytes));
         message.next_validator_set = self.next_validators(request.trusted_height, &message);
@@ -57,7 +60,7 @@ impl Node {
     /// The validators of the height after the trusted one, unless they are those of the light block.
     fn next_validators(&self, trusted_height: u64, block: &v1::LightBlock) -> Bytes {
         let after = trusted_height.saturating_add(1);
-        if trusted_height == 0 || after >= block.height {
+        if trusted_height == 0 || after >= block.height || after > self.chain.committed().height.get() {
             return Bytes::new();
         }
         // A height that is not kept leaves the set out; the client then names it as missing.
@@ -66,11 +69,16 @@ impl Node {
         if trusted == validator_set(&block.tendermint_light_block) { Bytes::new() } else { trusted.unwrap_or_default() }
     }
 
-    async fn unavailable(&self, height: Height) -> Result<Rejection, Refusal> {
+    async fn unavailable(&self, height: Height, committed: Height) -> Result<Rejection, Refusal> {
         let kept = self.read(db3_chain::store::Store::block_range).await?;
-        let (earliest, latest) = kept.unwrap_or_default();
-        Ok(Rejection::HeightUnavailable { height, earliest, latest })
+        Ok(unavailable(height, kept.unwrap_or_default(), committed))
     }
+}
+
+/// Names what is kept and final: files may hold blocks that are not final yet.
+fn unavailable(height: Height, kept: (Height, Height), committed: Height) -> Rejection {
+    let (earliest, latest) = kept;
+    Rejection::HeightUnavailable { height, earliest: earliest.min(committed), latest: latest.min(committed) }
 }
 
 /// A light block as it travels, without the validators of another height.
@@ -90,4 +98,16 @@ fn message(height: Height, bytes: Bytes) -> v1::LightBlock {
 fn validator_set(light_block: &[u8]) -> Option<Bytes> {
     let block = LightBlock::decode(light_block).ok()?;
     Some(Bytes::from(block.validator_set?.encode_to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_no_height_that_is_not_final() {
+        let [earliest, committed, latest, asked] = [3, 8, 9, 9].map(Height::new);
+        let refused = unavailable(asked, (earliest, latest), committed);
+        assert_eq!(refused, Rejection::HeightUnavailable { height: asked, earliest, latest: committed });
+    }
 }

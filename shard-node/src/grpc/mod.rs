@@ -8,6 +8,7 @@ mod chain_service;
 mod context;
 mod credit;
 mod epochs;
+mod follow;
 mod light_blocks;
 mod names;
 mod outbox;
@@ -46,6 +47,8 @@ pub struct Node {
     limits: Arc<ServeLimits>,
     endpoints: Arc<[ShardEndpoints]>,
     streams: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    history_reads: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
     newest: Arc<ArcSwapOption<Newest>>,
 }
@@ -59,6 +62,8 @@ impl Node {
             limits: Arc::new(config.limits.clone()),
             endpoints: config.shard_endpoints.clone().into(),
             streams: Arc::new(Semaphore::new(config.limits.streams_max)),
+            reads: Arc::new(Semaphore::new(config.limits.reads_max)),
+            history_reads: Arc::new(Semaphore::new(config.limits.history_reads_max)),
             stopped,
             newest: Arc::default(),
         }
@@ -73,13 +78,38 @@ impl Node {
         Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Rejection::Overloaded { what: "streams at once" })
     }
 
-    /// Reads the chain's files on a thread that may block.
+    /// Reads the chain's files on a thread that may block, if there is a place for one more read.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let place = Arc::clone(&self.reads).try_acquire_owned();
+        let place = place.map_err(|_| Rejection::Overloaded { what: "reads of the node's files at once" })?;
+        self.read_at(place, read).await
+    }
+
+    /// Reads for a stream, which waits for its place: no more wait than there are streams.
+    async fn read_in_turn<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let place = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| Refusal::Lost)?;
+        self.read_at(place, read).await
+    }
+
+    async fn read_at<T: Send + 'static>(
+        &self,
+        place: OwnedSemaphorePermit,
+        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let chain = self.chain.clone();
-        match tokio::task::spawn_blocking(move || read(chain.store())).await {
+        let job = move || {
+            let result = read(chain.store());
+            // Held by the reading itself: a caller who went away does not make room before it has ended.
+            drop(place);
+            result
+        };
+        match tokio::task::spawn_blocking(job).await {
             Ok(result) => Ok(result?),
             Err(_) => Err(Refusal::Lost),
         }

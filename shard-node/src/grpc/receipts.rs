@@ -1,6 +1,7 @@
 //! Receipts as they travel, and `GetReceipt`.
 
 use bytes::Bytes;
+use db3_chain::store::Store;
 use db3_chain::{ReceiptState, StoredReceipt};
 use db3_primitives::{MutationId, Rejection};
 use db3_proto::convert::request::mutation_id;
@@ -25,16 +26,28 @@ impl Node {
     }
 
     /// What is known of a mutation now.
-    pub(super) async fn receipt(&self, id: MutationId) -> Result<v1::Receipt, Refusal> {
+    async fn receipt(&self, id: MutationId) -> Result<v1::Receipt, Refusal> {
         let chain = self.chain.clone();
         let state = self.read(move |_| chain.receipt(&id)).await?;
-        Ok(match self.fate(&id, state) {
+        Ok(self.known(&id, state))
+    }
+
+    /// What is known of several mutations now, read in one go for a stream.
+    pub(super) async fn receipts(&self, ids: Vec<MutationId>) -> Result<Vec<(MutationId, v1::Receipt)>, Refusal> {
+        let chain = self.chain.clone();
+        let read = move |_: &Store| ids.into_iter().map(|id| Ok((id, chain.receipt(&id)?))).collect::<Result<_, _>>();
+        let states: Vec<(MutationId, ReceiptState)> = self.read_in_turn(read).await?;
+        Ok(states.into_iter().map(|(id, state)| (id, self.known(&id, state))).collect())
+    }
+
+    fn known(&self, id: &MutationId, state: ReceiptState) -> v1::Receipt {
+        match self.fate(id, state) {
             Fate::Known(receipt) => *receipt,
             Fate::Refused(rejection) => v1::Receipt {
-                rejection: Some(to_message(&rejection, Some(&id))),
-                ..self.bare_receipt(&id, v1::ReceiptState::Unknown)
+                rejection: Some(to_message(&rejection, Some(id))),
+                ..self.bare_receipt(id, v1::ReceiptState::Unknown)
             },
-        })
+        }
     }
 
     pub(super) fn fate(&self, id: &MutationId, state: ReceiptState) -> Fate {

@@ -2,10 +2,12 @@
 //!
 //! What has arrived together is admitted together, so that signatures are verified in batches. The number of
 //! mutations that are taken and not yet answered is bounded: beyond it the stream is read no further, and HTTP/2 holds
-//! the sender back.
+//! the sender back. A stream that sends nothing while nothing is in flight is ended after a while, so that it does not
+//! keep the place of one that has something to send.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use db3_chain::{SubmitError, Submitted};
 use db3_primitives::{MutationId, mutation_id};
 use db3_proto::v1;
@@ -25,12 +27,11 @@ const ANSWERS_MAX: usize = 256;
 
 type Answer = Result<v1::StreamMutationsResponse, Status>;
 
-/// A mutation that was read and is to be submitted.
+/// A mutation that was read and is submitted. Its bytes are the chain's to keep, not the stream's.
 struct Taken {
     sequence: u64,
     wait: Wait,
     claimed: MutationId,
-    envelope: bytes::Bytes,
 }
 
 impl Node {
@@ -60,6 +61,7 @@ async fn run(node: &Node, inbound: Streaming<v1::StreamMutationsRequest>, answer
     let mut waiting = FuturesUnordered::new();
     let mut stopped = node.stopped.clone();
     let mut open = true;
+    let mut idle = deadline(node.limits.idle_stream_time_max);
     while open || !waiting.is_empty() {
         tokio::select! {
             biased;
@@ -67,18 +69,24 @@ async fn run(node: &Node, inbound: Streaming<v1::StreamMutationsRequest>, answer
                 if answers.send(Ok(answer)).await.is_err() {
                     return;
                 }
+                idle = deadline(node.limits.idle_stream_time_max);
             }
             () = told(&mut stopped), if open => open = false,
             chunk = next(&mut inbound), if open && waiting.len() < in_flight_max => {
                 let Some(chunk) = chunk else { open = false; continue };
-                let (taken, ended) = sort(node, chunk, answers).await;
+                idle = deadline(node.limits.idle_stream_time_max);
+                let (taken, envelopes, ended) = sort(node, chunk, answers).await;
                 open = open && !ended;
-                let envelopes = taken.iter().map(|taken| taken.envelope.clone()).collect();
                 let submitted = node.chain.submit_batch(envelopes).await;
                 let deadline = deadline(node.limits.call_time_max);
                 for (taken, submitted) in taken.into_iter().zip(submitted) {
                     waiting.push(answer(node, taken, submitted, deadline));
                 }
+            }
+            () = tokio::time::sleep_until(idle), if open && waiting.is_empty() => {
+                // Nobody is left to be told if this fails.
+                let _ = answers.send(Err(idle_status(node.limits.idle_stream_time_max))).await;
+                return;
             }
         }
     }
@@ -88,16 +96,17 @@ async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     stream.next().await
 }
 
-/// Answers at once what cannot be submitted; says whether the stream has ended.
+/// Answers at once what cannot be submitted; gives the rest with its bytes, and says whether the stream has ended.
 async fn sort(
     node: &Node,
     chunk: Vec<Result<v1::StreamMutationsRequest, Status>>,
     answers: &mpsc::Sender<Answer>,
-) -> (Vec<Taken>, bool) {
+) -> (Vec<Taken>, Vec<Bytes>, bool) {
     let mut taken = Vec::with_capacity(chunk.len());
+    let mut envelopes = Vec::with_capacity(chunk.len());
     for request in chunk {
         let Ok(v1::StreamMutationsRequest { sequence, mutation, wait }) = request else {
-            return (taken, true);
+            return (taken, envelopes, true);
         };
         let read = match (Wait::read(wait), mutation) {
             (Ok(wait), Some(envelope)) => Ok((wait, envelope)),
@@ -106,17 +115,18 @@ async fn sort(
         };
         match read {
             Ok((wait, envelope)) => {
-                taken.push(Taken { sequence, wait, claimed: mutation_id(&envelope.body), envelope: encode(&envelope) });
+                taken.push(Taken { sequence, wait, claimed: mutation_id(&envelope.body) });
+                envelopes.push(encode(&envelope));
             }
             Err(rejection) => {
                 let outcome = Some(node.refused(None, &rejection));
                 if answers.send(Ok(v1::StreamMutationsResponse { sequence, outcome })).await.is_err() {
-                    return (taken, true);
+                    return (taken, envelopes, true);
                 }
             }
         }
     }
-    (taken, false)
+    (taken, envelopes, false)
 }
 
 async fn answer(
@@ -132,4 +142,11 @@ async fn answer(
 fn deadline(longest: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(longest).unwrap_or(now)
+}
+
+fn idle_status(longest: Duration) -> Status {
+    Status::deadline_exceeded(format!(
+        "this stream sent nothing for {} ms and everything it had sent is answered; open another when there is more",
+        longest.as_millis()
+    ))
 }

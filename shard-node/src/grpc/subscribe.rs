@@ -3,7 +3,7 @@
 //! A cursor names a block and the last message of it that was sent, counted over all changes of the block, so that it
 //! holds for other filters too.
 
-use db3_chain::{BlockEvent, Change, EventCursor, EventError, EventMutation};
+use db3_chain::{BlockEvent, Change, EventError, EventMutation};
 use db3_primitives::{Height, Namespace, Rejection, TableName, limits};
 use db3_proto::convert::request::invalid;
 use db3_proto::convert::{record_message, record_name_message, timestamp};
@@ -11,6 +11,7 @@ use db3_proto::v1;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::Status;
 
+use super::follow::{Blocks, sleep_until};
 use super::refusal::{Refusal, named};
 use super::token::{PageToken, Question};
 use super::{Node, told};
@@ -121,11 +122,11 @@ impl Node {
             .collect::<Result<Vec<_>, _>>()?;
         let resumed = Place::open(&request.resume_after, CALL)?;
         let sent = resumed.unwrap_or_else(|| Place::end_of(self.chain.committed().height.get()));
-        let events = self.chain.subscribe(Some(sent.after()));
+        let blocks = self.follow(sent.after());
         let (messages, receiver) = mpsc::channel(MESSAGES_MAX);
         let subscription = Subscription { node: self.clone(), blocks: request.blocks, filters, sent, messages };
         tokio::spawn(async move {
-            subscription.run(events).await;
+            subscription.run(blocks).await;
             drop(place);
         });
         Ok(receiver)
@@ -133,19 +134,22 @@ impl Node {
 }
 
 impl Subscription {
-    async fn run(mut self, mut events: EventCursor) {
+    async fn run(mut self, mut blocks: Blocks) {
         let mut stopped = self.node.stopped.clone();
+        let mut beat = self.node.next_beat();
         loop {
             let next = tokio::select! {
+                biased;
                 () = told(&mut stopped) => Err(EventError::Stopped),
                 () = self.messages.closed() => return,
-                next = tokio::time::timeout(self.node.limits.heartbeat, events.next()) => match next {
-                    Ok(next) => next,
-                    Err(_) => match self.heartbeat().await {
-                        Ok(()) => continue,
-                        Err(Gone) => return,
-                    },
+                () = sleep_until(beat) => match self.heartbeat().await {
+                    Ok(()) => {
+                        beat = self.node.next_beat();
+                        continue;
+                    }
+                    Err(Gone) => return,
                 },
+                next = blocks.recv() => next.unwrap_or(Err(EventError::Stopped)),
             };
             let sent = match next {
                 Ok(event) => self.send_block(&event).await,

@@ -1,11 +1,12 @@
 //! `WatchReceipts`: what becomes of named mutations, or of all that an account pays.
 //!
 //! A named mutation's state is sent at once and at every change; the stream ends when all are final and no account is
-//! named. Final is: in a block (and provable, if that was asked for), expired, or dropped.
+//! named. Final is: in a block (and provable, if that was asked for), expired, or dropped. Blocks tell what they hold;
+//! what is in no block is looked up at the start and with every sign of life.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use db3_chain::{BlockEvent, EventCursor, EventError};
+use db3_chain::{BlockEvent, EventError};
 use db3_primitives::{Address, Height, MutationId, Rejection};
 use db3_proto::convert::request::{invalid, mutation_id, optional_account};
 use db3_proto::v1;
@@ -13,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tonic::Status;
 
+use super::follow::{Blocks, sleep_until};
 use super::refusal::Refusal;
 use super::subscribe::{Place, end_of_stream, heartbeat};
 use super::writes::Wait;
@@ -35,10 +37,19 @@ struct Watch {
     open: BTreeMap<MutationId, Option<Said>>,
     account: Option<Address>,
     provable: bool,
-    /// The account's mutations that are in a block and not yet provable, by height.
-    unproven: BTreeMap<Height, Vec<v1::Receipt>>,
+    /// Mutations that are in a block and not yet provable, by height.
+    unproven: BTreeMap<Height, Unproven>,
     sent: Place,
     messages: mpsc::Sender<Message>,
+}
+
+/// Mutations of one block that is not yet provable.
+#[derive(Default)]
+struct Unproven {
+    /// The account's.
+    receipts: Vec<v1::Receipt>,
+    /// The named ones.
+    ids: BTreeSet<MutationId>,
 }
 
 /// Nobody reads any more, or there is nothing more to say.
@@ -68,7 +79,7 @@ impl Node {
         };
         let resumed = Place::open(&request.resume_after, CALL)?;
         let sent = resumed.unwrap_or_else(|| Place::end_of(self.chain.committed().height.get()));
-        let events = self.chain.subscribe(Some(sent.after()));
+        let blocks = self.follow(sent.after());
         let (messages, receiver) = mpsc::channel(MESSAGES_MAX);
         let watch = Watch {
             node: self.clone(),
@@ -80,7 +91,7 @@ impl Node {
             messages,
         };
         tokio::spawn(async move {
-            watch.run(events).await;
+            watch.run(blocks).await;
             drop(place);
         });
         Ok(receiver)
@@ -88,23 +99,27 @@ impl Node {
 }
 
 impl Watch {
-    async fn run(mut self, mut events: EventCursor) {
+    async fn run(mut self, mut blocks: Blocks) {
         let mut stopped = self.node.stopped.clone();
-        if self.look().await.is_err() {
+        let mut beat = self.node.next_beat();
+        if self.look(self.open.keys().copied().collect()).await.is_err() {
             return;
         }
         loop {
-            let beat = Instant::now().checked_add(self.node.limits.heartbeat);
             let wanted = self.awaited_height();
             let result = tokio::select! {
+                biased;
                 () = told(&mut stopped) => self.end(EventError::Stopped).await,
                 () = self.messages.closed() => return,
-                next = events.next() => match next {
+                () = sleep_until(beat) => {
+                    beat = self.node.next_beat();
+                    self.beat().await
+                }
+                () = proven(&self.node, wanted) => self.proven().await,
+                next = blocks.recv() => match next.unwrap_or(Err(EventError::Stopped)) {
                     Ok(event) => self.block(&event).await,
                     Err(error) => self.end(error).await,
                 },
-                () = proven(&self.node, wanted) => self.proven().await,
-                () = sleep_until(beat) => self.beat().await,
             };
             if result.is_err() {
                 return;
@@ -122,62 +137,75 @@ impl Watch {
         for (mutation, index) in event.mutations.iter().zip(0_u64..) {
             let place = Place { height: height.get(), index };
             let receipt = &mutation.receipt;
+            if self.open.contains_key(&receipt.id) {
+                self.say(receipt.id, self.node.stored_receipt(receipt)).await?;
+                continue;
+            }
             let watched = self.account.is_some_and(|account| account == receipt.account);
-            if !watched || place <= self.sent || self.open.contains_key(&receipt.id) {
+            if !watched || place <= self.sent {
                 continue;
             }
             let message = self.node.stored_receipt(receipt);
             if self.provable && message.provable_height == 0 {
-                self.unproven.entry(height).or_default().push(message.clone());
+                self.unproven.entry(height).or_default().receipts.push(message.clone());
             }
             self.send(place, v1::watch_receipts_response::Event::Receipt(message)).await?;
         }
         self.sent = self.sent.max(Place::end_of(height.get()));
-        self.look().await
+        self.more()
     }
 
     /// Says again, with their height, what has become provable.
     async fn proven(&mut self) -> Result<(), Ended> {
         let provable = self.node.chain.provable().height;
-        while let Some((height, receipts)) =
-            self.unproven.first_key_value().map(|(height, _)| *height).and_then(|height| {
-                (height <= provable).then(|| (height, self.unproven.remove(&height).unwrap_or_default()))
-            })
-        {
-            for receipt in receipts {
+        let mut named = Vec::new();
+        while let Some(entry) = self.unproven.first_entry().filter(|entry| *entry.key() <= provable) {
+            let (height, unproven) = entry.remove_entry();
+            for receipt in unproven.receipts {
                 let receipt = v1::Receipt { provable_height: height.get(), ..receipt };
                 self.send(self.sent, v1::watch_receipts_response::Event::Receipt(receipt)).await?;
             }
+            named.extend(unproven.ids);
         }
-        self.look().await
+        self.look(named).await
     }
 
-    /// Looks at every named mutation that is not final, and says what has changed.
-    async fn look(&mut self) -> Result<(), Ended> {
-        let ids: Vec<(MutationId, Option<Said>)> = self.open.iter().map(|(id, said)| (*id, *said)).collect();
-        for (id, before) in ids {
-            let receipt = match self.node.receipt(id).await {
-                Ok(receipt) => receipt,
-                Err(refusal) => {
-                    let _ = self.messages.send(Err(refusal.into())).await;
-                    return Err(Ended);
-                }
-            };
-            let said = (receipt.state, receipt.provable_height > 0);
-            let fate = self.is_final(&receipt);
-            if self.provable && receipt.height > 0 && receipt.provable_height == 0 {
-                // Wakes this stream when the height is provable; nothing else is to be said of it then.
-                self.unproven.entry(Height::new(receipt.height)).or_default();
+    /// Looks up these of the named mutations, and says what has changed.
+    async fn look(&mut self, ids: Vec<MutationId>) -> Result<(), Ended> {
+        let receipts = match self.node.receipts(ids).await {
+            Ok(receipts) => receipts,
+            Err(refusal) => {
+                let _ = self.messages.send(Err(refusal.into())).await;
+                return Err(Ended);
             }
-            if before != Some(said) {
-                self.send(self.sent, v1::watch_receipts_response::Event::Receipt(receipt)).await?;
-            }
-            if fate {
-                self.open.remove(&id);
-            } else {
-                self.open.insert(id, Some(said));
-            }
+        };
+        for (id, receipt) in receipts {
+            self.say(id, receipt).await?;
         }
+        self.more()
+    }
+
+    /// Says what is known of a named mutation, if it is not final and this has not been said.
+    async fn say(&mut self, id: MutationId, receipt: v1::Receipt) -> Result<(), Ended> {
+        let Some(before) = self.open.get(&id).copied() else { return Ok(()) };
+        let said = (receipt.state, receipt.provable_height > 0);
+        if self.is_final(&receipt) {
+            self.open.remove(&id);
+        } else {
+            self.open.insert(id, Some(said));
+        }
+        if self.provable && receipt.height > 0 && receipt.provable_height == 0 {
+            // Looked up again when the height is provable.
+            self.unproven.entry(Height::new(receipt.height)).or_default().ids.insert(id);
+        }
+        if before == Some(said) {
+            return Ok(());
+        }
+        self.send(self.sent, v1::watch_receipts_response::Event::Receipt(receipt)).await
+    }
+
+    /// Whether anything is left to be said.
+    fn more(&self) -> Result<(), Ended> {
         if self.open.is_empty() && self.account.is_none() { Err(Ended) } else { Ok(()) }
     }
 
@@ -192,7 +220,7 @@ impl Watch {
     }
 
     async fn beat(&mut self) -> Result<(), Ended> {
-        self.look().await?;
+        self.look(self.open.keys().copied().collect()).await?;
         let beat = heartbeat(&self.node);
         self.send(self.sent, v1::watch_receipts_response::Event::Heartbeat(beat)).await
     }
@@ -216,13 +244,6 @@ async fn proven(node: &Node, height: Option<Height>) {
     match height {
         // A wait that runs out is taken up again by the loop.
         Some(height) => drop(node.chain.wait_height(height, far).await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

@@ -1,0 +1,99 @@
+//! How mutations enter a running chain, and what is known of them afterwards.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use db3_primitives::MutationId;
+use tokio::sync::oneshot;
+
+use crate::app::Submitted;
+use crate::error::SubmitError;
+use crate::handle::ChainHandle;
+use crate::pool::ReceiptState;
+use crate::store::StoreError;
+
+/// Mutations that one verification thread takes at a time.
+const SHARE_MAX: usize = 32;
+
+impl ChainHandle {
+    /// Takes a signed mutation: `envelope` is an encoded `SignedEnvelope`. Returns when it is verified and waits for a
+    /// block, or with what is known of it if it is not new.
+    pub async fn submit(&self, envelope: Bytes) -> Result<Submitted, SubmitError> {
+        self.submit_batch(vec![envelope]).await.pop().unwrap_or(Err(SubmitError::Stopping))
+    }
+
+    /// Takes many, verified on all cores; one result each, in order.
+    pub async fn submit_batch(&self, envelopes: Vec<Bytes>) -> Vec<Result<Submitted, SubmitError>> {
+        let mut results: Vec<_> = std::iter::repeat_n(Err(SubmitError::Stopping), envelopes.len()).collect();
+        // What is too large is told so at once: it takes no place in the queue.
+        let mut taken = Vec::with_capacity(envelopes.len());
+        for (envelope, result) in envelopes.into_iter().zip(&mut results) {
+            match self.inner().check_size(&envelope) {
+                Ok(()) => taken.push((envelope, result)),
+                Err(error) => *result = Err(error),
+            }
+        }
+        let share = taken.len().div_ceil(self.inner().threads.max(1)).clamp(1, SHARE_MAX);
+        let mut taken = taken.into_iter();
+        let mut answers = Vec::with_capacity(taken.len().div_ceil(share));
+        loop {
+            let (job, places): (Vec<Bytes>, Vec<_>) = taken.by_ref().take(share).unzip();
+            let Some(mutations) = NonZeroUsize::new(job.len()) else { break };
+            answers.push((places, self.verify(mutations, job)));
+        }
+        for (places, answer) in answers {
+            let answers = match answer {
+                Ok(answer) => answer.await.unwrap_or_default(),
+                Err(error) => std::iter::repeat_n(Err(error), places.len()).collect(),
+            };
+            // A job that left no answer was dropped: the node stops.
+            for (place, answer) in places.into_iter().zip(answers) {
+                *place = answer;
+            }
+        }
+        results
+    }
+
+    fn verify(
+        &self,
+        mutations: NonZeroUsize,
+        envelopes: Vec<Bytes>,
+    ) -> Result<oneshot::Receiver<Vec<Result<Submitted, SubmitError>>>, SubmitError> {
+        let (sender, receiver) = oneshot::channel();
+        let inner = Arc::clone(self.inner());
+        let bytes = envelopes.iter().fold(0_usize, |bytes, envelope| bytes.saturating_add(envelope.len()));
+        let job = move || {
+            let results = envelopes.into_iter().map(|envelope| inner.admit(envelope)).collect();
+            // Who no longer waits needs no answer; the mutations are taken all the same.
+            let _ = sender.send(results);
+        };
+        match self.verifiers().submit(mutations, bytes, Box::new(job)) {
+            Ok(()) => Ok(receiver),
+            Err(_) => Err(SubmitError::Overloaded { what: "too many mutations wait to be verified" }),
+        }
+    }
+
+    /// What is known of a mutation.
+    pub fn receipt(&self, id: &MutationId) -> Result<ReceiptState, StoreError> {
+        let inner = self.inner();
+        if let Some(state) = inner.mempool.watch(id) {
+            return Ok(state.borrow().clone());
+        }
+        Ok(match inner.store.receipt(id)? {
+            Some(receipt) => ReceiptState::Done(Arc::new(receipt)),
+            None => inner.mempool.ended(id).unwrap_or(ReceiptState::Unknown),
+        })
+    }
+
+    /// Watches a mutation that waits or has ended; none where nothing is known of it.
+    pub fn watch(&self, id: &MutationId) -> Result<Option<crate::ReceiptWatch>, StoreError> {
+        let inner = self.inner();
+        let provable_height = inner.versions.provable_height();
+        if let Some(state) = inner.mempool.watch(id) {
+            return Ok(Some(crate::ReceiptWatch { state, provable_height }));
+        }
+        let state = self.receipt(id)?;
+        Ok(state.is_final().then(|| crate::ReceiptWatch::settled(state, provable_height)))
+    }
+}

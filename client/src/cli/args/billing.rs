@@ -1,0 +1,155 @@
+//! Arguments of `db3 receipt|bill|statement|epoch|credit`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use db3_primitives::{BlockTime, MutationId};
+
+use super::parse::{bill_ref, epoch, mutation_id, time};
+use crate::BillRef;
+
+/// `db3 receipt`
+#[derive(Debug, Args)]
+pub struct ReceiptArgs {
+    /// Identifier, 0x and 64 hexadecimal digits
+    #[arg(value_parser = mutation_id)]
+    pub id: MutationId,
+    /// Wait until the mutation is in a block, or has expired
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `db3 bill`
+#[derive(Debug, Subcommand)]
+pub enum BillCommand {
+    /// List bills, newest first
+    List(BillListArgs),
+    /// Show a bill: quantity times unit price of each meter
+    Show {
+        /// SHARD/ACCOUNT/SEQ, or the identifier of the mutation
+        #[arg(value_parser = bill_ref, value_name = "SHARD/ACCOUNT/SEQ|ID")]
+        bill: BillRef,
+    },
+    /// Prove that a bill stands in its epoch's log
+    Verify {
+        /// SHARD/ACCOUNT/SEQ, or the identifier of the mutation
+        #[arg(value_parser = bill_ref, value_name = "SHARD/ACCOUNT/SEQ|ID")]
+        bill: BillRef,
+    },
+}
+
+/// `db3 bill list`
+#[derive(Debug, Args)]
+pub struct BillListArgs {
+    /// Of this epoch
+    #[arg(long, value_name = "N|open|last", value_parser = epoch)]
+    pub epoch: Option<EpochChoice>,
+    /// In blocks at or after this time, such as 2026-01-31T09:30:00Z
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub since: Option<BlockTime>,
+    /// In blocks before this time
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub until: Option<BlockTime>,
+    /// Of this shard
+    #[arg(long, value_name = "N")]
+    pub shard: Option<u32>,
+    /// Of this namespace
+    #[arg(long, value_name = "NS")]
+    pub namespace: Option<String>,
+    /// In this status
+    #[arg(long, value_enum, value_name = "STATUS")]
+    pub status: Option<StatusChoice>,
+    /// Add up instead of listing
+    #[arg(long, value_enum, value_name = "FIELD")]
+    pub sum_by: Option<SumBy>,
+    /// Most bills [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "sum_by")]
+    pub limit: Option<u64>,
+}
+
+/// Which epoch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EpochChoice {
+    /// This one.
+    Number(u64),
+    /// The open one of each shard.
+    Open,
+    /// The last closed one of each shard.
+    Last,
+}
+
+/// Status of bills on a shard.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum StatusChoice {
+    /// In the open epoch.
+    Open,
+    /// In a closed one.
+    Closed,
+}
+
+/// What to add bills up by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum SumBy {
+    /// Namespace.
+    Namespace,
+    /// Kind.
+    Kind,
+    /// Epoch.
+    Epoch,
+}
+
+/// `db3 statement`
+#[derive(Debug, Subcommand)]
+pub enum StatementCommand {
+    /// List the account's statements
+    List {
+        /// Of this shard
+        #[arg(long, value_name = "N")]
+        shard: Option<u32>,
+    },
+    /// Show the statements of an epoch, with their bills
+    Show {
+        /// The epoch
+        #[arg(value_name = "N|last", value_parser = epoch)]
+        epoch: EpochChoice,
+    },
+    /// Write the bills of an epoch's statements as CSV
+    Export {
+        /// The epoch
+        #[arg(value_name = "N|last", value_parser = epoch)]
+        epoch: EpochChoice,
+        /// Where to write it instead of printing it
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+/// `db3 epoch`
+#[derive(Debug, Subcommand)]
+pub enum EpochCommand {
+    /// List epochs, newest first
+    List {
+        /// Of this shard
+        #[arg(long, value_name = "N")]
+        shard: Option<u32>,
+        /// Most epochs of each shard
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+        limit: u64,
+    },
+    /// Show an epoch on every shard; its close is proven
+    Show {
+        /// The epoch
+        #[arg(value_name = "N|open|last", value_parser = epoch)]
+        epoch: EpochChoice,
+        /// Of this shard
+        #[arg(long, value_name = "N")]
+        shard: Option<u32>,
+    },
+}
+
+/// `db3 credit`
+#[derive(Debug, Subcommand)]
+pub enum CreditCommand {
+    /// Show the account's line on each shard
+    Show,
+}
