@@ -83,7 +83,7 @@ pub enum DevnetCommand {
     /// Move block time forward and close the epochs that end meanwhile
     Advance {
         /// By how many seconds
-        #[arg(value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=253_402_300_799))]
         secs: u64,
     },
 }
@@ -257,9 +257,13 @@ mod tests {
 
     #[test]
     fn senseless_numbers_are_refused() {
-        for line in
-            ["db3-devnet --shards 0", "db3-devnet advance 0", "db3-devnet --port 0", "db3-devnet --epoch-secs 0"]
-        {
+        for line in [
+            "db3-devnet --shards 0",
+            "db3-devnet advance 0",
+            "db3-devnet advance 253402300800",
+            "db3-devnet --port 0",
+            "db3-devnet --epoch-secs 0",
+        ] {
             assert!(DevnetProgram::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -35,10 +35,7 @@ impl ShedLayer {
     /// At most `calls_max` calls at once, `side_streams_max` of them streams of reflection and of health.
     #[must_use]
     pub fn new(calls_max: usize, side_streams_max: usize) -> Self {
-        Self {
-            calls: Arc::new(Semaphore::new(calls_max)),
-            side_streams: Arc::new(Semaphore::new(side_streams_max)),
-        }
+        Self { calls: Arc::new(Semaphore::new(calls_max)), side_streams: Arc::new(Semaphore::new(side_streams_max)) }
     }
 
     /// The places that a call of this path takes.

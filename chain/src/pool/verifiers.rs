@@ -156,12 +156,12 @@ mod tests {
     fn the_queue_is_bounded_in_bytes() {
         let (verifiers, _failures) = verifiers();
         let one = NonZeroUsize::MIN;
-        let (hold, held) = mpsc::channel::<()>();
+        let (end, blocked) = mpsc::channel::<()>();
         // What is too large alone is taken when nothing waits.
-        let wait = move || assert!(held.recv().is_err(), "nothing is sent");
+        let wait = move || assert!(blocked.recv().is_err(), "nothing is sent");
         verifiers.submit(one, WAITING_BYTES_MAX + 1, Box::new(wait)).unwrap();
         assert_eq!(verifiers.submit(one, 1, Box::new(|| ())), Err(QueueFull));
-        drop(hold);
+        drop(end);
         verifiers.stop();
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod bounds;
 mod crash;
 mod epochs;
 mod flow;

@@ -5,10 +5,34 @@ use std::io::Cursor;
 use std::path::Path;
 
 use db3_light_client::{LightClient, Options, UnixTime};
+use db3_primitives::LogEntry;
+use prost::Message as _;
+use tendermint_proto::v0_38::types::LightBlock;
 
 use super::support::{Account, EPOCH_SECS, commit, home, now, settings, start, until};
 use crate::transfer::{ImportInput, TransferError, export, import, snapshot};
-use crate::{ChainHandle, StoreError, init};
+use crate::{BillFilter, ChainHandle, StoreError, init};
+
+/// What the outbox of a grown chain holds: three statements and the close of their epoch.
+const ENTRIES: u64 = 4;
+
+/// The outbox and the epochs that it closes came along.
+fn check_outbox(chain: &ChainHandle) {
+    let version = chain.committed();
+    let page = chain.outbox(&version, 0, 100, usize::MAX).unwrap();
+    assert!(page.size >= ENTRIES && page.entries.len() as u64 == page.size);
+    let closes = page.entries.iter().filter_map(|entry| match LogEntry::from_bytes(entry).unwrap() {
+        LogEntry::EpochClose(close) => Some(close),
+        LogEntry::Statement(_) => None,
+    });
+    let mut rows = chain.store().epochs(None, 100).unwrap();
+    rows.reverse();
+    assert_eq!(rows.iter().map(|row| row.close).collect::<Vec<_>>(), closes.collect::<Vec<_>>());
+    for row in rows {
+        assert_eq!(chain.epoch(row.close.first).unwrap().unwrap(), row);
+        assert!(row.height <= version.height);
+    }
+}
 
 async fn grown() -> (tempfile::TempDir, std::path::PathBuf) {
     let (folder, home) = home();
@@ -40,6 +64,7 @@ async fn a_new_chain_continues_from_an_exported_state() {
     let genesis = import(&copy, &mut Cursor::new(&lines), &input).unwrap();
     let first = genesis.initial_height();
     let chain = start(&copy).await;
+    check_outbox(&chain);
     let version = chain.version_at((first.get() - 1).into()).unwrap();
     assert_eq!(Some(version.root), genesis.app_hash());
     let mut account = Account::new(1);
@@ -77,6 +102,12 @@ async fn an_altered_export_is_refused() {
         matches!(error, TransferError::Store(StoreError::RootMismatch { .. } | StoreError::Damaged { .. })),
         "{error}"
     );
+    let error = attempt("entry", lines[..lines.len() - 1].join("\n"));
+    assert!(error.to_string().contains("outbox"), "{error}");
+    let header = lines[0].replace(&format!(r#""outbox_entries":"{ENTRIES}""#), r#""outbox_entries":"0""#);
+    let leaves = lines.iter().filter(|line| line.contains("key")).copied();
+    let error = attempt("outbox", std::iter::once(header.as_str()).chain(leaves).collect::<Vec<_>>().join("\n"));
+    assert!(error.to_string().contains("outbox"), "{error}");
     let error = attempt("missing", [&lines[..5], &lines[6..]].concat().join("\n"));
     assert!(error.to_string().contains("leaves"), "{error}");
     let error = attempt("cut", text[..text.len() - 20].to_owned());
@@ -116,9 +147,15 @@ async fn a_restored_snapshot_is_the_chain_at_its_newest_block() {
     assert_eq!(chain.store().summary(tip).unwrap().unwrap().root, root);
     let restored = chain.outbox(&chain.version_at(tip.get().saturating_sub(1).into()).unwrap(), 0, 100, usize::MAX);
     assert_eq!(restored.unwrap().entries, entries.entries);
+    check_outbox(&chain);
     let mut account = Account::new(1);
     account.nonce = 3;
-    commit(&chain, account.put(now(&chain), "on", 1)).await;
+    let receipt = commit(&chain, account.put(now(&chain), "on", 1)).await;
+    // Its older bills are not here, the new one is found all the same.
+    let filter =
+        BillFilter { account: Some(account.address()), height_max: Some(receipt.height), ..BillFilter::default() };
+    let (bills, _) = chain.store().bills(&filter, None, 10, 100).unwrap();
+    assert_eq!(bills.iter().map(|row| row.bill.seq).collect::<Vec<_>>(), [receipt.bill_seq.unwrap()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,6 +187,63 @@ async fn a_damaged_snapshot_is_refused() {
         assert!(!crate::genesis_file(&copy).exists(), "{victim}: {error}");
         fs::write(&file, good).unwrap();
     }
+}
+
+/// The parts of `blocks.bin`: block, light block, and so on.
+fn parts(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+        let (part, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        parts.push(part.to_vec());
+        bytes = rest;
+    }
+    parts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_whose_next_header_is_missing_or_unsigned_is_refused() {
+    let (folder, home) = grown().await;
+    let (path, manifest) = snapshot::make(settings(&home)).unwrap();
+    let file = path.join("blocks.bin");
+    let good = parts(&fs::read(&file).unwrap());
+    let attempt = |name: &str, parts: &[Vec<u8>]| {
+        let bytes = parts
+            .iter()
+            .flat_map(|part| [&u32::try_from(part.len()).unwrap().to_be_bytes()[..], part.as_slice()].concat());
+        fs::write(&file, bytes.collect::<Vec<_>>()).unwrap();
+        let copy = folder.path().join(name);
+        let error = snapshot::restore(&copy, &path, &settings(&copy)).unwrap_err();
+        assert!(!crate::genesis_file(&copy).exists());
+        error.to_string()
+    };
+    assert!(attempt("missing", &good[..2]).contains("is missing"));
+    let mut unsigned = good.clone();
+    let mut light = LightBlock::decode(good[3].as_slice()).unwrap();
+    let commit = light.signed_header.as_mut().unwrap().commit.as_mut().unwrap();
+    commit.signatures[0].signature[0] ^= 1;
+    unsigned[3] = light.encode_to_vec();
+    assert!(attempt("unsigned", &unsigned).contains("not the chain's"));
+    // Another chain's block, whole and signed.
+    let (_other_folder, other) = grown().await;
+    let (other_path, _) = snapshot::make(settings(&other)).unwrap();
+    let foreign = parts(&fs::read(other_path.join("blocks.bin")).unwrap());
+    assert!(attempt("foreign", &foreign).contains("blocks.bin"));
+    // A chunk that has grown is not read.
+    let chunk = path.join(&manifest.state[0].file);
+    fs::write(&chunk, [fs::read(&chunk).unwrap(), vec![0]].concat()).unwrap();
+    assert!(attempt("longer", &good).contains("the manifest says"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_the_genesis_state_is_restored() {
+    let (folder, home) = home();
+    start(&home).await.shutdown().await;
+    let (path, _) = snapshot::make(settings(&home)).unwrap();
+    let copy = folder.path().join("restored");
+    snapshot::restore(&copy, &path, &settings(&copy)).unwrap();
+    fs::copy(home.join("config/priv_validator_key.json"), copy.join("config/priv_validator_key.json")).unwrap();
+    let chain = start(&copy).await;
+    commit(&chain, Account::new(1).put(now(&chain), "k", 1)).await;
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Too much of anything: refused at once with a time to try again, and nothing grows.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use db3_proto::status::CallError;
@@ -7,7 +9,11 @@ use db3_proto::v1;
 use db3_proto::v1::chain_service_client::ChainServiceClient;
 use db3_shard_node::{ServeConfig, ServeLimits};
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
 use crate::node::{Plan, TestNode, connect, own};
 
@@ -114,4 +120,77 @@ async fn a_message_that_is_too_long_is_refused() {
     };
     assert_eq!(node.shard.submit_mutation(request).await.unwrap_err().code(), Code::OutOfRange);
     assert!(node.chains.get_status(v1::GetStatusRequest {}).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_do_not_lock_others_out() {
+    let limits =
+        ServeLimits { connections_max: 4, opening_time_max: Duration::from_millis(200), ..ServeLimits::default() };
+    let node = TestNode::with(limited(limits)).await;
+    // One place is the test node's own connection; these say nothing, or not enough.
+    let starts: [&[u8]; 3] = [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n", b"GET / HTTP/1.1\r\nhost: a\r\n"];
+    let silent = starts.map(|start| {
+        let mut stream = TcpStream::connect(node.served.addr()).unwrap();
+        stream.write_all(start).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    });
+    let closed = tokio::task::spawn_blocking(move || {
+        // What is left of an answer does not matter; that the end comes does.
+        silent.map(|mut stream| match stream.read_to_end(&mut Vec::new()) {
+            Ok(_) => true,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        })
+    });
+    assert_eq!(closed.await.unwrap(), [true; 3]);
+    let mut newcomer = ChainServiceClient::new(connect(&node.served).await);
+    assert!(newcomer.get_status(v1::GetStatusRequest {}).await.is_ok());
+    // Who has begun may be silent as long as it likes.
+    assert!(node.chains.clone().get_status(v1::GetStatusRequest {}).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_without_a_place_is_refused() {
+    let mut node = TestNode::with(limited(ServeLimits { reads_max: 0, ..ServeLimits::default() })).await;
+    assert!(is_overload(&node.chains.get_block(v1::GetBlockRequest::default()).await.unwrap_err()));
+    assert!(is_overload(&node.shard.list_bills(v1::ListBillsRequest::default()).await.unwrap_err()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_keeps_its_call_place_until_it_ends() {
+    let mut node = TestNode::with(limited(ServeLimits { calls_max: 1, ..ServeLimits::default() })).await;
+    let held = node.chains.subscribe(v1::SubscribeRequest { blocks: true, ..Default::default() }).await.unwrap();
+    assert!(is_overload(&node.chains.get_status(v1::GetStatusRequest {}).await.unwrap_err()));
+    drop(held);
+    while node.chains.get_status(v1::GetStatusRequest {}).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_reflection_and_health_are_few_and_their_messages_short() {
+    let node = TestNode::with(limited(ServeLimits { side_streams_max: 1, ..ServeLimits::default() })).await;
+    let mut health = HealthClient::new(connect(&node.served).await);
+    let mut reflection = ServerReflectionClient::new(connect(&node.served).await);
+    let held = reflection.server_reflection_info(tokio_stream::pending()).await.unwrap();
+    let watch = health.watch(HealthCheckRequest::default()).await;
+    assert!(is_overload(&watch.unwrap_err()));
+    assert!(health.check(HealthCheckRequest::default()).await.is_ok(), "a single check passes always");
+    drop(held);
+    while health.watch(HealthCheckRequest::default()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let long = HealthCheckRequest { service: "a".repeat(100_000) };
+    assert_eq!(health.check(long).await.unwrap_err().code(), Code::OutOfRange);
+    let symbol = MessageRequest::FileContainingSymbol("a".repeat(100_000));
+    let long = ServerReflectionRequest { host: String::new(), message_request: Some(symbol) };
+    let answer = loop {
+        // Until the place of the watch above is free again.
+        match reflection.server_reflection_info(tokio_stream::iter([long.clone()])).await {
+            Ok(answer) => break answer,
+            Err(status) => assert!(is_overload(&status), "{status:?}"),
+        }
+    };
+    let next = answer.into_inner().message().await;
+    assert!(!matches!(next, Ok(Some(_))), "{next:?}");
 }

@@ -206,3 +206,85 @@ async fn a_stopping_server_ends_its_streams() {
         assert_eq!(status.code(), Code::Unavailable);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_mutations_that_sends_nothing_is_ended() {
+    let limits = ServeLimits { idle_stream_time_max: Duration::from_millis(200), ..ServeLimits::default() };
+    let serve = ServeConfig { limits, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) };
+    // A block takes longer than a stream may be idle: what is in flight keeps it open.
+    let mut node = TestNode::with(Plan { serve, block_ms: 600, ..Plan::default() }).await;
+    let requests: Vec<_> = (1..=2)
+        .map(|nonce| v1::StreamMutationsRequest {
+            sequence: nonce,
+            mutation: Some(node.put(0, nonce, "notes", "k", "v")),
+            wait: WaitMode::Provable.into(),
+        })
+        .collect();
+    let outbound = tokio_stream::iter(requests).chain(tokio_stream::pending());
+    let mut answers = node.shard.stream_mutations(outbound).await.unwrap().into_inner();
+    for _ in 0..2 {
+        assert!(answers.next().await.unwrap().is_ok());
+    }
+    let end = answers.next().await.unwrap().unwrap_err();
+    assert_eq!(end.code(), Code::DeadlineExceeded, "{end:?}");
+    assert!(end.message().contains("200 ms"), "{end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_were_away_long_take_turns_and_miss_nothing() {
+    let limits = ServeLimits { history_reads_max: 1, ..ServeLimits::default() };
+    let serve = ServeConfig { limits, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) };
+    let mut node = TestNode::with(Plan { serve, ..Plan::default() }).await;
+    let request = v1::SubscribeRequest { blocks: true, ..Default::default() };
+    let mut stream = node.chains.subscribe(request.clone()).await.unwrap().into_inner();
+    node.write(node.put(0, 1, "notes", "k", "v")).await;
+    let first = change(&mut stream).await;
+    let subscribe_response::Event::Block(block) = first.event.unwrap() else { panic!("no block") };
+    drop(stream);
+    let mut nonce = 1;
+    while node.chain.committed().height.get() < block.height + 80 {
+        nonce += 1;
+        node.write(node.put(0, nonce, "notes", "k", "v")).await;
+    }
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let resumed = v1::SubscribeRequest { resume_after: first.cursor.clone(), ..request.clone() };
+        streams.push(node.chains.subscribe(resumed).await.unwrap().into_inner());
+    }
+    for stream in &mut streams {
+        for height in block.height + 1..=block.height + 80 {
+            match change(stream).await.event.unwrap() {
+                subscribe_response::Event::Block(block) => assert_eq!(block.height, height),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_mutation_that_is_in_no_block_is_looked_up_with_the_signs_of_life() {
+    let limits = ServeLimits { heartbeat: Duration::from_millis(50), ..ServeLimits::default() };
+    let serve = ServeConfig { limits, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) };
+    let mut node = TestNode::with(Plan { serve, block_ms: 60_000, ..Plan::default() }).await;
+    // The first block is made at once; what comes after it waits.
+    let mutation = Some(node.put(1, 1, "notes", "k", "v"));
+    let first = v1::SubmitMutationRequest { mutation, wait: WaitMode::Committed.into() };
+    node.shard.submit_mutation(first).await.unwrap();
+    let envelope = node.put(0, 1, "notes", "k", "v");
+    let id = Bytes::copy_from_slice(db3_primitives::mutation_id(&envelope.body).as_bytes());
+    let request = v1::WatchReceiptsRequest { ids: vec![id], ..Default::default() };
+    let mut stream = node.chains.watch_receipts(request).await.unwrap().into_inner();
+    let submit = v1::SubmitMutationRequest { mutation: Some(envelope), wait: WaitMode::Checked.into() };
+    let mut states = Vec::new();
+    let mut submit = Some(submit);
+    while states.len() < 2 {
+        match stream.next().await.unwrap().unwrap().event.unwrap() {
+            watch_receipts_response::Event::Receipt(receipt) => states.push(receipt.state()),
+            watch_receipts_response::Event::Heartbeat(_) => continue,
+        }
+        if let Some(submit) = submit.take() {
+            node.shard.submit_mutation(submit).await.unwrap();
+        }
+    }
+    assert_eq!(states, [ReceiptState::Unknown, ReceiptState::Pending]);
+}
