@@ -44,7 +44,10 @@ async fn one_call_too_many_is_refused_and_health_still_answers() {
     let held: Vec<_> = (0..2)
         .map(|_| {
             let mut shard = node.shard.clone();
-            tokio::spawn(async move { shard.get_record(waiting()).await })
+            // A place may be taken for a moment by the calls that look whether all are.
+            tokio::spawn(
+                async move { while shard.get_record(waiting()).await.is_err_and(|status| is_overload(&status)) {} },
+            )
         })
         .collect();
     let status = loop {
@@ -172,11 +175,14 @@ async fn streams_of_reflection_and_health_are_few_and_their_messages_short() {
     let node = TestNode::with(limited(ServeLimits { side_streams_max: 1, ..ServeLimits::default() })).await;
     let mut health = HealthClient::new(connect(&node.served).await);
     let mut reflection = ServerReflectionClient::new(connect(&node.served).await);
-    let held = reflection.server_reflection_info(tokio_stream::pending()).await.unwrap();
+    let (asking, requests) = tokio::sync::mpsc::channel(1);
+    let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+    let held = reflection.server_reflection_info(requests).await.unwrap();
     let watch = health.watch(HealthCheckRequest::default()).await;
     assert!(is_overload(&watch.unwrap_err()));
     assert!(health.check(HealthCheckRequest::default()).await.is_ok(), "a single check passes always");
-    drop(held);
+    // Both directions: a stream whose caller may still ask keeps its place.
+    drop((asking, held));
     while health.watch(HealthCheckRequest::default()).await.is_err() {
         tokio::task::yield_now().await;
     }
