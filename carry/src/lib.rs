@@ -1,0 +1,1 @@
+//! Delivery of one chain's log to another: what both directions share.

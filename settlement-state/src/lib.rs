@@ -1,0 +1,1 @@
+//! The settlement chain as a function: version + block → new version + effects.
