@@ -25,6 +25,7 @@ pub fn params_message(leaf: &ChainLeaf) -> v1::Params {
         shards: leaf.shard_map.shards(),
         close_accounts_max: leaf.close_accounts_max,
         stored: leaf.to_bytes().into(),
+        settlement: None,
     }
 }
 

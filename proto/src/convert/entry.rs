@@ -21,6 +21,7 @@ pub fn statement_message(shard: ShardId, statement: &Statement) -> v1::Statement
         account: Bytes::copy_from_slice(statement.account.as_bytes()),
         cumulative_tai: statement.cumulative.to_string(),
         payee: Bytes::copy_from_slice(&statement.payee.to_bytes()),
+        ..v1::Statement::default()
     }
 }
 
