@@ -9,8 +9,10 @@
 
 mod channel;
 mod delivery;
+mod effects;
 mod peer;
 
 pub use channel::Channel;
 pub use delivery::{Delivery, HeaderUpdate};
+pub use effects::{Delivered, OutboundEntry, RefusedEntry};
 pub use peer::{Peer, PeerError};
