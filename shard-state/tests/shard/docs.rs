@@ -10,10 +10,10 @@ use std::num::NonZeroU64;
 
 use db3_primitives::hash::hex_text;
 use db3_primitives::{Bill, BlockTime, LogEntry, Mutation, Namespace, Operation};
-use db3_shard_state::{Effects, Genesis, ShardState};
+use db3_shard_state::{Effects, ShardState};
 use db3_state_tree::Tree;
 
-use crate::support::{Actor, Chain, actor, genesis, key, mutation, namespace, put, sign_bytes, table};
+use crate::support::{Actor, Genesis, Chain, actor, genesis, key, log_entry, mutation, namespace, put, sign_bytes, table};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/state.md");
 /// 2026-01-01, a boundary of epochs.
@@ -63,7 +63,7 @@ fn example() -> Example {
     // The next close: one account visited, one to go.
     chain.block(600, &[signed(&bob, &own, 3, vec![put("t", "k", "x")])]);
     assert!(chain.state.emission().is_some());
-    let entries = || effects.iter().flat_map(|effects: &Effects| &effects.entries).map(|(_, entry)| entry);
+    let entries = || effects.iter().flat_map(|effects: &Effects| &effects.entries).map(log_entry);
     let statement = entries().find(|entry| matches!(entry, LogEntry::Statement(_))).unwrap().to_bytes();
     let close = entries().find(|entry| matches!(entry, LogEntry::EpochClose(_))).unwrap().to_bytes();
     Example { state: chain.state, bill: first.bills[0].clone(), statement, close }

@@ -11,7 +11,7 @@ use db3_primitives::{
     Address, Bill, ChainLeaf, EmissionLeaf, Epoch, EpochClose, Height, LogEntry, Mutation, Namespace, Operation, Payee,
     Statement, Tai, Write,
 };
-use db3_shard_state::Genesis;
+use crate::support::Genesis;
 
 type RecordName = (Namespace, db3_primitives::TableName, db3_primitives::RecordKey);
 

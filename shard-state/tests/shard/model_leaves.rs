@@ -9,12 +9,15 @@ use db3_primitives::{
 };
 
 use crate::model::{Model, Record, base};
+use crate::support::settlement_peer;
 
 impl Model {
     /// Every leaf of the state.
     pub fn leaves(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut leaves = BTreeMap::new();
         leaves.insert(key::chain(), self.chain.to_bytes());
+        let settlement = ChainId::settlement(&self.chain.network);
+        leaves.insert(key::peer(&settlement), settlement_peer(&self.chain.network).to_bytes());
         for (name, (owner, created_height)) in &self.world.namespaces {
             let leaf = NamespaceLeaf { owner: *owner, created_height: *created_height };
             leaves.insert(key::namespace(name), leaf.to_bytes());
@@ -45,7 +48,7 @@ impl Model {
             for entry in &self.entries {
                 log.append(&entry.to_bytes());
             }
-            leaves.insert(key::outbox(&ChainId::settlement(&self.chain.network)), log.to_bytes());
+            leaves.insert(key::outbox(&settlement), log.to_bytes());
         }
         leaves.insert(key::open_epoch(), self.open_leaf().to_bytes());
         leaves
