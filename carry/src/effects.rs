@@ -1,38 +1,38 @@
-//! What a block did with logs, as either kind of chain says it: entries it wrote for others, and deliveries it applied.
+//! What a chain says of the log traffic of one block: what it wrote for others and what it took from them.
 
-use db3_primitives::ChainId;
+use db3_primitives::{ChainId, Rejection};
 
 /// An entry that a block appended to an outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundEntry {
-    /// Whom it is for.
+    /// The chain that it is for.
     pub destination: ChainId,
-    /// Its index in that outbox.
+    /// Its index in that chain's log.
     pub index: u64,
-    /// The entry.
+    /// Its fixed-width encoding, which the log hashes.
     pub bytes: Vec<u8>,
 }
 
-/// What a delivery did.
+/// A delivery that a block applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// The chain that wrote the entries.
+    /// The chain whose entries they are.
     pub source: ChainId,
-    /// Index of the first new entry: the cursor before.
+    /// Index of the first entry taken: the cursor before.
     pub first: u64,
-    /// How many entries were taken; 0 with headers alone.
+    /// How many entries were taken, those refused included.
     pub applied: u64,
     /// The cursor after.
     pub cursor: u64,
-    /// Entries, among those taken, that had no effect: they are proven, so the cursor passes them.
+    /// Those of them that had no effect.
     pub refused: Vec<RefusedEntry>,
 }
 
-/// A proven entry that says something which no honest chain writes.
+/// A proven entry that had no effect; the cursor moves past it all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedEntry {
-    /// Its index in the log.
+    /// Its index.
     pub index: u64,
-    /// What is wrong with it.
-    pub detail: String,
+    /// Why.
+    pub detail: Rejection,
 }
