@@ -98,6 +98,16 @@ pub const BILL_BYTES: usize = 159;
 pub const LOG_ENTRY_BYTES_MAX: usize = 141;
 /// Longest encoded frontier of a log: its size and at most 64 hashes.
 pub const FRONTIER_BYTES_MAX: usize = 2_056;
+/// Most recipients of one pool: as many as a chain has validators.
+pub const PAYOUTS_MAX: usize = 1_024;
+/// Most power that the recipients of one pool have together, as Tendermint limits it.
+pub const PAYOUT_POWER_MAX: u64 = (1 << 60) - 1;
+/// Most lines that one block of the settlement chain visits during a round.
+pub const ROUND_ACCOUNTS_PER_BLOCK_MAX: u32 = 65_536;
+/// Most pending cuts that one block of the settlement chain confirms.
+pub const BLOCK_CUTS_MAX: usize = 16_384;
+/// Largest numerator and denominator of the factor between collateral and credit.
+pub const FACTOR_MAX: u64 = 1_000_000;
 /// Shortest and longest epoch.
 pub const EPOCH_SECS_MIN: u64 = 1;
 /// Longest epoch: one day.
