@@ -106,9 +106,9 @@ pub(crate) fn check_shards(shards: u32) -> Result<(), GenesisError> {
 
 pub(crate) fn check_epoch_secs(secs: u64) -> Result<NonZeroU64, GenesisError> {
     let (min, max) = (limits::EPOCH_SECS_MIN, limits::EPOCH_SECS_MAX);
-    NonZeroU64::new(secs).filter(|secs| (min..=max).contains(&secs.get())).ok_or_else(|| {
-        GenesisError::field("app_state.epoch_secs", secs, format!("expected {min} to {max} seconds"))
-    })
+    NonZeroU64::new(secs)
+        .filter(|secs| (min..=max).contains(&secs.get()))
+        .ok_or_else(|| GenesisError::field("app_state.epoch_secs", secs, format!("expected {min} to {max} seconds")))
 }
 
 /// That a field of `app_state` is 1 to `max`.

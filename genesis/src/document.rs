@@ -18,7 +18,9 @@ use serde::de::DeserializeOwned;
 use tendermint::consensus::params::{AbciParams, ValidatorParams, VersionParams};
 use tendermint::{AppHash, PublicKey, Time, block, consensus, evidence, public_key, validator, vote};
 
-use crate::{AppState, ChainEntry, ChainKind, GenesisError, GenesisState, SettlementGenesis, ShardGenesis, write_atomic};
+use crate::{
+    AppState, ChainEntry, ChainKind, GenesisError, GenesisState, SettlementGenesis, ShardGenesis, write_atomic,
+};
 
 /// Version of the application in the headers (`version.app`).
 const APP_VERSION: u64 = 1;

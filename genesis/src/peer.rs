@@ -50,10 +50,8 @@ impl PeerEntry {
     /// whose validators are never released.
     #[must_use]
     pub fn new(chain_id: &ChainId, trust: &TrustEntry, trusting_period_secs: Option<u64>) -> Self {
-        let validator = |validator: &Validator| PeerValidator {
-            pubkey: hex::encode(validator.pubkey),
-            power: validator.power,
-        };
+        let validator =
+            |validator: &Validator| PeerValidator { pubkey: hex::encode(validator.pubkey), power: validator.power };
         Self {
             chain_id: chain_id.as_str().to_owned(),
             height: trust.height,
@@ -74,9 +72,10 @@ impl PeerEntry {
         }
         let time = BlockTime::parse_rfc3339(&self.time)
             .map_err(|error| GenesisError::field(path("time"), &self.time, error))?;
-        let time = i64::try_from(time.secs).ok().and_then(|secs| UnixTime::new(secs, time.nanos)).ok_or_else(|| {
-            GenesisError::field(path("time"), &self.time, "expected a time before the year 10000")
-        })?;
+        let time = i64::try_from(time.secs)
+            .ok()
+            .and_then(|secs| UnixTime::new(secs, time.nanos))
+            .ok_or_else(|| GenesisError::field(path("time"), &self.time, "expected a time before the year 10000"))?;
         let validators = self
             .validators
             .iter()

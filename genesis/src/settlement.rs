@@ -135,7 +135,11 @@ impl AccountEntry {
     /// An account with the same credit on every shard, and the collateral that covers it at factor 1.
     pub fn with_credit(account: Address, balance: Tai, credit: Tai, shards: u32) -> Result<Self, GenesisError> {
         let collateral = credit.checked_mul(u64::from(shards)).ok_or_else(|| {
-            GenesisError::field("app_state.accounts", credit, format!("expected less than 2^128 tai on {shards} shards"))
+            GenesisError::field(
+                "app_state.accounts",
+                credit,
+                format!("expected less than 2^128 tai on {shards} shards"),
+            )
         })?;
         Ok(Self {
             account: account.to_string(),
@@ -186,9 +190,8 @@ impl SettlementGenesis {
         let credit = &self.credit;
         let round_max = limits::ROUND_ACCOUNTS_PER_BLOCK_MAX;
         app_state::check_range("credit.round_accounts_max", credit.round_accounts_max, round_max)?;
-        let factor_denominator = NonZeroU64::new(credit.factor_denominator).ok_or_else(|| {
-            GenesisError::field("app_state.credit.factor_denominator", 0, "expected at least 1")
-        })?;
+        let factor_denominator = NonZeroU64::new(credit.factor_denominator)
+            .ok_or_else(|| GenesisError::field("app_state.credit.factor_denominator", 0, "expected at least 1"))?;
         let (mut payouts, own_payouts) = self.check_payouts()?;
         payouts.truncate(self.peers.len());
         Ok(db3_settlement_state::Genesis {

@@ -185,7 +185,9 @@ fn a_wrong_field_of_the_settlement_chain_is_named() {
 #[test]
 fn a_genesis_of_no_known_kind_names_the_line() {
     match changed("\"kind\": \"shard\"", "\"kind\": \"archive\"") {
-        Err(GenesisError::Malformed { line, detail, .. }) => assert!(line > 1 && detail.contains("archive"), "{detail}"),
+        Err(GenesisError::Malformed { line, detail, .. }) => {
+            assert!(line > 1 && detail.contains("archive"), "{detail}")
+        }
         other => panic!("{other:?}"),
     }
 }

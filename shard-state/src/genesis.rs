@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
+use db3_carry::{Channel, Peer, PeerError};
 use db3_primitives::limits::{BLOCK_MUTATIONS_MAX, CLOSE_ACCOUNTS_PER_BLOCK_MAX, EPOCH_SECS_MAX, EPOCH_SECS_MIN};
-use db3_carry::Peer;
-use db3_primitives::{
-    BlockTime, ChainId, ChainLeaf, Epoch, Height, NetworkName, PriceTable, ShardId, ShardMap, key,
-};
+use db3_primitives::{BlockTime, ChainId, ChainLeaf, Epoch, Height, NetworkName, PriceTable, ShardId, ShardMap, key};
 use db3_state_tree::{BatchError, Tree};
 
 use crate::books::OpenBooks;
@@ -80,6 +78,9 @@ pub enum GenesisError {
         /// The network's settlement chain.
         expected: ChainId,
     },
+    /// The peer is none.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
     /// The leaves make no tree.
     #[error(transparent)]
     Tree(#[from] BatchError),
@@ -101,7 +102,8 @@ impl ShardState {
         let mut leaves = BTreeMap::new();
         leaves.insert(key::chain(), Some(chain.to_bytes()));
         leaves.insert(key::open_epoch(), Some(OpenBooks::begin(open, Height::new(1)).to_leaf().to_bytes()));
-        leaves.insert(key::peer(&settlement), Some(genesis.settlement.to_bytes()));
+        let channel = Channel::new(genesis.settlement.clone())?;
+        leaves.extend(channel.leaves().into_iter().map(|(key, leaf)| (key, Some(leaf))));
         Ok(Self::from_tree(Tree::new().apply(leaves.into_iter().collect())?)?)
     }
 }

@@ -41,10 +41,11 @@ pub(crate) fn deliver(ledger: &mut Ledger, delivery: &Delivery, now: BlockTime) 
         }
     }
     let applied = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-    for (key, leaf) in received.advance(entries.len()) {
+    let after = received.advance(entries.len());
+    let cursor = after.channel.cursor();
+    for (key, leaf) in after.leaves {
         ledger.overlay.put(key, leaf);
     }
-    let cursor = channel(|key| ledger.overlay.get(key), &delivery.source).map_or(first, |after| after.cursor());
     assert!(
         first.checked_add(applied) == Some(cursor),
         "I4: the cursor moves by the entries applied: {first} and {applied} entries, and it is {cursor}"
@@ -55,9 +56,10 @@ pub(crate) fn deliver(ledger: &mut Ledger, delivery: &Delivery, now: BlockTime) 
 /// The effect of one entry; why it has none.
 fn apply(ledger: &mut Ledger, entry: &[u8]) -> Result<(), String> {
     match CreditEntry::from_bytes(entry).map_err(|error| error.to_string())? {
-        CreditEntry::Line(line) if line.ceiling > CEILING_TAI_MAX => {
-            Err(format!("the ceiling of {} is {} tai, and the highest is {CEILING_TAI_MAX}", line.account, line.ceiling))
-        }
+        CreditEntry::Line(line) if line.ceiling > CEILING_TAI_MAX => Err(format!(
+            "the ceiling of {} is {} tai, and the highest is {CEILING_TAI_MAX}",
+            line.account, line.ceiling
+        )),
         CreditEntry::Line(line) => {
             ledger.set_ceiling(&line.account, line.ceiling);
             Ok(())

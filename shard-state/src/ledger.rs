@@ -8,9 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use db3_primitives::{
-    AccountLeaf, Address, ChainLeaf, Epoch, Namespace, NamespaceLeaf, Nonce, NonceWindow, Tai, key,
-};
+use db3_primitives::{AccountLeaf, Address, ChainLeaf, Epoch, Namespace, NamespaceLeaf, Nonce, NonceWindow, Tai, key};
 
 use crate::books::OpenBooks;
 use crate::fatal::damaged;

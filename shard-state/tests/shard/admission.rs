@@ -5,7 +5,10 @@ use db3_primitives::{
 };
 use db3_shard_state::{BlockItem, GenesisError, Outcome, ReceiptOutcome, ShardState};
 
-use crate::support::{Genesis, Chain, START_SECS, actor, genesis, mutation, namespace, put, refusal, settlement_peer, sign, table, write};
+use crate::settlement::settlement_peer;
+use crate::support::{
+    Chain, Genesis, START_SECS, actor, genesis, mutation, namespace, put, refusal, sign, table, write,
+};
 
 const NOW: BlockTime = BlockTime { secs: START_SECS, nanos: 0 };
 const RICH: u128 = 1 << 100;
@@ -229,10 +232,7 @@ fn a_genesis_that_makes_no_sense_is_refused_by_what_is_wrong() {
     assert_eq!(error(Genesis { shards: 1_025, ..good.clone() }), GenesisError::Shards { shards: 1_025 });
     let shard = ShardId::new(2);
     assert_eq!(error(Genesis { shard, shards: 2, ..good.clone() }), GenesisError::Shard { shard, shards: 2 });
-    let strange = db3_shard_state::Genesis {
-        settlement: settlement_peer(&"other".parse().unwrap()),
-        ..good.shard()
-    };
+    let strange = db3_shard_state::Genesis { settlement: settlement_peer(&"other".parse().unwrap()), ..good.shard() };
     assert!(matches!(ShardState::genesis(&strange), Err(GenesisError::Settlement { .. })));
     for (name, genesis) in [
         ("close_accounts_max", Genesis { close_accounts_max: 0, ..good.clone() }),

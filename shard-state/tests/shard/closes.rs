@@ -6,7 +6,7 @@ use db3_merkle_log::{CompletedNode, Frontier, NodeSource, inclusion_proof, verif
 use db3_primitives::{Bill, Epoch, EpochClose, Height, LogEntry, Mutation, Statement, Tai};
 use db3_shard_state::{Effects, ReceiptOutcome};
 
-use crate::support::{Actor, Genesis, Chain, EPOCH_SECS, START_SECS, actor, genesis, log_entry, mutation, put, sign};
+use crate::support::{Actor, Chain, EPOCH_SECS, Genesis, START_SECS, actor, genesis, log_entry, mutation, put, sign};
 
 const FIRST: u64 = START_SECS / EPOCH_SECS;
 const RICH: u128 = 1 << 100;

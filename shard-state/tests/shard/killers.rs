@@ -5,11 +5,11 @@ use db3_primitives::limits::{KEY_BYTES_MAX, MUTATION_BYTES_MAX, OPERATIONS_PER_M
 use db3_primitives::{
     Mutation, Namespace, Operation, PriceTable, RecordKey, Rejection, Scheme, SignedMutation, Tai, Write, sign_mutation,
 };
-use db3_shard_state::{GenesisError, ReceiptOutcome, ShardState};
+use db3_shard_state::{ReceiptOutcome, ShardState};
 use db3_state_tree::{EMPTY_ROOT, Tree};
 
 use crate::support::{
-    Actor, Genesis, Chain, actor, body, genesis, key, mutation, namespace, put, refusal, sign, sign_bytes, table, write,
+    Actor, Chain, Genesis, actor, body, genesis, key, mutation, namespace, put, refusal, sign, sign_bytes, table, write,
 };
 
 const RICH: u128 = 1 << 100;

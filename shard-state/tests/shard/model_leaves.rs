@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use db3_carry::Channel;
 use db3_merkle_log::Frontier;
 use db3_primitives::{
     AccountLeaf, Address, ChainId, Epoch, Height, NamespaceLeaf, OpenEpochLeaf, RecordHeader, TableKind, TableLeaf,
@@ -9,7 +10,7 @@ use db3_primitives::{
 };
 
 use crate::model::{Model, Record, base};
-use crate::support::settlement_peer;
+use crate::settlement::settlement_peer;
 
 impl Model {
     /// Every leaf of the state.
@@ -17,7 +18,7 @@ impl Model {
         let mut leaves = BTreeMap::new();
         leaves.insert(key::chain(), self.chain.to_bytes());
         let settlement = ChainId::settlement(&self.chain.network);
-        leaves.insert(key::peer(&settlement), settlement_peer(&self.chain.network).to_bytes());
+        leaves.extend(Channel::new(settlement_peer(&self.chain.network)).unwrap().leaves());
         for (name, (owner, created_height)) in &self.world.namespaces {
             let leaf = NamespaceLeaf { owner: *owner, created_height: *created_height };
             leaves.insert(key::namespace(name), leaf.to_bytes());

@@ -8,7 +8,7 @@ use db3_shard_state::{BlockItem, Effects, Outcome, Receipt, ReceiptOutcome, Shar
 use proptest::prelude::*;
 
 use crate::model::{Model, Verdict};
-use crate::support::{Actor, Genesis, Chain, actor, genesis, key, log_entry, mutation, namespace, sign, table};
+use crate::support::{Actor, Chain, Genesis, actor, genesis, key, log_entry, mutation, namespace, sign, table};
 
 const ACTORS: u8 = 4;
 

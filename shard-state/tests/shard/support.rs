@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use db3_carry::Peer;
-use db3_light_client::build::ValidatorKey;
-use db3_light_client::{Options, TrustRoot, UnixTime};
+use db3_carry::Delivery;
 use db3_primitives::{
-    AccountLeaf, Address, BlockTime, ChainId, ChainLeaf, Height, LogEntry, Mutation, Namespace, NetworkName, Nonce, Operation, PriceTable, RecordKey, Rejection,
-    Scheme, SecretKey, ShardId, SignedMutation, TableName, Tai, VerifiedMutation, Write, key as tree_key, sign_mutation,
+    AccountLeaf, Address, BlockTime, ChainId, ChainLeaf, Height, LogEntry, Mutation, Namespace, NetworkName, Nonce,
+    Operation, PriceTable, RecordKey, Rejection, Scheme, SecretKey, ShardId, SignedMutation, TableName, Tai,
+    VerifiedMutation, Write, key as tree_key, sign_mutation,
 };
 use db3_shard_state::{BlockItem, Effects, Executor, OutboundEntry, Outcome, Receipt, ShardState, execute};
+
+use crate::settlement::settlement_peer;
 
 pub const EPOCH_SECS: u64 = 10;
 pub const START_SECS: u64 = 1_000;
@@ -86,21 +87,12 @@ impl Genesis {
         let mut leaves: BTreeMap<Vec<u8>, Option<Vec<u8>>> = self
             .lines
             .iter()
-            .map(|(account, ceiling)| (tree_key::account(account), Some(AccountLeaf::with_ceiling(*ceiling).to_bytes())))
+            .map(|(account, ceiling)| {
+                (tree_key::account(account), Some(AccountLeaf::with_ceiling(*ceiling).to_bytes()))
+            })
             .collect();
         leaves.insert(tree_key::chain(), Some(chain.to_bytes()));
         ShardState::from_tree(state.tree().apply(leaves.into_iter().collect()).unwrap()).unwrap()
-    }
-}
-
-/// A settlement chain that nobody runs.
-pub fn settlement_peer(network: &NetworkName) -> Peer {
-    let validators = [(ValidatorKey::from_seed([200; 32]).public_key(), 1)];
-    let time = UnixTime::new(i64::try_from(START_SECS).unwrap() - 1, 0).unwrap();
-    let chain_id = ChainId::settlement(network);
-    Peer {
-        root: TrustRoot::new(chain_id.as_str(), 0, time, &validators).unwrap(),
-        options: Options::never_expires(),
     }
 }
 
@@ -198,6 +190,32 @@ impl Chain {
         let (state, effects) = execute(&self.state, Height::new(self.height), BlockTime::from_secs(self.time), items);
         self.state = state;
         effects
+    }
+
+    /// Runs the next block with deliveries, all of which must be good, and then mutations.
+    pub fn block_with(&mut self, secs: u64, deliveries: &[Delivery], mutations: &[VerifiedMutation]) -> Effects {
+        let mut executor = self.executor(secs);
+        for delivery in deliveries {
+            let _ = executor.deliver(delivery).unwrap();
+        }
+        for mutation in mutations {
+            if let Outcome::Refused(rejection) = executor.apply(mutation) {
+                executor.refuse(mutation, rejection);
+            }
+        }
+        self.take(secs, executor)
+    }
+
+    /// Goes on with the result of a block that would come next, `secs` later.
+    pub fn take(&mut self, secs: u64, executor: Executor) -> Effects {
+        let (state, effects) = executor.finish();
+        (self.state, self.height, self.time) = (state, self.height + 1, self.time + secs);
+        effects
+    }
+
+    /// What admission says of a delivery.
+    pub fn check(&self, delivery: &Delivery) -> Result<(), Rejection> {
+        self.state.check_delivery(delivery, BlockTime::from_secs(self.time))
     }
 
     /// An executor for the block that would come next, `secs` later.
