@@ -1,38 +1,38 @@
-//! What a chain says of the log traffic of one block: what it wrote for others and what it took from them.
+//! What a block did with logs, as either kind of chain says it: entries it wrote for others, and deliveries it applied.
 
-use db3_primitives::{ChainId, Rejection};
+use db3_primitives::ChainId;
 
 /// An entry that a block appended to an outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundEntry {
-    /// The chain that it is for.
+    /// Whom it is for.
     pub destination: ChainId,
-    /// Its index in that chain's log.
+    /// Its index in that outbox.
     pub index: u64,
-    /// Its fixed-width encoding, which the log hashes.
+    /// The entry.
     pub bytes: Vec<u8>,
 }
 
-/// A delivery that a block applied.
+/// What a delivery did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// The chain whose entries they are.
+    /// The chain that wrote the entries.
     pub source: ChainId,
-    /// Index of the first entry taken: the cursor before.
+    /// Index of the first new entry: the cursor before.
     pub first: u64,
-    /// How many entries were taken, those refused included.
+    /// How many entries were taken; 0 with headers alone.
     pub applied: u64,
     /// The cursor after.
     pub cursor: u64,
-    /// Those of them that had no effect.
+    /// Entries, among those taken, that had no effect: they are proven, so the cursor passes them.
     pub refused: Vec<RefusedEntry>,
 }
 
-/// A proven entry that had no effect; the cursor moves past it all the same.
+/// A proven entry that says something which no honest chain writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedEntry {
-    /// Its index.
+    /// Its index in the log.
     pub index: u64,
-    /// Why.
-    pub detail: Rejection,
+    /// What is wrong with it.
+    pub detail: String,
 }
