@@ -67,10 +67,7 @@ impl Channel {
     }
 
     /// Reads the channel of a source with the state's `get`; none, where the chain does not hear that one.
-    pub fn load<'t>(
-        get: impl Fn(&[u8]) -> Option<&'t [u8]>,
-        source: &ChainId,
-    ) -> Result<Option<Self>, ChannelError> {
+    pub fn load<'t>(get: impl Fn(&[u8]) -> Option<&'t [u8]>, source: &ChainId) -> Result<Option<Self>, ChannelError> {
         let Some(bytes) = get(&key::peer(source)) else { return Ok(None) };
         let peer = Peer::from_bytes(bytes)?;
         let found = peer.chain_id()?;
@@ -82,8 +79,8 @@ impl Channel {
         let client = LightClient::resume(peer.root.clone(), peer.options, client)
             .map_err(|error| ChannelError::Client { source_id: source.clone(), error })?;
         let inbox = get(&key::inbox(source)).ok_or_else(|| missing("inbox/"))?;
-        let inbox = Inbox::from_bytes(inbox)
-            .map_err(|error| ChannelError::Inbox { source_id: source.clone(), error })?;
+        let inbox =
+            Inbox::from_bytes(inbox).map_err(|error| ChannelError::Inbox { source_id: source.clone(), error })?;
         Ok(Some(Self { source: source.clone(), peer, client, inbox }))
     }
 

@@ -22,12 +22,7 @@ impl Channel {
     /// Errors: [`Rejection::ChannelFrozen`], [`Rejection::DeliverySourceUnknown`] (another source's), and those that the
     /// delivery deserves: malformed, gap, stale, false, header refused, header too early (the same bytes may be good in a
     /// moment), headers not due.
-    pub fn receive<'d>(
-        &self,
-        own: &ChainId,
-        delivery: &'d Delivery,
-        now: UnixTime,
-    ) -> Result<Received<'d>, Rejection> {
+    pub fn receive<'d>(&self, own: &ChainId, delivery: &'d Delivery, now: UnixTime) -> Result<Received<'d>, Rejection> {
         if let Some(conflict) = self.frozen() {
             let detail = LightClientError::Frozen(conflict).to_string();
             return Err(Rejection::ChannelFrozen { chain_id: self.source.clone(), detail });
@@ -99,7 +94,10 @@ impl Channel {
         let app_hash = match claims(delivery)?.pop() {
             Some(claim) if claim.height == height => claim.app_hash,
             Some(claim) => {
-                return Err(malformed(format!("its proof is of height {height} and its last header of {}", claim.height)));
+                return Err(malformed(format!(
+                    "its proof is of height {height} and its last header of {}",
+                    claim.height
+                )));
             }
             None => {
                 let detail = || format!("the header of height {height} is neither known nor brought along");
@@ -129,7 +127,6 @@ impl Channel {
         Ok(Updated::Client(client))
     }
 
-    /// The client as it was, but for the conflict: headers that came along with one are not kept.
     fn frozen_by<'d>(&self, client: LightClient) -> Received<'d> {
         Received::Frozen(Self { client, ..self.clone() })
     }

@@ -20,7 +20,7 @@ pub enum Received<'d> {
 /// The entries of a delivery that were not applied before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntries<'d> {
-    before: Channel,
+    before: Box<Channel>,
     client: LightClient,
     new: db3_merkle_log::Received<'d>,
 }
@@ -76,7 +76,7 @@ impl<'d> Received<'d> {
 
 impl<'d> NewEntries<'d> {
     pub(crate) fn new(before: &Channel, client: LightClient, new: db3_merkle_log::Received<'d>) -> Self {
-        Self { before: before.clone(), client, new }
+        Self { before: Box::new(before.clone()), client, new }
     }
 
     fn advance(self, taken: usize) -> Advanced {
@@ -86,7 +86,7 @@ impl<'d> NewEntries<'d> {
             _ => (new.inbox, new.nodes),
         };
         let client_changed = client != before.client;
-        let channel = Channel { client, inbox, ..before };
+        let channel = Channel { client, inbox, ..*before };
         let mut leaves = vec![channel.inbox_leaf()];
         if client_changed {
             leaves.push(channel.client_leaf());

@@ -110,10 +110,8 @@ fn a_set_that_came_for_a_lower_header_still_serves_after_another_update() {
     alone.verify(target, Some(&supplied), now()).unwrap();
     // Another relayer's header at 8 comes first, and nobody brings along the set that it names.
     overtaken.verify(&blocks[7].light, None, now()).unwrap();
-    let unknown = LightClientError::UnknownValidators {
-        trusted_height: 8,
-        expected_hash: set_of(&members(3, 7)).hash(),
-    };
+    let unknown =
+        LightClientError::UnknownValidators { trusted_height: 8, expected_hash: set_of(&members(3, 7)).hash() };
     assert_eq!(overtaken.verify(target, None, now()), Err(unknown));
     overtaken.verify(target, Some(&supplied), now()).unwrap();
     assert_eq!(overtaken.newest(), alone.newest());
