@@ -106,7 +106,7 @@ fn state_account(emission: &mut EmissionLeaf, writer: &mut Writer, key: &[u8], l
     // The epochs after the first of a close held no block, so no bill.
     if let Some(stated) = sums.sums_of(emission.first.get()) {
         let statement = Statement { account, payee: Payee::ValidatorPool, cumulative: stated.closing_spent };
-        writer.append(LogEntry::Statement(statement));
+        writer.append(&LogEntry::Statement(statement));
         emission.statements = emission.statements.saturating_add(1);
         let amount = stated.closing_spent.saturating_sub(stated.opening_spent);
         match emission.total.checked_add(amount) {
@@ -138,7 +138,7 @@ fn finish(ledger: &mut Ledger, emission: &EmissionLeaf, writer: &mut Writer) {
         inbox_cursor: emission.inbox_cursor,
         previous: newest_close(ledger.overlay.base()).map_or([0; 32], |(_, hash)| hash),
     };
-    writer.append(LogEntry::EpochClose(close));
+    writer.append(&LogEntry::EpochClose(close));
     writer.work.closed = Some(close);
     ledger.overlay.put(key::epoch(last), close.hash().to_vec());
     ledger.overlay.delete(key::emission());
@@ -173,7 +173,7 @@ impl Writer {
         Self { destination, outbox, work: CloseWork::default() }
     }
 
-    fn append(&mut self, entry: LogEntry) {
+    fn append(&mut self, entry: &LogEntry) {
         let bytes = entry.to_bytes();
         match self.outbox.append(&bytes) {
             Ok(appended) => {

@@ -86,14 +86,13 @@ impl Ledger {
 
     /// Sets what an account may spend here; its first line opens the account.
     pub(crate) fn set_ceiling(&mut self, account: &Address, ceiling: Tai) {
-        match self.accounts.get_mut(account) {
+        if let Some(session) = self.accounts.get_mut(account) {
             // No charge moved it, which the check at the block's end holds against `before`.
-            Some(session) => (session.before.ceiling, session.leaf.ceiling) = (ceiling, ceiling),
-            None => {
-                let leaf = stored_account(&self.overlay, account).unwrap_or_default();
-                self.overlay.put(key::account(account), AccountLeaf { ceiling, ..leaf }.to_bytes());
-            }
+            (session.before.ceiling, session.leaf.ceiling) = (ceiling, ceiling);
+            return;
         }
+        let leaf = stored_account(&self.overlay, account).unwrap_or_default();
+        self.overlay.put(key::account(account), AccountLeaf { ceiling, ..leaf }.to_bytes());
     }
 
     /// Sets the last epoch in which this shard may charge; one that is earlier than what it knows changes nothing.

@@ -48,7 +48,8 @@ fn example() -> Example {
     let mut settlement = Settlement::of(&setup);
     settlement.time = GENESIS_SECS;
     let line = LineEntry { account: alice.address, ceiling: Tai::new(1_000_000_000) };
-    let heartbeat = Heartbeat { epoch: Epoch::new(GENESIS_SECS / 600 - 1), lease: Epoch::new(GENESIS_SECS / 600 + 1_000) };
+    let heartbeat =
+        Heartbeat { epoch: Epoch::new(GENESIS_SECS / 600 - 1), lease: Epoch::new(GENESIS_SECS / 600 + 1_000) };
     settlement.says(&[CreditEntry::Line(line), CreditEntry::Heartbeat(heartbeat)]);
     let signed = |actor: &Actor, space: &Namespace, nonce: u64, operations: Vec<Operation>| {
         let base = mutation(actor, nonce, operations);
@@ -70,7 +71,11 @@ fn example() -> Example {
     ];
     let own = Namespace::own(&bob.address);
     let news = settlement.tells(&chain, ALL);
-    let first = chain.block_with(1, &[news], &[signed(&alice, &notes, 1, create), signed(&bob, &own, 1, vec![put("t", "k", "v")])]);
+    let first = chain.block_with(
+        1,
+        &[news],
+        &[signed(&alice, &notes, 1, create), signed(&bob, &own, 1, vec![put("t", "k", "v")])],
+    );
     // Nonce 3 before nonce 2.
     chain.block(1, &[signed(&alice, &notes, 3, vec![put("cities", "berlin", "Spree, Havel")])]);
     let effects = [chain.block(600, &[signed(&bob, &own, 2, vec![put("t", "k", "w")])]), chain.block(1, &[])];

@@ -170,7 +170,11 @@ fn the_close_samples_the_cursor_before_the_deliveries_of_its_block() {
     let news = settlement.tells(&chain, ALL);
     let effects = chain.block_with(EPOCH_SECS, &[news], &[write(&alice, 2)]);
     let closes = closes(&effects.entries.iter().map(log_entry).collect::<Vec<_>>());
-    assert_eq!((closes[0].inbox_cursor, closes[0].bill_count), (2, 1), "neither delivery nor bill of this block counts");
+    assert_eq!(
+        (closes[0].inbox_cursor, closes[0].bill_count),
+        (2, 1),
+        "neither delivery nor bill of this block counts"
+    );
     assert_eq!(chain.state.channel(&chain.state.settlement()).unwrap().cursor(), 3);
     let closes = self::closes(&chain.block(EPOCH_SECS, &[]).entries.iter().map(log_entry).collect::<Vec<_>>());
     assert_eq!((closes[0].inbox_cursor, closes[0].bill_count), (3, 1));
@@ -211,7 +215,10 @@ fn a_halt_closes_its_epochs_as_one_and_the_lease_may_arrive_in_the_same_block() 
     settlement.says(&[lease(FIRST + 9)]);
     let late = sign(
         &alice,
-        &db3_primitives::Mutation { expire_unix_secs: START_SECS + 100, ..mutation(&alice, 2, vec![put("t", "k", "w")]) },
+        &db3_primitives::Mutation {
+            expire_unix_secs: START_SECS + 100,
+            ..mutation(&alice, 2, vec![put("t", "k", "w")])
+        },
     );
     let effects = chain.block_with(7 * EPOCH_SECS, &[settlement.tells(&chain, ALL)], &[late]);
     let close = closes(&effects.entries.iter().map(log_entry).collect::<Vec<_>>())[0];
@@ -250,7 +257,11 @@ fn two_headers_at_one_height_freeze_the_channel_and_nothing_else() {
     assert!(chain.state.channel(&chain.state.settlement()).unwrap().frozen().is_some());
     settlement.says(&[lease(FIRST + 9)]);
     assert_eq!(refused(&chain, &settlement.tells(&chain, ALL)), "CHANNEL_FROZEN");
-    assert_eq!(chain.block(0, &[write(&alice, 1)]).receipts[0].outcome, ReceiptOutcome::Applied, "the line still holds");
+    assert_eq!(
+        chain.block(0, &[write(&alice, 1)]).receipts[0].outcome,
+        ReceiptOutcome::Applied,
+        "the line still holds"
+    );
     ShardState::from_tree(chain.state.tree().clone()).unwrap();
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use db3_carry::Delivery;
 use db3_primitives::{
-    AccountLeaf, Address, BlockTime, ChainId, ChainLeaf, Height, LogEntry, Mutation, Namespace, NetworkName, Nonce,
-    Operation, PriceTable, RecordKey, Rejection, Scheme, SecretKey, ShardId, SignedMutation, TableName, Tai,
-    VerifiedMutation, Write, key as tree_key, sign_mutation,
+    AccountLeaf, Address, BlockTime, ChainLeaf, Height, LogEntry, Mutation, Namespace, NetworkName, Nonce, Operation,
+    PriceTable, RecordKey, Rejection, Scheme, SecretKey, ShardId, SignedMutation, TableName, Tai, VerifiedMutation,
+    Write, key as tree_key, sign_mutation,
 };
 use db3_shard_state::{BlockItem, Effects, Executor, OutboundEntry, Outcome, Receipt, ShardState, execute};
 
@@ -51,6 +51,7 @@ pub fn put(name: &str, record: &str, value: &str) -> Operation {
 
 /// What a test's first version is made of: a genesis, and what deliveries of the settlement chain would have made of it.
 #[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "the names of the genesis that it stands for")]
 pub struct Genesis {
     pub network: NetworkName,
     pub shard: ShardId,
