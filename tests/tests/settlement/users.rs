@@ -137,8 +137,8 @@ impl Users {
         self.signed_transaction(place, now_secs, operations)
     }
 
-    /// What `place` signs.
-    pub fn signed_transaction(
+    /// What the user in this place signs.
+    fn signed_transaction(
         &mut self,
         place: usize,
         now_secs: u64,
@@ -163,7 +163,9 @@ impl Users {
         let to = self.users[self.rng.index(self.users.len())].address;
         let most = u64::try_from(balance).unwrap() / 4;
         let amount = Tai::new(u128::from(1 + self.rng.below(most)));
-        let shard = ShardId::new(u32::try_from(self.rng.below(u64::from(shards) * 20 / 19 + 1)).unwrap());
+        // Now and then one that there is not.
+        let shard = if self.rng.percent(3) { shards } else { u32::try_from(self.rng.below(shards.into())).unwrap() };
+        let shard = ShardId::new(shard);
         match self.rng.below(12) {
             0..3 => TransactionOperation::Transfer { to, amount },
             3..5 => TransactionOperation::Deposit { to, amount },
@@ -181,7 +183,7 @@ impl Users {
 fn user(rng: &mut Rng, map: &ShardMap, number: usize) -> User {
     let mut seed = [0; 32];
     for part in seed.chunks_mut(8) {
-        part.copy_from_slice(&rng.next().to_be_bytes());
+        part.copy_from_slice(&rng.draw().to_be_bytes());
     }
     let key = SecretKey::from_bytes(seed).unwrap();
     let space = |shard: u32| {
