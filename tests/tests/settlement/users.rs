@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use db3_primitives::{
-    Address, Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, ShardMap,
-    Signed, Tai, Transaction, TransactionOperation, VerifiedMutation, VerifiedTransaction, Write, sign,
+    Address, Body, Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, ShardMap,
+    Signed, Tai, Transaction, TransactionOperation, Verified, VerifiedMutation, VerifiedTransaction, Write, sign,
 };
-use db3_proto::{encode_body, encode_transaction_body, envelope_bytes};
 
 use crate::rng::Rng;
 
@@ -91,10 +90,7 @@ impl Users {
             max_fee: Tai::new(1 << 60),
             operations,
         };
-        let body = encode_body(&mutation);
-        let bytes = u32::try_from(envelope_bytes(body.len())).unwrap();
-        let envelope = sign(&user.key, &mutation, body, Scheme::Raw);
-        Arc::new(Signed::new(mutation, envelope, bytes).verify().unwrap())
+        verified(&user.key, mutation, Scheme::Raw)
     }
 
     fn operation(&mut self) -> Operation {
@@ -153,10 +149,7 @@ impl Users {
             max_fee: Tai::new(1 << 60),
             operations,
         };
-        let body = encode_transaction_body(&transaction);
-        let bytes = u32::try_from(envelope_bytes(body.len())).unwrap();
-        let envelope = sign(&user.key, &transaction, body, Scheme::Eip191);
-        Arc::new(Signed::new(transaction, envelope, bytes).verify().unwrap())
+        verified(&user.key, transaction, Scheme::Eip191)
     }
 
     fn money(&mut self, shards: u32, balance: u128) -> TransactionOperation {
@@ -178,6 +171,14 @@ impl Users {
             _ => TransactionOperation::Pay { amount },
         }
     }
+}
+
+/// Really signed, over a body that says the same in another encoding: protobuf has no part in what is simulated.
+fn verified<B: Body>(key: &SecretKey, content: B, scheme: Scheme) -> Arc<Verified<B>> {
+    let body = format!("{content:?}").into_bytes();
+    let bytes = u32::try_from(body.len()).unwrap() / 2;
+    let envelope = sign(key, &content, body, scheme);
+    Arc::new(Signed::new(content, envelope, bytes).verify().unwrap())
 }
 
 fn user(rng: &mut Rng, map: &ShardMap, number: usize) -> User {
