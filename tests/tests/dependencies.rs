@@ -17,16 +17,26 @@ use std::process::Command;
 const LAYERS: &[&[&str]] = &[
     &["db3-primitives"],
     &["db3-state-tree", "db3-merkle-log", "db3-light-client"],
-    &["db3-proto", "db3-shard-state"],
-    &["db3-genesis"],
+    &["db3-carry"],
+    &["db3-proto", "db3-shard-state", "db3-settlement-state"],
+    &["db3-genesis", "db3-relay"],
     &["db3-chain", "db3-client"],
-    &["db3-shard-node"],
+    &["db3-node"],
+    &["db3-shard-node", "db3-settlement-node"],
     &["db3-devnet"],
     &["db3-tests", "db3-benches"],
 ];
 
 /// The crates below the line.
-const PURE: &[&str] = &["db3-primitives", "db3-state-tree", "db3-merkle-log", "db3-light-client", "db3-shard-state"];
+const PURE: &[&str] = &[
+    "db3-primitives",
+    "db3-state-tree",
+    "db3-merkle-log",
+    "db3-light-client",
+    "db3-carry",
+    "db3-shard-state",
+    "db3-settlement-state",
+];
 
 /// What no pure crate may reach, however indirectly.
 const IMPURE: &[&str] = &["tokio", "tonic", "rocksdb", "librocksdb-sys", "rand", "rand_chacha", "async-std", "mio"];
