@@ -12,6 +12,7 @@ mod metrics_http;
 mod server;
 mod settings;
 mod shed;
+mod unreadable;
 
 pub use cors::Cors;
 pub use server::{ServeError, Served, bind, serve, serve_on};

@@ -15,11 +15,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = command::failure::exit_code(&error);
+            let message = command::failure::text(&error);
             if program.output == command::Output::Json {
-                let object = serde_json::json!({ "error": { "message": format!("{error:#}"), "exit_code": code } });
+                let object = serde_json::json!({ "error": { "message": message, "exit_code": code } });
                 eprintln!("{object}");
             } else {
-                eprintln!("error: {error:#}");
+                eprintln!("error: {message}");
             }
             ExitCode::from(code)
         }

@@ -1,6 +1,7 @@
 //! Serving a chain over gRPC and gRPC-Web on one port, with reflection and health, until told to stop.
 //!
-//! Order of the layers, outermost first: CORS, gRPC-Web, load shedding, the services. Stopping is graceful: no new
+//! Order of the layers, outermost first: CORS, gRPC-Web, load shedding, numbers for requests that cannot be
+//! read, the services. Stopping is graceful: no new
 //! call is taken, open ones may end, streams are told to end.
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::grpc::Node;
 use crate::metrics_http::serve_metrics;
 use crate::settings::{ServeConfig, ServeLimits};
 use crate::shed::ShedLayer;
+use crate::unreadable::UnreadableLayer;
 
 /// How often an idle connection is asked whether it lives, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -132,6 +134,7 @@ pub async fn serve_on(listener: TcpListener, chain: ChainHandle, config: ServeCo
         .layer(config.cors.layer())
         .layer(GrpcWebLayer::new())
         .layer(ShedLayer::new(limits.calls_max, limits.side_streams_max))
+        .layer(UnreadableLayer)
         .add_service(shard)
         .add_service(chain)
         .add_service(reflection)

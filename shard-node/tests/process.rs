@@ -181,6 +181,12 @@ async fn a_state_moves_by_export_and_by_snapshot() {
     let folder = place.home.parent().unwrap();
     let file = folder.join("state.ndjson");
     ran(&["export", "--home", place.home(), "--out", file.to_str().unwrap()]);
+    let kept = std::fs::read(&file).unwrap();
+    let again = run(&["export", "--home", place.home(), "--out", file.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(2), "a file is not overwritten unasked");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--yes"), "{again:?}");
+    ran(&["export", "--home", place.home(), "--out", file.to_str().unwrap(), "--yes"]);
+    assert_eq!(std::fs::read(&file).unwrap(), kept);
     let copy = folder.join("copy");
     ran(&["init", "--home", copy.to_str().unwrap(), "--import", file.to_str().unwrap()]);
     let root = |home: &Path| {

@@ -1,15 +1,16 @@
 //! `shard-node export`: the whole state as text, a header and one leaf a line.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use db3_chain::ChainConfig;
 use db3_chain::transfer::export;
 use toml::Table;
 
+use super::failure::Failure;
 use super::home;
 
 /// Shown after the help.
@@ -23,6 +24,9 @@ pub struct ExportArgs {
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, requires = "out")]
+    yes: bool,
 }
 
 /// Exports a folder that no node has open.
@@ -30,8 +34,7 @@ pub fn run(asked: Option<&Path>, args: &ExportArgs) -> Result<()> {
     let home = home::existing(asked)?;
     let config = ChainConfig::load(&home, Table::new())?;
     let header = if let Some(path) = &args.out {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut to = BufWriter::new(file);
+        let mut to = BufWriter::new(create(path, args.yes)?);
         let header = export(config, &mut to)?;
         to.into_inner().context("cannot finish the file")?.sync_all()?;
         header
@@ -43,4 +46,15 @@ pub fn run(asked: Option<&Path>, args: &ExportArgs) -> Result<()> {
     };
     eprintln!("{} leaves of {} at height {}, root 0x{}", header.leaves, header.chain_id, header.height, header.root);
     Ok(())
+}
+
+/// The file to write, which must not exist unless it may be replaced.
+fn create(path: &Path, replace: bool) -> Result<File> {
+    let opened = if replace { File::create(path) } else { File::create_new(path) };
+    match opened {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!(Failure::Wrong(format!("{} exists; name another file, or add --yes to replace it", path.display())))
+        }
+        opened => opened.with_context(|| format!("cannot write {}", path.display())),
+    }
 }

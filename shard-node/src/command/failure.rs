@@ -17,6 +17,20 @@ pub enum Failure {
     Fatal(String),
 }
 
+/// An error and its causes in one line. A cause that the text before it already tells is not told again.
+pub fn text(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
+}
+
 /// The exit code of an error.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(failure) = error.downcast_ref::<Failure>() {
@@ -49,5 +63,22 @@ fn of_start(error: &StartError) -> u8 {
         StartError::Config(_) | StartError::Genesis(_) | StartError::State(_) | StartError::NotEmpty(_) => 2,
         error if error.is_fatal() => 70,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let file = || std::io::Error::other("disk is full");
+        let told = StoreError::File { path: "/data".into(), source: file() };
+        let error = Err::<(), _>(told).context("cannot start").err().map(|error| text(&error)).unwrap_or_default();
+        assert_eq!(error.matches("disk is full").count(), 1, "{error}");
+        assert!(error.starts_with("cannot start: "), "{error}");
+        let untold = Err::<(), _>(file()).context("cannot start").err().map(|error| text(&error));
+        assert_eq!(untold.as_deref(), Some("cannot start: disk is full"));
     }
 }

@@ -15,7 +15,7 @@ use db3_primitives::{Address, ChainId, NetworkName, ShardId, Tai};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::settings::default_listen;
+use super::settings::{default_listen, explained};
 use super::{Output, home};
 
 /// Shown after the help.
@@ -100,19 +100,10 @@ fn import_file(home: &Path, file: &Path, settings: ChainConfig) -> Result<Genesi
 /// Adds the sections of the server and the log to the settings' file, as comments with their defaults.
 fn explain_settings(home: &Path, shard: u32) -> Result<()> {
     let path = config_file(home);
+    let text = explained(default_listen(shard))?;
     let mut file =
         File::options().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    let listen = default_listen(shard);
-    write!(
-        file,
-        "\n# Variables DB3_SERVE_<NAME> and DB3_LOG_<NAME> go before these.\n\
-         # [serve]\n# listen = \"{listen}\"\n# metrics = \"127.0.0.1:7501\"       # off without it\n\
-         # cors = \"none\"                     # or \"localhost\", or [\"https://app.example\"]\n\
-         # network_file = \"network.toml\"     # endpoints that the shard map tells\n\
-         # connections_max = 1024\n# calls_max = 4096\n# streams_max = 512\n# call_secs_max = 60\n\
-         \n# [log]\n# filter = \"info\"\n# format = \"text\"                   # or \"json\"\n"
-    )
-    .with_context(|| format!("cannot write {}", path.display()))
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The file that clients of a network of one shard need. That of several shards is put together from all of them.

@@ -3,18 +3,22 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use db3_chain::config::load_section;
+use db3_chain::config::{ConfigError, load_section};
 use db3_chain::telemetry::LogFormat;
 use db3_genesis::NetworkFile;
+use db3_primitives::limits;
 use db3_shard_node::{Cors, ServeConfig, ServeLimits, ShardEndpoints};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// The port of shard 0 where nothing else is said; shard n has the n-th after it.
 const FIRST_PORT: u16 = 7_301;
+/// How long a message may be allowed to be: a mutation fits, and a few hundred of them do not fill the memory.
+const MESSAGE_BYTES: std::ops::RangeInclusive<u64> = limits::MUTATION_BYTES_MAX as u64..=64 << 20;
 
 /// Flags of `start`.
 #[derive(Debug, Default, Args)]
@@ -43,10 +47,10 @@ pub struct StartArgs {
 }
 
 /// Section `[serve]`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServeSection {
-    /// Where gRPC and gRPC-Web are served.
+    /// Where gRPC is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
     /// Where metrics are served.
@@ -58,17 +62,59 @@ pub struct ServeSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_file: Option<PathBuf>,
     /// Open connections.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connections_max: Option<usize>,
-    /// Calls at work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls_max: Option<usize>,
-    /// Streaming calls.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub streams_max: Option<usize>,
-    /// The longest that a call may take, seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub call_secs_max: Option<u64>,
+    pub connections_max: usize,
+    /// Seconds that a new connection may take to say which protocol it speaks.
+    pub opening_secs_max: u64,
+    /// HTTP/2 streams of one connection.
+    pub streams_per_connection_max: u32,
+    /// Calls at work, over all connections.
+    pub calls_max: usize,
+    /// Streaming calls, over all connections.
+    pub streams_max: usize,
+    /// Streams of reflection and of health, over all connections.
+    pub side_streams_max: usize,
+    /// Reads of the node's files at once.
+    pub reads_max: usize,
+    /// Streams that read old blocks from the node's files at once.
+    pub history_reads_max: usize,
+    /// Mutations of one stream that are taken and not yet answered.
+    pub in_flight_per_stream_max: usize,
+    /// Seconds that a stream of mutations may be idle.
+    pub idle_stream_secs_max: u64,
+    /// Bytes of one message, either way.
+    pub message_bytes_max: usize,
+    /// Seconds that a call may take.
+    pub call_secs_max: u64,
+    /// Seconds after which something is sent on every stream.
+    pub heartbeat_secs: u64,
+    /// Seconds that open calls may take to end when the node stops.
+    pub stop_secs_max: u64,
+}
+
+impl Default for ServeSection {
+    fn default() -> Self {
+        let limits = ServeLimits::default();
+        Self {
+            listen: None,
+            metrics: None,
+            cors: Origins::default(),
+            network_file: None,
+            connections_max: limits.connections_max,
+            opening_secs_max: limits.opening_time_max.as_secs(),
+            streams_per_connection_max: limits.streams_per_connection_max,
+            calls_max: limits.calls_max,
+            streams_max: limits.streams_max,
+            side_streams_max: limits.side_streams_max,
+            reads_max: limits.reads_max,
+            history_reads_max: limits.history_reads_max,
+            in_flight_per_stream_max: limits.in_flight_per_stream_max,
+            idle_stream_secs_max: limits.idle_stream_time_max.as_secs(),
+            message_bytes_max: limits.message_bytes_max,
+            call_secs_max: limits.call_time_max.as_secs(),
+            heartbeat_secs: limits.heartbeat.as_secs(),
+            stop_secs_max: limits.stop_time_max.as_secs(),
+        }
+    }
 }
 
 /// One origin or several.
@@ -149,13 +195,22 @@ impl StartArgs {
 
 impl ServeSection {
     fn config(self, shard: u32) -> Result<ServeConfig> {
-        let defaults = ServeLimits::default();
+        self.check()?;
         let limits = ServeLimits {
-            connections_max: self.connections_max.unwrap_or(defaults.connections_max),
-            calls_max: self.calls_max.unwrap_or(defaults.calls_max),
-            streams_max: self.streams_max.unwrap_or(defaults.streams_max),
-            call_time_max: self.call_secs_max.map_or(defaults.call_time_max, std::time::Duration::from_secs),
-            ..defaults
+            connections_max: self.connections_max,
+            opening_time_max: Duration::from_secs(self.opening_secs_max),
+            streams_per_connection_max: self.streams_per_connection_max,
+            calls_max: self.calls_max,
+            streams_max: self.streams_max,
+            side_streams_max: self.side_streams_max,
+            reads_max: self.reads_max,
+            history_reads_max: self.history_reads_max,
+            in_flight_per_stream_max: self.in_flight_per_stream_max,
+            idle_stream_time_max: Duration::from_secs(self.idle_stream_secs_max),
+            message_bytes_max: self.message_bytes_max,
+            call_time_max: Duration::from_secs(self.call_secs_max),
+            heartbeat: Duration::from_secs(self.heartbeat_secs),
+            stop_time_max: Duration::from_secs(self.stop_secs_max),
         };
         Ok(ServeConfig {
             listen: self.listen.unwrap_or_else(|| default_listen(shard)),
@@ -165,6 +220,57 @@ impl ServeSection {
             limits,
         })
     }
+
+    /// Refuses what would serve nobody, or bound nothing.
+    fn check(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("connections_max", self.connections_max),
+            ("streams_per_connection_max", self.streams_per_connection_max as usize),
+            ("calls_max", self.calls_max),
+            ("streams_max", self.streams_max),
+            ("side_streams_max", self.side_streams_max),
+            ("reads_max", self.reads_max),
+            ("history_reads_max", self.history_reads_max),
+            ("in_flight_per_stream_max", self.in_flight_per_stream_max),
+        ];
+        let secs = [
+            ("opening_secs_max", self.opening_secs_max),
+            ("idle_stream_secs_max", self.idle_stream_secs_max),
+            ("call_secs_max", self.call_secs_max),
+            ("stop_secs_max", self.stop_secs_max),
+        ];
+        let counts = counts.map(|(name, value)| (name, value as u64, 1..=1_000_000, "1 to 1000000")).into_iter();
+        let secs = secs.map(|(name, value)| (name, value, 1..=3_600, "1 to 3600")).into_iter();
+        let rest = [
+            ("heartbeat_secs", self.heartbeat_secs, 1..=15, "1 to 15"),
+            ("message_bytes_max", self.message_bytes_max as u64, MESSAGE_BYTES, "262144 to 67108864"),
+        ];
+        match counts.chain(secs).chain(rest).find(|(_, value, range, _)| !range.contains(value)) {
+            Some((name, value, _, expected)) => Err(ConfigError::Range { name, value, expected }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What `init` writes of the sections `[serve]` and `[log]`: every setting with its default, as comments.
+pub fn explained(listen: SocketAddr) -> Result<String> {
+    let serve = ServeSection { listen: Some(listen), ..ServeSection::default() };
+    let defaults = toml::to_string(&serve)?.lines().fold(String::new(), |text, line| {
+        let note = match line.split(' ').next().unwrap_or_default() {
+            "cors" => "  # none, or \"localhost\", or [\"https://app.example\"]",
+            _ => "",
+        };
+        format!("{text}# {line}{note}\n")
+    });
+    let log =
+        toml::to_string(&LogSection::default())?.lines().fold(String::new(), |text, line| format!("{text}# {line}\n"));
+    Ok(format!(
+        "\n# Variables DB3_SERVE_<NAME> and DB3_LOG_<NAME> go before these; what is commented out is the default.\n\
+         # [serve]\n{defaults}\
+         # metrics = \"127.0.0.1:7501\"         # off without it\n\
+         # network_file = \"network.toml\"      # whose endpoints the shard map tells\n\
+         \n# [log]\n{log}"
+    ))
 }
 
 /// 127.0.0.1 and the shard's port.
@@ -221,6 +327,29 @@ mod tests {
         let config = StartArgs::default().serve(home.path(), 2).unwrap();
         assert_eq!(config.listen, "127.0.0.1:7303".parse().unwrap());
         assert_eq!((config.cors, config.metrics), (Cors::None, None));
+    }
+
+    #[test]
+    fn what_init_writes_are_the_defaults_of_every_bound() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("config")).unwrap();
+        let text = explained(default_listen(2)).unwrap().replace("# ", "").replace("[\"https://app.example\"]", "");
+        let serve = &text[text.find("[serve]").unwrap()..text.find("metrics").unwrap()];
+        std::fs::write(home.path().join("config/node.toml"), serve).unwrap();
+        let written = StartArgs::default().serve(home.path(), 0).unwrap();
+        assert_eq!(written.limits, ServeLimits::default());
+        assert_eq!(written.listen, default_listen(2));
+    }
+
+    #[test]
+    fn a_bound_out_of_its_range_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("config")).unwrap();
+        for line in ["calls_max = 0", "heartbeat_secs = 16", "message_bytes_max = 1000", "call_secs_max = 0"] {
+            std::fs::write(home.path().join("config/node.toml"), format!("[serve]\n{line}\n")).unwrap();
+            let error = StartArgs::default().serve(home.path(), 0).unwrap_err().to_string();
+            assert!(error.contains(line.split(' ').next().unwrap()) && error.contains("expected"), "{error}");
+        }
     }
 
     #[test]

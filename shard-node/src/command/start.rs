@@ -7,7 +7,7 @@ use db3_chain::{ChainConfig, ChainHandle, StopReason};
 use db3_shard_node::{Served, bind, serve_on};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::home;
 use super::settings::StartArgs;
 
@@ -29,8 +29,7 @@ pub fn run(asked: Option<&Path>, args: &StartArgs) -> Result<()> {
 }
 
 fn wrong(error: impl Into<anyhow::Error>) -> anyhow::Error {
-    let error = error.into();
-    Failure::Wrong(format!("{error:#}")).into()
+    Failure::Wrong(failure::text(&error.into())).into()
 }
 
 async fn serve_until_told(home: &Path, args: &StartArgs, config: ChainConfig) -> Result<()> {

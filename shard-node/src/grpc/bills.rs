@@ -55,7 +55,7 @@ impl Node {
                         None => Ok(None),
                     })
                     .await?;
-                (row, format!("of mutation {id}"))
+                (row, format!("for mutation {id}"))
             }
             None => return Err(invalid("by", "is missing; name an account and a number, or a mutation").into()),
         };
@@ -95,7 +95,7 @@ impl Node {
         let proof = self.read(move |_| chain.bill_proof(&wanted, &version)).await?;
         let shard = view.state().chain().shard;
         let unproven = || Rejection::BillNotFound {
-            bill: format!("{shard}/{}/{} in the history from which it could be proven", row.bill.account, row.bill.seq),
+            bill: format!("{shard}/{}/{} that can be proven from the history kept", row.bill.account, row.bill.seq),
         };
         let proof = proof.ok_or_else(unproven)?;
         Ok(Some(v1::LogProof {

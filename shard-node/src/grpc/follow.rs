@@ -6,34 +6,81 @@
 use std::sync::Arc;
 
 use db3_chain::{BlockEvent, EventCursor, EventError};
-use db3_primitives::Height;
-use tokio::sync::mpsc;
+use db3_primitives::{Height, Rejection};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tonic::Status;
 
-use super::Node;
+use super::refusal::Refusal;
+use super::{Node, told};
 
 /// Blocks behind the newest from which on a block counts as old. The chain keeps about as many in memory.
 const RECENT: u64 = 64;
 
-/// The blocks of one stream, one ahead of what is sent. Waiting for the next one may be given up and taken up again.
-pub type Blocks = mpsc::Receiver<Result<Arc<BlockEvent>, EventError>>;
+type Next = Result<Arc<BlockEvent>, EventError>;
+
+/// What a stream has to do next.
+pub enum Step {
+    /// Tell of this block.
+    Block(Arc<BlockEvent>),
+    /// Give a sign of life.
+    Beat,
+    /// Say why it ends, and end.
+    End(Status),
+    /// End: nobody reads any more.
+    Gone,
+}
+
+/// A chain as one stream follows it: its blocks, one ahead of what is sent, and the moments of its signs of life.
+pub struct Follower {
+    blocks: mpsc::Receiver<Next>,
+    stopped: watch::Receiver<bool>,
+    heartbeat: std::time::Duration,
+    /// None: never.
+    beat: Option<Instant>,
+}
 
 impl Node {
-    /// Follows blocks after a height. Ends when the receiver is dropped, or after an error.
-    pub(super) fn follow(&self, after: Height) -> Blocks {
+    /// Follows blocks after a height. Reading ends when the follower is dropped, or after an error.
+    pub(super) fn follow(&self, after: Height) -> Follower {
         let (blocks, receiver) = mpsc::channel(1);
         let (node, events) = (self.clone(), self.chain.subscribe(Some(after)));
         tokio::spawn(async move { feed(&node, events, &blocks).await });
-        receiver
-    }
-
-    /// The moment of a stream's next sign of life; none: never.
-    pub(super) fn next_beat(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.limits.heartbeat)
+        let heartbeat = self.limits.heartbeat;
+        let beat = Instant::now().checked_add(heartbeat);
+        Follower { blocks: receiver, stopped: self.stopped.clone(), heartbeat, beat }
     }
 }
 
-async fn feed(node: &Node, mut events: EventCursor, blocks: &mpsc::Sender<Result<Arc<BlockEvent>, EventError>>) {
+impl Follower {
+    /// The next step of a stream that writes to `messages`. Waiting for it may be given up and taken up again.
+    pub async fn next<T>(&mut self, messages: &mpsc::Sender<T>) -> Step {
+        tokio::select! {
+            biased;
+            () = told(&mut self.stopped) => Step::End(end_of_stream(EventError::Stopped)),
+            () = messages.closed() => Step::Gone,
+            () = sleep_until(self.beat) => {
+                self.beat = Instant::now().checked_add(self.heartbeat);
+                Step::Beat
+            }
+            next = self.blocks.recv() => match next.unwrap_or(Err(EventError::Stopped)) {
+                Ok(event) => Step::Block(event),
+                Err(error) => Step::End(end_of_stream(error)),
+            },
+        }
+    }
+}
+
+/// Why a stream of events ends.
+fn end_of_stream(error: EventError) -> Status {
+    match error {
+        EventError::Rejected(rejection) => Refusal::Rejection(rejection).into(),
+        EventError::Store(error) => Refusal::Store(error).into(),
+        EventError::Stopped => Refusal::Rejection(Rejection::Stopping).into(),
+    }
+}
+
+async fn feed(node: &Node, mut events: EventCursor, blocks: &mpsc::Sender<Next>) {
     loop {
         // Fails when nobody follows any more.
         let Ok(room) = blocks.reserve().await else { return };
@@ -65,7 +112,7 @@ async fn feed(node: &Node, mut events: EventCursor, blocks: &mpsc::Sender<Result
 }
 
 /// Ends at a moment; never if there is none.
-pub async fn sleep_until(moment: Option<Instant>) {
+async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,

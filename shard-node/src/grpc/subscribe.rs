@@ -3,7 +3,7 @@
 //! A cursor names a block and the last message of it that was sent, counted over all changes of the block, so that it
 //! holds for other filters too.
 
-use db3_chain::{BlockEvent, Change, EventError, EventMutation};
+use db3_chain::{BlockEvent, Change, EventMutation};
 use db3_primitives::{Height, Namespace, Rejection, TableName, limits};
 use db3_proto::convert::request::invalid;
 use db3_proto::convert::{record_message, record_name_message, timestamp};
@@ -11,10 +11,10 @@ use db3_proto::v1;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::Status;
 
-use super::follow::{Blocks, sleep_until};
+use super::Node;
+use super::follow::{Follower, Step};
 use super::refusal::{Refusal, named};
 use super::token::{PageToken, Question};
-use super::{Node, told};
 
 /// Most filters of one stream.
 const FILTERS_MAX: usize = 100;
@@ -122,11 +122,11 @@ impl Node {
             .collect::<Result<Vec<_>, _>>()?;
         let resumed = Place::open(&request.resume_after, CALL)?;
         let sent = resumed.unwrap_or_else(|| Place::end_of(self.chain.committed().height.get()));
-        let blocks = self.follow(sent.after());
+        let follower = self.follow(sent.after());
         let (messages, receiver) = mpsc::channel(MESSAGES_MAX);
         let subscription = Subscription { node: self.clone(), blocks: request.blocks, filters, sent, messages };
         tokio::spawn(async move {
-            subscription.run(blocks).await;
+            subscription.run(follower).await;
             drop(place);
         });
         Ok(receiver)
@@ -134,30 +134,17 @@ impl Node {
 }
 
 impl Subscription {
-    async fn run(mut self, mut blocks: Blocks) {
-        let mut stopped = self.node.stopped.clone();
-        let mut beat = self.node.next_beat();
+    async fn run(mut self, mut follower: Follower) {
         loop {
-            let next = tokio::select! {
-                biased;
-                () = told(&mut stopped) => Err(EventError::Stopped),
-                () = self.messages.closed() => return,
-                () = sleep_until(beat) => match self.heartbeat().await {
-                    Ok(()) => {
-                        beat = self.node.next_beat();
-                        continue;
-                    }
-                    Err(Gone) => return,
-                },
-                next = blocks.recv() => next.unwrap_or(Err(EventError::Stopped)),
-            };
-            let sent = match next {
-                Ok(event) => self.send_block(&event).await,
-                Err(error) => {
+            let sent = match follower.next(&self.messages).await {
+                Step::Block(event) => self.send_block(&event).await,
+                Step::Beat => self.heartbeat().await,
+                Step::End(status) => {
                     // The caller sees why, unless it is gone too.
-                    let _ = self.messages.send(Err(end_of_stream(error))).await;
+                    let _ = self.messages.send(Err(status)).await;
                     return;
                 }
+                Step::Gone => return,
             };
             if sent.is_err() {
                 return;
@@ -206,15 +193,6 @@ impl Subscription {
 pub fn heartbeat(node: &Node) -> v1::Heartbeat {
     let version = node.chain.committed();
     v1::Heartbeat { height: version.height.get(), block_time: Some(timestamp(version.time)) }
-}
-
-/// Why a stream of events ends.
-pub fn end_of_stream(error: EventError) -> Status {
-    match error {
-        EventError::Rejected(rejection) => Refusal::Rejection(rejection).into(),
-        EventError::Store(error) => Refusal::Store(error).into(),
-        EventError::Stopped => Refusal::Rejection(Rejection::Stopping).into(),
-    }
 }
 
 fn change_message(event: &BlockEvent, mutation: &EventMutation, change: &Change<'_>) -> v1::RecordChange {

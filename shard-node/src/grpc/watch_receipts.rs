@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use db3_chain::{BlockEvent, EventError};
+use db3_chain::BlockEvent;
 use db3_primitives::{Address, Height, MutationId, Rejection};
 use db3_proto::convert::request::{invalid, mutation_id, optional_account};
 use db3_proto::v1;
@@ -14,11 +14,11 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::follow::{Blocks, sleep_until};
+use super::Node;
+use super::follow::{Follower, Step};
 use super::refusal::Refusal;
-use super::subscribe::{Place, end_of_stream, heartbeat};
+use super::subscribe::{Place, heartbeat};
 use super::writes::Wait;
-use super::{Node, told};
 
 /// Most identifiers of one stream.
 const IDS_MAX: usize = 1_000;
@@ -79,7 +79,7 @@ impl Node {
         };
         let resumed = Place::open(&request.resume_after, CALL)?;
         let sent = resumed.unwrap_or_else(|| Place::end_of(self.chain.committed().height.get()));
-        let blocks = self.follow(sent.after());
+        let follower = self.follow(sent.after());
         let (messages, receiver) = mpsc::channel(MESSAGES_MAX);
         let watch = Watch {
             node: self.clone(),
@@ -91,7 +91,7 @@ impl Node {
             messages,
         };
         tokio::spawn(async move {
-            watch.run(blocks).await;
+            watch.run(follower).await;
             drop(place);
         });
         Ok(receiver)
@@ -99,27 +99,27 @@ impl Node {
 }
 
 impl Watch {
-    async fn run(mut self, mut blocks: Blocks) {
-        let mut stopped = self.node.stopped.clone();
-        let mut beat = self.node.next_beat();
+    async fn run(mut self, mut follower: Follower) {
         if self.look(self.open.keys().copied().collect()).await.is_err() {
             return;
         }
         loop {
             let wanted = self.awaited_height();
-            let result = tokio::select! {
+            let step = tokio::select! {
                 biased;
-                () = told(&mut stopped) => self.end(EventError::Stopped).await,
-                () = self.messages.closed() => return,
-                () = sleep_until(beat) => {
-                    beat = self.node.next_beat();
-                    self.beat().await
+                () = proven(&self.node, wanted) => None,
+                step = follower.next(&self.messages) => Some(step),
+            };
+            let result = match step {
+                None => self.proven().await,
+                Some(Step::Block(event)) => self.block(&event).await,
+                Some(Step::Beat) => self.beat().await,
+                Some(Step::End(status)) => {
+                    // The caller sees why, unless it is gone too.
+                    let _ = self.messages.send(Err(status)).await;
+                    return;
                 }
-                () = proven(&self.node, wanted) => self.proven().await,
-                next = blocks.recv() => match next.unwrap_or(Err(EventError::Stopped)) {
-                    Ok(event) => self.block(&event).await,
-                    Err(error) => self.end(error).await,
-                },
+                Some(Step::Gone) => return,
             };
             if result.is_err() {
                 return;
@@ -223,11 +223,6 @@ impl Watch {
         self.look(self.open.keys().copied().collect()).await?;
         let beat = heartbeat(&self.node);
         self.send(self.sent, v1::watch_receipts_response::Event::Heartbeat(beat)).await
-    }
-
-    async fn end(&mut self, error: EventError) -> Result<(), Ended> {
-        let _ = self.messages.send(Err(end_of_stream(error))).await;
-        Err(Ended)
     }
 
     async fn send(&mut self, place: Place, event: v1::watch_receipts_response::Event) -> Result<(), Ended> {
