@@ -9,14 +9,15 @@ use tokio::sync::oneshot;
 
 use crate::app::Submitted;
 use crate::error::SubmitError;
-use crate::handle::ChainHandle;
+use crate::handle::Chain;
+use crate::machine::Machine;
 use crate::pool::ReceiptState;
 use crate::store::StoreError;
 
 /// Mutations that one verification thread takes at a time.
 const SHARE_MAX: usize = 32;
 
-impl ChainHandle {
+impl<M: Machine> Chain<M> {
     /// Takes a signed mutation: `envelope` is an encoded `SignedEnvelope`. Returns when it is verified and waits for a
     /// block, or with what is known of it if it is not new.
     pub async fn submit(&self, envelope: Bytes) -> Result<Submitted, SubmitError> {

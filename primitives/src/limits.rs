@@ -2,6 +2,8 @@
 //!
 //! A size ends in its unit. Whoever changes one of these changes what a chain accepts.
 
+use crate::Tai;
+
 /// Slots that namespaces hash to.
 pub const SLOTS: u16 = 1_024;
 /// Most shards that one network may have: one slot each.
@@ -38,6 +40,22 @@ pub const BLOCK_OPERATIONS_MAX: u32 = 60_000;
 pub const CLOSE_ACCOUNTS_PER_BLOCK_MAX: u32 = 4_096;
 /// Most entries that one block appends to an outbox: the statements and their close.
 pub const BLOCK_ENTRIES_MAX: u32 = 4_097;
+/// Most deliveries from other chains in one block.
+pub const BLOCK_DELIVERIES_MAX: usize = 16;
+/// Longest delivery, as it is encoded in a consensus transaction of its own.
+pub const DELIVERY_TX_BYTES_MAX: usize = 524_288;
+/// Most log entries in one delivery.
+pub const DELIVERY_ENTRIES_MAX: usize = 16_384;
+/// Most headers that one delivery brings for the light client.
+pub const DELIVERY_HEADERS_MAX: usize = 16;
+
+/// Most operations of one transaction on the settlement chain.
+pub const TRANSACTION_OPERATIONS_MAX: usize = 64;
+/// Longest encoded `SignedEnvelope` of a transaction.
+pub const TRANSACTION_BYTES_MAX: usize = 16_384;
+/// Highest ceiling of a credit line, largest amount of a transaction, and largest supply: so low that the sum over any
+/// accounts and shards there can be fits an amount.
+pub const CEILING_TAI_MAX: Tai = Tai::new(1 << 96);
 
 /// Furthest expiry of a mutation after the block's time, unless a chain's parameters say otherwise.
 pub const EXPIRY_AHEAD_SECS_MAX: u64 = 3_600;
@@ -54,6 +72,10 @@ pub const TREE_KEY_BYTES_MAX: usize = 512;
 pub const RECORD_HEADER_BYTES: usize = 45;
 /// Longest leaf that holds a record.
 pub const RECORD_LEAF_BYTES_MAX: usize = 10_285;
+/// Longest leaf of an account's money on the settlement chain.
+pub const BALANCE_LEAF_BYTES_MAX: usize = 80;
+/// Longest leaf of a line on the settlement chain.
+pub const LINE_LEAF_BYTES_MAX: usize = 144;
 
 /// Most items in one page of a list.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
@@ -112,3 +134,8 @@ const _: () = assert!(PAGE_BYTES_MAX < GRPC_MESSAGE_BYTES_MAX, "a page and its p
 const _: () = assert!(MUTATION_BYTES_MAX < GRPC_MESSAGE_BYTES_MAX);
 const _: () = assert!(FRONTIER_BYTES_MAX == 8 + 64 * 32);
 const _: () = assert!(0 < EPOCH_SECS_MIN && EPOCH_SECS_MIN <= EPOCH_SECS_MAX);
+const _: () = assert!(DELIVERY_TX_BYTES_MAX <= TX_BYTES_MAX);
+const _: () = assert!(LOG_ENTRY_BYTES_MAX + FRONTIER_BYTES_MAX < DELIVERY_TX_BYTES_MAX, "a delivery holds an entry");
+const _: () = assert!(TRANSACTION_BYTES_MAX <= MUTATION_BYTES_MAX);
+const _: () = assert!(TRANSACTION_OPERATIONS_MAX <= OPERATIONS_PER_MUTATION_MAX);
+const _: () = assert!(CEILING_TAI_MAX.get() <= u128::MAX >> 31, "so that the sum of 2^31 of them is an amount");

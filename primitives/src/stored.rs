@@ -4,7 +4,7 @@
 
 use crate::key;
 use crate::leaf::{NamespaceLeaf, TableLeaf};
-use crate::limits::{NONCE_BITMAP_BYTES_MAX, RECORD_HEADER_BYTES};
+use crate::limits::{BALANCE_LEAF_BYTES_MAX, LINE_LEAF_BYTES_MAX, NONCE_BITMAP_BYTES_MAX, RECORD_HEADER_BYTES};
 use crate::{Namespace, RecordKey, TableName};
 
 /// What a validator's memory spends on a leaf beyond its key and value: its node, the inner node above it, their
@@ -35,6 +35,24 @@ pub fn table(namespace: &Namespace, table: &TableName) -> u32 {
 pub fn namespace(namespace: &Namespace) -> u32 {
     leaf(key::namespace_bytes(namespace), NamespaceLeaf::BYTES)
         .saturating_add(leaf(key::owned_bytes(namespace), key::OWNED_VALUE.len()))
+}
+
+/// A new nonce window of an account on the settlement chain, charged at its largest.
+#[must_use]
+pub fn own_window() -> u32 {
+    leaf(key::OWN_WINDOW_BYTES, NONCE_BITMAP_BYTES_MAX.saturating_add(8))
+}
+
+/// A new account on the settlement chain.
+#[must_use]
+pub fn balance() -> u32 {
+    leaf(key::BALANCE_BYTES, BALANCE_LEAF_BYTES_MAX)
+}
+
+/// A new line on the settlement chain, with the account's mark for the next round.
+#[must_use]
+pub fn line() -> u32 {
+    leaf(key::LINE_BYTES, LINE_LEAF_BYTES_MAX).saturating_add(leaf(key::DUE_BYTES, 1))
 }
 
 /// A new leaf with a key and a value of these lengths.

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use db3_primitives::limits::MUTATION_BYTES_MAX;
-use db3_primitives::{BlockTime, MutationId, Rejection, SignedMutation};
-use db3_proto::{decode_bundle, decode_mutation};
+use db3_primitives::{BlockTime, MutationId, Rejection, Signed};
+use db3_proto::decode_bundle;
 
 use super::Inner;
 use crate::error::{FatalError, SubmitError};
+use crate::machine::Machine;
 use crate::pool::{ReceiptState, ReceiptWatch, verdicts};
 
 /// The clock that block times are taken from: the system's and an offset, which only a devnet ever moves.
@@ -49,13 +49,13 @@ pub struct Submitted {
     pub receipt: ReceiptWatch,
 }
 
-impl Inner {
+impl<M: Machine> Inner<M> {
     /// Whether a mutation may be decoded at all.
     pub(crate) fn check_size(&self, envelope: &Bytes) -> Result<(), SubmitError> {
-        if envelope.len() <= MUTATION_BYTES_MAX {
+        if envelope.len() <= M::ENVELOPE_BYTES_MAX {
             return Ok(());
         }
-        let (bytes, max) = (envelope.len() as u64, MUTATION_BYTES_MAX as u64);
+        let (bytes, max) = (envelope.len() as u64, M::ENVELOPE_BYTES_MAX as u64);
         Err(self.rejected(Rejection::MutationTooLarge { bytes, max }, None))
     }
 
@@ -65,7 +65,7 @@ impl Inner {
         if *self.ended.borrow() {
             return Err(SubmitError::Stopping);
         }
-        let signed = decode_mutation(&envelope).map_err(|rejection| self.rejected(rejection, None))?;
+        let signed = M::decode(&envelope).map_err(|rejection| self.rejected(rejection, None))?;
         let id = signed.id;
         let submitted = |receipt| Submitted { id, receipt };
         if let Some(state) = self.mempool.watch(&id) {
@@ -80,10 +80,10 @@ impl Inner {
         }
     }
 
-    fn take_in(&self, signed: SignedMutation, envelope: Bytes) -> Result<ReceiptWatch, Rejection> {
+    fn take_in(&self, signed: Signed<M::Body>, envelope: Bytes) -> Result<ReceiptWatch, Rejection> {
         let version = self.versions.committed();
         let now = self.clock.now().max(version.time);
-        let admission = version.state.admit(&signed.mutation, signed.bytes, now)?;
+        let bound = M::admit(&version.state, &signed.content, signed.bytes, now)?;
         let hash = verdicts::hash(&envelope);
         let verified = if let Some(verified) = self.verdicts.recall(&hash) {
             verified
@@ -92,7 +92,7 @@ impl Inner {
             self.verdicts.remember(hash, &verified);
             verified
         };
-        let state = self.mempool.insert(verified, envelope, admission.bound, &self.versions)?;
+        let state = self.mempool.insert(verified, envelope, bound, &self.versions)?;
         Ok(ReceiptWatch { state, provable_height: self.versions.provable_height() })
     }
 
@@ -140,7 +140,7 @@ impl Inner {
         let verified = self.verdicts.recall(&verdicts::hash(envelope));
         let id = match verified {
             Some(verified) => verified.id(),
-            None => decode_mutation(envelope)?.id,
+            None => M::decode(envelope)?.id,
         };
         match self.mempool.watch(&id) {
             Some(_) => Ok(()),
@@ -149,7 +149,7 @@ impl Inner {
     }
 
     fn take_new(&self, envelope: Bytes) -> Result<(), Rejection> {
-        let signed = decode_mutation(&envelope)?;
+        let signed = M::decode(&envelope)?;
         if self.mempool.watch(&signed.id).is_some() {
             return Err(Rejection::Overloaded { what: "the mutation waits already" });
         }

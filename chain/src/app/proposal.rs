@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use db3_primitives::limits::{BLOCK_BYTES_MAX, TX_BYTES_MAX};
-use db3_primitives::{Mutation, MutationId, Rejection, VerifiedMutation};
+use db3_primitives::{MutationId, Rejection, Verified};
 use db3_proto::{decode_bundle, element_bytes, encode_bundle};
-use db3_shard_state::{Executor, Outcome};
 
 use super::{Executed, Inner, Place};
 use crate::lock;
+use crate::machine::Machine;
 use crate::metrics::observe;
 use crate::pool::Verdicts;
 use crate::pool::order;
@@ -24,43 +24,43 @@ use crate::pool::verdicts::{Refusal, Verdict};
 const BUNDLE_BYTES: usize = 256 * 1024;
 
 /// One mutation of a block, as bytes and as judged.
-pub(crate) struct Item {
+pub(crate) struct Item<M: Machine> {
     /// Its envelope; none where the bundle around it could not be read.
     pub(crate) envelope: Option<Bytes>,
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: Verdict<M>,
 }
 
-impl Item {
-    fn mutation(&self) -> Option<&Mutation> {
-        self.verdict.as_ref().ok().map(|verified| verified.mutation())
+impl<M: Machine> Item<M> {
+    fn body(&self) -> Option<&M::Body> {
+        self.verdict.as_ref().ok().map(|verified| verified.content())
     }
 }
 
 /// Candidates that were offered to a block.
-struct Offered {
-    kept: Vec<(Bytes, Arc<VerifiedMutation>)>,
+struct Offered<M: Machine> {
+    kept: Vec<(Bytes, Arc<Verified<M::Body>>)>,
     dropped: Vec<(MutationId, Rejection)>,
     /// Something was left for a later block, or could not be read.
     left_out: bool,
 }
 
-impl Inner {
+impl<M: Machine> Inner<M> {
     /// The block to propose from these transactions: what can be charged, in nonce order, within the limits.
     pub(super) fn prepare(&self, place: Place, bytes_max: usize) -> Vec<Bytes> {
         let started = Instant::now();
         let mut items = self.judge(&place.txs);
         let before: Vec<_> = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).collect();
-        order::by_nonce(&mut items, Item::mutation);
+        order::by_nonce::<M, _>(&mut items, Item::body);
         let ordered = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).eq(before);
         let fits = total_bytes(&place.txs) <= bytes_max.min(BLOCK_BYTES_MAX);
 
         let version = self.versions.committed();
-        let mut executor = Executor::new(&version.state, place.height, place.time);
-        let offered = offer(&mut executor, items, bytes_max.min(BLOCK_BYTES_MAX));
+        let mut executor = M::begin(&version.state, place.height, place.time);
+        let offered = offer::<M>(&mut executor, items, bytes_max.min(BLOCK_BYTES_MAX));
         if ordered && fits && !offered.left_out && offered.dropped.is_empty() {
             // Every transaction was taken as it is, and nothing was refused: this is what `process` would do.
             let txs = place.txs.clone();
-            let (state, effects) = executor.finish();
+            let (state, effects) = M::finish(executor);
             let mutations = offered.kept.into_iter().map(|(_, verified)| Some(verified)).collect();
             *lock(&self.executed) = Some(Executed { place, state, effects, mutations, dropped: Vec::new() });
             observe(&self.metrics.execution_seconds, started.elapsed());
@@ -106,34 +106,32 @@ impl Inner {
     }
 
     /// Executes a proposal that must hold nothing that could not be charged.
-    fn check(&self, place: Place) -> Result<Executed, Rejection> {
+    fn check(&self, place: Place) -> Result<Executed<M>, Rejection> {
         let started = Instant::now();
         if total_bytes(&place.txs) > BLOCK_BYTES_MAX {
             return Err(Rejection::BlockFull { what: "bytes" });
         }
         let version = self.versions.committed();
-        let mut executor = Executor::new(&version.state, place.height, place.time);
+        let mut executor = M::begin(&version.state, place.height, place.time);
         let mut mutations = Vec::new();
         for item in self.judge(&place.txs) {
             let verified = item.verdict.map_err(|refusal| refusal.rejection)?;
-            if let Outcome::Refused(rejection) = executor.apply(&verified) {
-                return Err(rejection);
-            }
+            M::apply(&mut executor, &verified)?;
             mutations.push(Some(verified));
         }
-        let (state, effects) = executor.finish();
+        let (state, effects) = M::finish(executor);
         observe(&self.metrics.execution_seconds, started.elapsed());
         Ok(Executed { place, state, effects, mutations, dropped: Vec::new() })
     }
 
-    fn judge(&self, txs: &[Bytes]) -> Vec<Item> {
+    fn judge(&self, txs: &[Bytes]) -> Vec<Item<M>> {
         judge(&self.verdicts, self.threads, txs)
     }
 }
 
 /// Takes transactions apart and judges every mutation in them, on `threads` threads. A transaction that cannot be read
 /// is one refused item.
-pub(crate) fn judge(verdicts: &Verdicts, threads: usize, txs: &[Bytes]) -> Vec<Item> {
+pub(crate) fn judge<M: Machine>(verdicts: &Verdicts<M>, threads: usize, txs: &[Bytes]) -> Vec<Item<M>> {
     let mut items = Vec::new();
     for tx in txs {
         match decode_bundle(tx) {
@@ -151,7 +149,7 @@ pub(crate) fn judge(verdicts: &Verdicts, threads: usize, txs: &[Bytes]) -> Vec<I
 }
 
 /// Offers candidates to a block, in order, until its bytes are used up.
-fn offer(executor: &mut Executor, items: Vec<Item>, bytes_max: usize) -> Offered {
+fn offer<M: Machine>(executor: &mut M::Executor, items: Vec<Item<M>>, bytes_max: usize) -> Offered<M> {
     let mut offered = Offered { kept: Vec::with_capacity(items.len()), dropped: Vec::new(), left_out: false };
     let mut bytes_left = bytes_max;
     for item in items {
@@ -163,14 +161,14 @@ fn offer(executor: &mut Executor, items: Vec<Item>, bytes_max: usize) -> Offered
             offered.left_out = true;
             continue;
         };
-        match executor.apply(&verified) {
-            Outcome::Applied(_) | Outcome::Failed(_) => {
+        match M::apply(executor, &verified) {
+            Ok(()) => {
                 bytes_left = left;
                 offered.kept.push((envelope, verified));
             }
             // Room in a later block, and a block time that has caught up after a halt, change these.
-            Outcome::Refused(Rejection::BlockFull { .. } | Rejection::ExpiryTooFar { .. }) => offered.left_out = true,
-            Outcome::Refused(rejection) => offered.dropped.push((verified.id(), rejection)),
+            Err(Rejection::BlockFull { .. } | Rejection::ExpiryTooFar { .. }) => offered.left_out = true,
+            Err(rejection) => offered.dropped.push((verified.id(), rejection)),
         }
     }
     offered
