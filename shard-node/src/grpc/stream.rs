@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use db3_chain::{SubmitError, Submitted};
+use db3_node::grpc::{Node, Wait, encode};
+use db3_node::unreadable;
 use db3_primitives::{MutationId, Rejection, mutation_id};
 use db3_proto::status::to_status;
 use db3_proto::v1;
@@ -18,9 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
-use super::writes::{Wait, encode, missing};
-use super::{Node, told};
-use crate::unreadable::unreadable;
+use super::ShardNode;
+use super::writes::missing;
+use crate::kind::ShardKind;
 
 const CALL: &str = "/db3.v1.ShardService/StreamMutations";
 /// Most mutations that are admitted together.
@@ -37,7 +39,7 @@ struct Taken {
     claimed: MutationId,
 }
 
-impl Node {
+impl ShardNode {
     /// Takes mutations until the caller ends the stream, then answers what is open.
     pub(super) fn stream_mutations(
         &self,
@@ -45,7 +47,7 @@ impl Node {
         place: OwnedSemaphorePermit,
     ) -> mpsc::Receiver<Answer> {
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
-        let node = self.clone();
+        let node = self.node.clone();
         tokio::spawn(async move {
             // The caller is gone when nobody reads the answers.
             tokio::select! {
@@ -58,14 +60,13 @@ impl Node {
     }
 }
 
-async fn run(node: &Node, inbound: Streaming<v1::StreamMutationsRequest>, answers: &mpsc::Sender<Answer>) {
-    let in_flight_max = node.limits.in_flight_per_stream_max;
+async fn run(node: &Node<ShardKind>, inbound: Streaming<v1::StreamMutationsRequest>, answers: &mpsc::Sender<Answer>) {
+    let in_flight_max = node.limits().in_flight_per_stream_max;
     let mut inbound = inbound.ready_chunks(TOGETHER_MAX);
     let mut waiting = FuturesUnordered::new();
-    let mut stopped = node.stopped.clone();
     let mut open = true;
     let mut last_word = None;
-    let mut idle = deadline(node.limits.idle_stream_time_max);
+    let mut idle = deadline(node.limits().idle_stream_time_max);
     while open || !waiting.is_empty() {
         tokio::select! {
             biased;
@@ -73,24 +74,24 @@ async fn run(node: &Node, inbound: Streaming<v1::StreamMutationsRequest>, answer
                 if answers.send(Ok(answer)).await.is_err() {
                     return;
                 }
-                idle = deadline(node.limits.idle_stream_time_max);
+                idle = deadline(node.limits().idle_stream_time_max);
             }
-            () = told(&mut stopped), if open => open = false,
+            () = node.told(), if open => open = false,
             chunk = next(&mut inbound), if open && waiting.len() < in_flight_max => {
                 let Some(chunk) = chunk else { open = false; continue };
-                idle = deadline(node.limits.idle_stream_time_max);
+                idle = deadline(node.limits().idle_stream_time_max);
                 let sorted = sort(node, chunk, answers).await;
                 open = open && !sorted.ended;
                 last_word = sorted.refusal;
-                let submitted = node.chain.submit_batch(sorted.envelopes).await;
-                let deadline = deadline(node.limits.call_time_max);
+                let submitted = node.chain().submit_batch(sorted.envelopes).await;
+                let deadline = deadline(node.limits().call_time_max);
                 for (taken, submitted) in sorted.taken.into_iter().zip(submitted) {
                     waiting.push(answer(node, taken, submitted, deadline));
                 }
             }
             () = tokio::time::sleep_until(idle), if open && waiting.is_empty() => {
                 // Nobody is left to be told if this fails.
-                let _ = answers.send(Err(idle_status(node.limits.idle_stream_time_max))).await;
+                let _ = answers.send(Err(idle_status(node.limits().idle_stream_time_max))).await;
                 return;
             }
         }
@@ -119,7 +120,7 @@ struct Sorted {
 
 /// Answers at once what cannot be submitted, and gives the rest with its bytes.
 async fn sort(
-    node: &Node,
+    node: &Node<ShardKind>,
     chunk: Vec<Result<v1::StreamMutationsRequest, Status>>,
     answers: &mpsc::Sender<Answer>,
 ) -> Sorted {
@@ -152,7 +153,7 @@ async fn sort(
 }
 
 async fn answer(
-    node: &Node,
+    node: &Node<ShardKind>,
     taken: Taken,
     submitted: Result<Submitted, SubmitError>,
     deadline: Instant,
