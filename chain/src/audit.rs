@@ -112,7 +112,7 @@ impl<M: Machine> Audit<M> {
         if let Some(summary) = store.summary(height)? {
             self.compare(&summary.root, "the row about its block")?;
             let receipts = store.receipts(height, 0, usize::MAX)?.len();
-            let again = M::receipts(&mut executed.effects, at).len();
+            let again = M::receipts(&self.state, &mut executed.effects, at).len();
             if receipts != again {
                 let detail = format!("has {receipts} receipts, execution gives {again}");
                 return Err(StoreError::damaged("history", &height.get().to_be_bytes(), detail));

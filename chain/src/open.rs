@@ -16,13 +16,13 @@ use tendermint_proto::v0_38::abci::RequestFinalizeBlock;
 use tendermint_proto::v0_38::types::Block;
 use tokio::sync::watch;
 
-use crate::app::{App, Clock, EventLog, Inner};
+use crate::app::{App, Clock, EventLog, Gate, Inner};
 use crate::config::ChainConfig;
 use crate::error::{FatalError, StartError};
 use crate::init::genesis_file;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
-use crate::pool::{Mempool, Verdicts};
+use crate::pool::{Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::{Durable, Snapshotter};
 use crate::solo::Tip;
@@ -91,6 +91,8 @@ fn application<M: Machine>(
     let inner = Inner {
         verdicts: Verdicts::new(config.verdict_bytes),
         mempool: Mempool::new(&config, Arc::clone(&signal), Arc::clone(&metrics)),
+        deliveries: Deliveries::new(Arc::clone(&signal)),
+        gate: Gate::default(),
         events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
         clock: Clock::new(store.offset_secs()?),

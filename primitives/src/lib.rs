@@ -20,6 +20,7 @@ pub mod limits;
 pub mod mutation;
 pub mod name;
 pub mod number;
+pub mod posting;
 pub mod price;
 pub mod quote;
 pub mod rejection;
@@ -43,11 +44,14 @@ pub use envelope::{
 pub use hash::{Hash32, keccak256, sha256};
 pub use identifier::{Identifier, Identifier as MutationId, Identifier as TransactionId};
 pub use leaf::{
-    AccountLeaf, ChainLeaf, EmissionLeaf, NamespaceLeaf, OpenEpochLeaf, RecordHeader, TableKind, TableLeaf,
+    AccountLeaf, BalanceLeaf, ChainLeaf, Cut, CutLeaf, EmissionLeaf, Fault, LineLeaf, NamespaceLeaf, OpenEpochLeaf,
+    PayoutLeaf, RecordHeader, RoundLeaf, RoundPhase, Running, SettlementLeaf, ShardFault, ShardLeaf, Stage, SupplyLeaf,
+    TableKind, TableLeaf,
 };
 pub use mutation::{Mutation, Operation, Write};
 pub use name::{ChainId, Namespace, NetworkName, RecordKey, TableName};
 pub use number::{Epoch, Height, Nonce, ShardId, Slot};
+pub use posting::{Posting, PostingKind, PostingLine};
 pub use price::{Charge, Meter, Metered, PriceTable, transaction_upper_bound, upper_bound};
 pub use rejection::{Class, GrpcCode, Rejection};
 pub use shard_map::{ShardMap, ShardRange};

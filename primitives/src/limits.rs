@@ -43,7 +43,7 @@ pub const BLOCK_ENTRIES_MAX: u32 = 4_097;
 /// Most deliveries from other chains in one block.
 pub const BLOCK_DELIVERIES_MAX: usize = 16;
 /// Longest delivery, as it is encoded in a consensus transaction of its own.
-pub const DELIVERY_TX_BYTES_MAX: usize = 524_288;
+pub const DELIVERY_TX_BYTES_MAX: usize = 1_048_576;
 /// Most log entries in one delivery.
 pub const DELIVERY_ENTRIES_MAX: usize = 16_384;
 /// Most headers that one delivery brings for the light client.
@@ -72,10 +72,6 @@ pub const TREE_KEY_BYTES_MAX: usize = 512;
 pub const RECORD_HEADER_BYTES: usize = 45;
 /// Longest leaf that holds a record.
 pub const RECORD_LEAF_BYTES_MAX: usize = 10_285;
-/// Longest leaf of an account's money on the settlement chain.
-pub const BALANCE_LEAF_BYTES_MAX: usize = 80;
-/// Longest leaf of a line on the settlement chain.
-pub const LINE_LEAF_BYTES_MAX: usize = 144;
 
 /// Most items in one page of a list.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
@@ -98,6 +94,16 @@ pub const BILL_BYTES: usize = 159;
 pub const LOG_ENTRY_BYTES_MAX: usize = 141;
 /// Longest encoded frontier of a log: its size and at most 64 hashes.
 pub const FRONTIER_BYTES_MAX: usize = 2_056;
+/// Most recipients of one pool: as many as a chain has validators.
+pub const PAYOUTS_MAX: usize = 1_024;
+/// Most power that the recipients of one pool have together, as Tendermint limits it.
+pub const PAYOUT_POWER_MAX: u64 = (1 << 60) - 1;
+/// Most lines that one block of the settlement chain visits during a round.
+pub const ROUND_ACCOUNTS_PER_BLOCK_MAX: u32 = 65_536;
+/// Most pending cuts that one block of the settlement chain confirms.
+pub const BLOCK_CUTS_MAX: usize = 16_384;
+/// Largest numerator and denominator of the factor between collateral and credit.
+pub const FACTOR_MAX: u64 = 1_000_000;
 /// Shortest and longest epoch.
 pub const EPOCH_SECS_MIN: u64 = 1;
 /// Longest epoch: one day.

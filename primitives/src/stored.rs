@@ -3,8 +3,8 @@
 //! One set of functions serves the bound at admission and the charge at execution, so they cannot differ.
 
 use crate::key;
-use crate::leaf::{NamespaceLeaf, TableLeaf};
-use crate::limits::{BALANCE_LEAF_BYTES_MAX, LINE_LEAF_BYTES_MAX, NONCE_BITMAP_BYTES_MAX, RECORD_HEADER_BYTES};
+use crate::leaf::{BalanceLeaf, LineLeaf, NamespaceLeaf, TableLeaf};
+use crate::limits::{NONCE_BITMAP_BYTES_MAX, RECORD_HEADER_BYTES};
 use crate::{Namespace, RecordKey, TableName};
 
 /// What a validator's memory spends on a leaf beyond its key and value: its node, the inner node above it, their
@@ -46,13 +46,13 @@ pub fn own_window() -> u32 {
 /// A new account on the settlement chain.
 #[must_use]
 pub fn balance() -> u32 {
-    leaf(key::BALANCE_BYTES, BALANCE_LEAF_BYTES_MAX)
+    leaf(key::BALANCE_BYTES, BalanceLeaf::BYTES)
 }
 
 /// A new line on the settlement chain, with the account's mark for the next round.
 #[must_use]
 pub fn line() -> u32 {
-    leaf(key::LINE_BYTES, LINE_LEAF_BYTES_MAX).saturating_add(leaf(key::DUE_BYTES, 1))
+    leaf(key::LINE_BYTES, LineLeaf::BYTES).saturating_add(leaf(key::DUE_BYTES, 1))
 }
 
 /// A new leaf with a key and a value of these lengths.

@@ -25,12 +25,12 @@ rejections! {
         "Send an encoded `db3.v1.SignedEnvelope` with body, scheme and signature, and nothing else.";
     102 MUTATION_TOO_LARGE = MutationTooLarge { bytes: u64, max: u64 },
         InvalidArgument, Some("mutation"), "The encoded envelope is too long.",
-        ("the mutation has {bytes} bytes, at most {max} are allowed"),
-        "Split it into several mutations.";
+        ("the signed envelope has {bytes} bytes, at most {max} are allowed"),
+        "Split it into several.";
     103 BODY_MALFORMED = BodyMalformed { detail: String },
-        InvalidArgument, Some("mutation.body"), "The signed body is no `MutationBody`.",
+        InvalidArgument, Some("mutation.body"), "The signed body is none that this chain takes.",
         ("the signed body cannot be decoded: {detail}"),
-        "Sign an encoded `db3.v1.MutationBody`.";
+        "Sign an encoded `db3.v1.MutationBody`, or for the settlement chain a `db3.v1.TransactionBody`.";
     104 BODY_NOT_CANONICAL = BodyNotCanonical,
         InvalidArgument, Some("mutation.body"), "The signed body does not re-encode to itself.",
         ("the signed body is not canonical: encoding what it says again gives other bytes"),
@@ -42,15 +42,15 @@ rejections! {
     106 OPERATION_UNKNOWN = OperationUnknown { index: u32 },
         InvalidArgument, Some("mutation.body.operations"), "An operation is of no known kind.",
         ("operation {index} is of no kind that this chain knows"),
-        "Use put, insert, update, delete, create_namespace or create_table.";
+        "Use put, insert, update, delete, create_namespace or create_table; on the settlement chain transfer, deposit, withdraw, allocate or pay.";
     107 BATCH_EMPTY = BatchEmpty,
-        InvalidArgument, Some("mutation.body.operations"), "The mutation has no operation.",
-        ("the mutation has no operation"),
-        "Give it at least one operation.";
+        InvalidArgument, Some("mutation.body.operations"), "There is no operation.",
+        ("there is no operation to do"),
+        "Give at least one operation.";
     108 TOO_MANY_OPERATIONS = TooManyOperations { count: u64, max: u64 },
-        InvalidArgument, Some("mutation.body.operations"), "The mutation has too many operations.",
-        ("the mutation has {count} operations, at most {max} are allowed"),
-        "Split it into several mutations.";
+        InvalidArgument, Some("mutation.body.operations"), "There are too many operations.",
+        ("there are {count} operations, at most {max} are allowed"),
+        "Split it into several.";
     109 SCHEME_UNKNOWN = SchemeUnknown { scheme: i32 },
         InvalidArgument, Some("mutation.scheme"), "The signature scheme is unknown.",
         ("signature scheme {scheme} is unknown"),
@@ -64,8 +64,8 @@ rejections! {
         ("the body names account {account}, but the signature over digest {} is by {recovered}", hex_text(.digest)),
         "Sign with the key of the account that the body names, and compare the digest with the one that was signed.";
     112 NETWORK_MISMATCH = NetworkMismatch { network: NetworkName, expected: NetworkName },
-        InvalidArgument, Some("mutation.body.network"), "The mutation is for another network.",
-        ("the mutation is for network {network}, this is {expected}"),
+        InvalidArgument, Some("mutation.body.network"), "It was signed for another network.",
+        ("it was signed for network {network}, this is {expected}"),
         "Send it to its own network, or sign it for this one.";
     113 NETWORK_NAME_INVALID = NetworkNameInvalid { name: String },
         InvalidArgument, Some("mutation.body.network"), "The network's name breaks the rules.",
@@ -98,7 +98,7 @@ rejections! {
     120 NONCE_ZERO = NonceZero,
         InvalidArgument, Some("mutation.body.nonce"), "The nonce is 0.",
         ("the nonce is 0"),
-        "Nonces start at 1; `GetNonceWindow` names the next.";
+        "Nonces start at 1; `GetNonceWindow`, or `GetAccount` on the settlement chain, names the next.";
     121 OPERATION_MISPLACED = OperationMisplaced { index: u32 },
         InvalidArgument, Some("mutation.body.operations"), "`create_namespace` is not the first operation.",
         ("operation {index} creates the namespace, which only the first operation may do"),
@@ -117,12 +117,12 @@ rejections! {
         "Write tai as decimal digits, without sign, unit or leading zeros, from 1 to 2^96; 0 closes a line or pays all.";
 
     201 EXPIRED = Expired { expire: u64, block_time: u64 },
-        FailedPrecondition, Some("mutation.body.expire_unix_secs"), "The mutation's time is over.",
-        ("the mutation expired at {}, the block's time is {}", moment(*.expire), moment(*.block_time)),
+        FailedPrecondition, Some("mutation.body.expire_unix_secs"), "Its time is over.",
+        ("it expired at {}, the block's time is {}", moment(*.expire), moment(*.block_time)),
         "Sign it again with a later expiry; its nonce is unused.";
     202 EXPIRY_TOO_FAR = ExpiryTooFar { expire: u64, latest: u64 },
         FailedPrecondition, Some("mutation.body.expire_unix_secs"), "The expiry is too far ahead.",
-        ("the mutation expires at {}, the latest now is {}", moment(*.expire), moment(*.latest)),
+        ("it expires at {}, the latest now is {}", moment(*.expire), moment(*.latest)),
         "Sign it with an expiry at most an hour after the block's time.";
     203 WRONG_SHARD = WrongShard { namespace: Namespace, slot: Slot, chain_id: ChainId, map_version: u64 },
         FailedPrecondition, Some("mutation.body.namespace"), "The namespace lives on another shard.",
@@ -143,18 +143,18 @@ rejections! {
     207 NONCE_USED = NonceUsed { nonce: Nonce, next: Nonce },
         FailedPrecondition, Some("mutation.body.nonce"), "The nonce is used.",
         ("nonce {nonce} is used, the lowest unused one is {next}"),
-        "Ask for the receipt of the mutation that used it, or sign with an unused nonce.";
+        "Ask for the receipt of what used it, or sign with an unused nonce.";
     208 NONCE_TOO_FAR = NonceTooFar { nonce: Nonce, highest: Nonce },
         FailedPrecondition, Some("mutation.body.nonce"), "The nonce is beyond the window.",
         ("nonce {nonce} is too far ahead, the highest that may be used now is {highest}"),
-        "Use lower nonces first; `GetNonceWindow` names the next.";
+        "Use lower nonces first; `GetNonceWindow`, or `GetAccount` on the settlement chain, names the next.";
     209 NONCE_ORDER = NonceOrder { nonce: Nonce, after: Nonce },
         FailedPrecondition, Some("mutation.body.nonce"), "The block does not hold the sender's nonces in order.",
         ("nonce {nonce} stands after {after} in the same block"),
         "Send it again; only a proposer can cause this.";
     210 FEE_OVER_LIMIT = FeeOverLimit { max_fee: Tai, bound: Tai },
-        FailedPrecondition, Some("mutation.body.max_fee_tai"), "The mutation may cost more than its fee limit.",
-        ("the mutation may cost up to {bound} tai, its fee limit is {max_fee} tai"),
+        FailedPrecondition, Some("mutation.body.max_fee_tai"), "It may cost more than its fee limit.",
+        ("it may cost up to {bound} tai, its fee limit is {max_fee} tai"),
         "Sign it with a higher fee limit; what is charged is what was used.";
     211 CREDIT_EXHAUSTED = CreditExhausted { ceiling: Tai, available: Tai, fee: Tai },
         FailedPrecondition, None, "The account's credit on this shard does not suffice.",
