@@ -93,6 +93,7 @@ impl<K: Kind> Node<K> {
             root: Bytes::copy_from_slice(&block.root),
             proposer: Bytes::copy_from_slice(&block.proposer),
             transactions: block.transactions,
+            deliveries: block.deliveries,
             transaction_bytes: block.transaction_bytes,
             mutations: block.mutations,
             applied: block.applied,

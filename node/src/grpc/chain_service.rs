@@ -6,8 +6,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::Node;
-use super::refusal::{Refusal, answer};
 use crate::kind::Kind;
+use super::refusal::{Refusal, answer};
 
 #[tonic::async_trait]
 impl<K: Kind> ChainService for Node<K> {
@@ -83,5 +83,18 @@ impl<K: Kind> ChainService for Node<K> {
     ) -> Result<Response<v1::ListOutboxResponse>, Status> {
         let deadline = self.deadline(request.metadata());
         answer(self.list_outbox(request.into_inner(), deadline).await)
+    }
+
+    async fn submit_delivery(
+        &self,
+        request: Request<v1::SubmitDeliveryRequest>,
+    ) -> Result<Response<v1::SubmitDeliveryResponse>, Status> {
+        let deadline = self.deadline(request.metadata());
+        answer(self.submit_delivery(request.into_inner(), deadline).await)
+    }
+
+    async fn get_inbox(&self, request: Request<v1::GetInboxRequest>) -> Result<Response<v1::GetInboxResponse>, Status> {
+        let deadline = self.deadline(request.metadata());
+        answer(self.get_inbox(request.into_inner(), deadline).await)
     }
 }

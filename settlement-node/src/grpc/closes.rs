@@ -1,16 +1,16 @@
 //! `ListCloses`: what shards have closed, as the settlement chain took it in.
 
-use std::sync::Arc;
-
 use db3_chain::CloseRow;
-use db3_node::grpc::{PageToken, Question, Refusal};
+use db3_node::grpc::{PageToken, Question, Refusal, View};
 use db3_primitives::{ChainId, Epoch, Rejection, ShardId};
 use db3_proto::convert::request::{invalid, page_size};
 use db3_proto::convert::{epoch_message, timestamp};
 use db3_proto::v1;
 use tokio::time::Instant;
 
-use super::{SettlementNode, proof};
+use super::SettlementNode;
+use super::proof::Rooted;
+use crate::kind::SettlementKind;
 
 /// Closes of a page that are proven.
 const PROVEN_MAX: usize = 100;
@@ -40,16 +40,19 @@ impl SettlementNode {
             None => request.from_epoch.map(Epoch::new),
         };
         let (height, limit) = (view.height(), items.saturating_add(1));
-        let (chain, version, proves) = (self.node.chain().clone(), Arc::clone(view.version()), view.proves());
+        let rooted = self.rooted(&view, shard)?;
+        let read = view.proves().then(|| rooted.clone());
         let mut rows = self
             .node
             .read(move |store| {
-                let rows = store.closes(shard, from, limit)?;
+                // The close that covers an epoch stands under the last one that it covers.
+                let covering = from.map(|from| store.close(shard, from)).transpose()?.flatten();
+                let from = covering.map(|close| close.close.last).or(from);
                 // Of the height that is read, not of the newest.
-                let rows = rows.into_iter().filter(|row| row.height.get() <= height);
+                let rows = store.closes(shard, from, limit)?.into_iter().filter(|row| row.height.get() <= height);
                 let prove = |row: CloseRow| {
-                    let proof = if proves { chain.inbound_proof(shard, row.index, &version)? } else { None };
-                    Ok((row, proof))
+                    let siblings = read.as_ref().map(|rooted| rooted.siblings(store, row.index)).transpose()?;
+                    Ok((row, siblings.flatten()))
                 };
                 rows.map(prove).collect::<Result<Vec<_>, _>>()
             })
@@ -61,12 +64,12 @@ impl SettlementNode {
             self.node.chain().pin(view.version());
         }
         let epoch_secs = view.state().chain().epoch_secs;
-        let closes = rows.iter().map(|(row, found)| v1::ShardClose {
+        let closes = rows.iter().map(|(row, siblings)| v1::ShardClose {
             epoch: Some(epoch_message(&row.close, epoch_secs)),
             index: row.index,
             received_height: row.height.get(),
             received_time: Some(timestamp(row.time)),
-            proof: found.as_ref().map(|found| proof::message(found, &view)),
+            proof: siblings.as_ref().map(|siblings| rooted.message(row.index, siblings, &view)),
         });
         Ok(v1::ListClosesResponse {
             closes: closes.collect(),
@@ -74,6 +77,12 @@ impl SettlementNode {
                 PageToken { height, cursor: next.to_be_bytes().to_vec() }.seal(question)
             }),
         })
+    }
+
+    /// The log of a shard, as a view knows it.
+    pub(super) fn rooted(&self, view: &View<SettlementKind>, shard: ShardId) -> Result<Rooted, Refusal> {
+        let source = ChainId::shard(&view.state().chain().network, shard);
+        Rooted::inbox(view, &source).ok_or_else(|| Rejection::ChainUnknown { chain_id: source }.into())
     }
 
     /// A shard of the network.

@@ -1,8 +1,6 @@
 //! `GetSettlement` with its proof, and `ListSettlements`.
 
-use std::sync::Arc;
-
-use db3_chain::{PostingCursor, PostingFilter};
+use db3_chain::PostingFilter;
 use db3_node::grpc::{PageToken, Question, Refusal};
 use db3_primitives::{Epoch, Height, Posting, PostingKind, Rejection, ShardId, Tai};
 use db3_proto::convert::request::{account, invalid, optional_account, optional_time, page_size};
@@ -10,7 +8,8 @@ use db3_proto::convert::settlement_message;
 use db3_proto::v1;
 use tokio::time::Instant;
 
-use super::{SettlementNode, proof};
+use super::SettlementNode;
+use super::proof::Rooted;
 
 /// Rows that one page looks at, so that a filter that matches little cannot hold the node: of one account, whose rows
 /// stand together, and of all accounts.
@@ -30,10 +29,11 @@ impl SettlementNode {
             let least = options.min_height.max(posting.height.get());
             let options = v1::ReadOptions { min_height: if options.height == 0 { least } else { 0 }, ..options };
             let view = self.node.view(Some(options), None, deadline).await?;
-            let (chain, version) = (self.node.chain().clone(), Arc::clone(view.version()));
-            let found = self.node.read(move |_| chain.posting_proof(index, &version)).await?;
-            let unproven = || not_found(format!("{index} that can be proven at height {}", view.height()));
-            message.proof = Some(proof::message(&found.ok_or_else(unproven)?, &view));
+            let rooted = Rooted::postings(&view);
+            let (read, unproven) = (rooted.clone(), format!("{index} at height {}", view.height()));
+            let siblings = self.node.read(move |store| read.siblings(store, index)).await?;
+            let siblings = siblings.ok_or_else(|| not_found(unproven))?;
+            message.proof = Some(rooted.message(index, &siblings, &view));
         }
         Ok(v1::GetSettlementResponse { settlement: Some(message) })
     }
@@ -82,7 +82,7 @@ impl SettlementNode {
         Ok(v1::ListSettlementsResponse {
             settlements: rows.iter().map(|(index, posting)| settlement_message(*index, posting)).collect(),
             next_page_token: next
-                .map_or_else(String::new, |next| PageToken { height, cursor: next.0.to_be_bytes().to_vec() }.seal(question)),
+                .map_or_else(String::new, |next| PageToken { height, cursor: next.to_be_bytes().to_vec() }.seal(question)),
         })
     }
 }
@@ -126,8 +126,7 @@ fn question(request: &v1::ListSettlementsRequest) -> Question {
     )
 }
 
-/// A place as a token holds it: a posting's index, or its number among the account's.
-fn read_cursor(bytes: &[u8]) -> Result<PostingCursor, Rejection> {
-    let place = bytes.try_into().map_err(|_| Rejection::PageTokenInvalid)?;
-    Ok(PostingCursor(u64::from_be_bytes(place)))
+/// A place as a token holds it: a posting's index.
+fn read_cursor(bytes: &[u8]) -> Result<u64, Rejection> {
+    Ok(u64::from_be_bytes(bytes.try_into().map_err(|_| Rejection::PageTokenInvalid)?))
 }

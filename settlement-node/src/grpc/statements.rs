@@ -1,18 +1,18 @@
 //! `GetStatement` with its proof, and `ListStatements`: what shards reported, and how far it is settled.
 
-use std::sync::Arc;
-
 use db3_chain::store::Store;
-use db3_chain::{StatementCursor, StatementFilter, StatementRow, StoreError};
+use db3_chain::{Log, StatementCursor, StatementFilter, StatementRow, StoreError};
 use db3_node::grpc::{PageToken, Question, Refusal};
-use db3_primitives::{Address, Epoch, Height, LineLeaf, PostingKind, Rejection, ShardId, Tai, key};
+use db3_primitives::{
+    Address, ChainId, Epoch, Height, LineLeaf, LogEntry, PostingKind, Rejection, ShardId, Tai, key,
+};
 use db3_proto::convert::request::{account, invalid, optional_time, page_size};
 use db3_proto::convert::{statement_message, timestamp};
 use db3_proto::v1;
 use db3_settlement_state::SettlementState;
 use tokio::time::Instant;
 
-use super::{SettlementNode, proof};
+use super::SettlementNode;
 
 /// Rows that one page looks at, so that a filter that matches little cannot hold the node.
 const VISITS_MAX: usize = 10_000;
@@ -41,24 +41,27 @@ impl SettlementNode {
         let shard = self.shard("shard", request.shard)?;
         let view = self.node.view(request.read, None, deadline).await?;
         let (epoch, height, line) = (request.epoch.map(Epoch::new), view.height(), line(view.state(), &account, shard));
-        let (chain, version, proves) = (self.node.chain().clone(), Arc::clone(view.version()), view.proves());
+        let rooted = self.rooted(&view, shard)?;
+        let (read, proves) = (rooted.clone(), view.proves());
         let found = self
             .node
             .read(move |store| {
-                let row = store.statement(&account, shard, epoch)?.filter(|row| row.height.get() <= height);
+                let row = store.statement(shard, &account, epoch)?.filter(|row| row.height.get() <= height);
                 let Some(row) = row else { return Ok(None) };
                 let settled = settled(store, &row, line.as_ref(), height)?;
-                let proof = if proves { chain.inbound_proof(shard, row.index, &version)? } else { None };
-                Ok(Some((row, settled, proof)))
+                let leaf = store.log_entry(read.log(), row.index)?;
+                let siblings = if proves { read.siblings(store, row.index)? } else { None };
+                Ok(Some((row, settled, leaf, siblings)))
             })
             .await?;
         let not_found = || {
             let of = epoch.map_or_else(String::new, |epoch| format!(" for epoch {epoch}"));
             Rejection::StatementNotFound { statement: format!("of {account} from shard {shard}{of}") }
         };
-        let (row, settled, found) = found.ok_or_else(not_found)?;
-        let proof = found.map(|found| proof::message(&found, &view));
-        Ok(v1::GetStatementResponse { statement: Some(v1::Statement { proof, ..message(&row, &settled) }) })
+        let (row, settled, leaf, siblings) = found.ok_or_else(not_found)?;
+        let proof = siblings.map(|siblings| rooted.message(row.index, &siblings, &view));
+        let statement = v1::Statement { proof, ..message(&row, leaf, &settled) };
+        Ok(v1::GetStatementResponse { statement: Some(statement) })
     }
 
     pub(super) async fn list_statements(
@@ -75,35 +78,35 @@ impl SettlementNode {
         let committed = version.height.get();
         let height = token.as_ref().map_or(u64::MAX, |token| token.height).min(committed);
         let filter = StatementFilter {
-            account: payer,
             shard,
-            epoch: request.epoch.map(Epoch::new),
+            epochs: request.epoch.map(|epoch| (Epoch::new(epoch), Epoch::new(epoch))),
             since: optional_time("since", request.since.as_ref())?,
             until: optional_time("until", request.until.as_ref())?,
             height_max: Some(Height::new(height)),
         };
-        let cursor = token.map(|token| StatementCursor::from_bytes(&token.cursor).ok_or(Rejection::PageTokenInvalid));
-        let cursor = cursor.transpose()?;
+        let cursor = token.map(|token| read_cursor(&token.cursor)).transpose()?;
+        let network = version.state.chain().network.clone();
         let (rows, next) = self
             .node
             .read(move |store| {
-                let (rows, next) = store.statements(&filter, cursor, items, VISITS_MAX)?;
+                let (rows, next) = store.statements(&payer, &filter, cursor, items, VISITS_MAX)?;
                 let settle = |row: StatementRow| {
-                    let line = line(&version.state, &row.statement.account, row.shard);
+                    let line = line(&version.state, &payer, row.shard);
                     let settled = settled(store, &row, line.as_ref(), committed)?;
-                    Ok((row, settled))
+                    let leaf = store.log_entry(&Log::Inbox(ChainId::shard(&network, row.shard)), row.index)?;
+                    Ok((row, leaf, settled))
                 };
                 Ok((rows.into_iter().map(settle).collect::<Result<Vec<_>, StoreError>>()?, next))
             })
             .await?;
         let statements = rows
-            .iter()
-            .map(|(row, settled)| message(row, settled))
+            .into_iter()
+            .map(|(row, leaf, settled)| message(&row, leaf, &settled))
             .filter(|statement| status.is_none_or(|status| statement.status() == status));
         Ok(v1::ListStatementsResponse {
             statements: statements.collect(),
             next_page_token: next
-                .map_or_else(String::new, |next| PageToken { height, cursor: next.to_bytes() }.seal(question)),
+                .map_or_else(String::new, |next| PageToken { height, cursor: write_cursor(next) }.seal(question)),
         })
     }
 }
@@ -112,9 +115,29 @@ fn line(state: &SettlementState, account: &Address, shard: ShardId) -> Option<Li
     LineLeaf::from_bytes(state.tree().get(&key::line(account, shard))?).ok()
 }
 
-fn message(row: &StatementRow, settled: &Settled) -> v1::Statement {
+/// A place as a token holds it: height (8) ‖ shard (4) ‖ index (8).
+fn write_cursor(cursor: StatementCursor) -> Vec<u8> {
+    let StatementCursor { height, shard, index } = cursor;
+    [height.get().to_be_bytes().as_slice(), &shard.get().to_be_bytes(), &index.to_be_bytes()].concat()
+}
+
+fn read_cursor(bytes: &[u8]) -> Result<StatementCursor, Rejection> {
+    let read = || {
+        let (height, rest) = bytes.split_first_chunk()?;
+        let (shard, rest) = rest.split_first_chunk()?;
+        Some(StatementCursor {
+            height: Height::new(u64::from_be_bytes(*height)),
+            shard: ShardId::new(u32::from_be_bytes(*shard)),
+            index: u64::from_be_bytes(rest.try_into().ok()?),
+        })
+    };
+    read().ok_or(Rejection::PageTokenInvalid)
+}
+
+/// `leaf` is the entry as it was hashed, if this node has it.
+fn message(row: &StatementRow, leaf: Option<Vec<u8>>, settled: &Settled) -> v1::Statement {
     let previous = row.previous.unwrap_or(Tai::ZERO);
-    let amount = row.statement.cumulative.saturating_sub(previous);
+    let amount = row.cumulative.saturating_sub(previous);
     let covered = settled.paid.saturating_add(settled.written_off);
     let outstanding = settled.debited.saturating_sub(covered);
     let status = if settled.debited < amount {
@@ -125,6 +148,10 @@ fn message(row: &StatementRow, settled: &Settled) -> v1::Statement {
         v1::BillStatus::WrittenOff
     } else {
         v1::BillStatus::Paid
+    };
+    let view = match leaf.and_then(|leaf| LogEntry::from_bytes(&leaf).ok()) {
+        Some(LogEntry::Statement(statement)) => statement_message(row.shard, &statement),
+        Some(LogEntry::EpochClose(_)) | None => v1::Statement::default(),
     };
     v1::Statement {
         epoch: row.epochs.map(|(_, last)| last.get()),
@@ -140,7 +167,7 @@ fn message(row: &StatementRow, settled: &Settled) -> v1::Statement {
         settlement_height: settled.debit.map_or(0, |(_, height)| height.get()),
         debit_settlement: settled.debit.map(|(index, _)| index),
         cover_settlement: settled.cover,
-        ..statement_message(row.shard, &row.statement)
+        ..view
     }
 }
 
@@ -152,10 +179,10 @@ fn settled(
     height: u64,
 ) -> Result<Settled, StoreError> {
     let Some(line) = line else { return Ok(Settled::default()) };
-    let (from, to) = (row.previous.unwrap_or(Tai::ZERO), row.statement.cumulative);
+    let (from, to) = (row.previous.unwrap_or(Tai::ZERO), row.cumulative);
     let amount = to.saturating_sub(from);
     let part = |sum: Tai| sum.saturating_sub(from).min(amount);
-    let (account, shard) = (&row.statement.account, row.shard);
+    let (account, shard) = (&row.account, row.shard);
     let mut settled = Settled { debited: part(line.debited), ..Settled::default() };
     if settled.debited == amount && amount > Tai::ZERO {
         let debit = store.posting_of(account, shard, to, false)?;
