@@ -45,6 +45,7 @@ pub struct Report {
 /// there is since the genesis state.
 pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Report, StartError> {
     let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
+    M::check_kind(&genesis)?;
     let store = Store::open::<M>(&config.home, genesis.chain_id().as_str())?;
     let snapshot = store.snapshot_meta()?;
     let blocks = store.block_range()?;
@@ -112,7 +113,7 @@ impl<M: Machine> Audit<M> {
         if let Some(summary) = store.summary(height)? {
             self.compare(&summary.root, "the row about its block")?;
             let receipts = store.receipts(height, 0, usize::MAX)?.len();
-            let again = M::receipts(&mut executed.effects, at).len();
+            let again = M::receipts(&self.state, &mut executed.effects, at).len();
             if receipts != again {
                 let detail = format!("has {receipts} receipts, execution gives {again}");
                 return Err(StoreError::damaged("history", &height.get().to_be_bytes(), detail));

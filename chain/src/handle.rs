@@ -253,7 +253,7 @@ impl<M: Machine> Chain<M> {
             root: committed.root,
             provable_height: self.provable().height,
             earliest_height: inner.versions.earliest(),
-            open_epoch: M::open_epoch(&committed.state),
+            open_epoch: M::open_epoch(&committed.state, committed.time),
             state_leaves: M::tree(&committed.state).len(),
             pool_mutations: mutations as u64,
             pool_bytes: bytes as u64,

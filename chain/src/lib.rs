@@ -45,9 +45,9 @@ pub use config::{ChainConfig, ConfigError};
 pub use error::{AdvanceError, FatalError, StartError, SubmitError};
 pub use handle::{Chain, ChainHandle, ChainStatus, StopReason};
 pub use history::{BillProof, OutboxPage, QueryError};
-pub use init::{InitInput, genesis_file, init};
-pub use machine::{Appended, At, Machine, ShardMachine};
-pub use pool::{ReceiptState, ReceiptWatch};
+pub use init::{InitInput, genesis_file, init, make_key};
+pub use machine::{Appended, At, Machine, SettlementMachine, ShardMachine};
+pub use pool::{DeliveryState, ReceiptState, ReceiptWatch, SubmittedDelivery};
 pub use solo::KeyError;
 pub use store::StoreError;
 pub use store::bills::{BillCursor, BillFilter, BillRow};
@@ -55,7 +55,9 @@ pub use store::blocks::BlockSummary;
 pub use store::epochs::EpochRow;
 pub use store::lock::announced;
 pub use store::logs::Log;
+pub use store::postings::PostingFilter;
 pub use store::receipts::StoredReceipt;
+pub use store::statements::{CloseRow, StatementCursor, StatementFilter, StatementRow};
 pub use version::{Version, VersionOf};
 
 /// A mutex's content. Whoever panicked with it left it whole: no lock is held across a step that can fail in between.

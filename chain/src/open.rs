@@ -16,13 +16,13 @@ use tendermint_proto::v0_38::abci::RequestFinalizeBlock;
 use tendermint_proto::v0_38::types::Block;
 use tokio::sync::watch;
 
-use crate::app::{App, Clock, EventLog, Inner};
+use crate::app::{App, Clock, EventLog, Gate, Inner};
 use crate::config::ChainConfig;
 use crate::error::{FatalError, StartError};
 use crate::init::genesis_file;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
-use crate::pool::{Mempool, Verdicts};
+use crate::pool::{Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::{Durable, Snapshotter};
 use crate::solo::Tip;
@@ -43,6 +43,7 @@ pub(crate) struct Opened<M: Machine> {
 pub(crate) fn open<M: Machine>(config: ChainConfig) -> Result<Opened<M>, StartError> {
     config.check()?;
     let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
+    M::check_kind(&genesis)?;
     let store = Arc::new(Store::open::<M>(&config.home, genesis.chain_id().as_str())?);
     let (meta, state) = first_version::<M>(&store, &genesis)?;
     let tip = Tip::load(&store)?;
@@ -91,6 +92,8 @@ fn application<M: Machine>(
     let inner = Inner {
         verdicts: Verdicts::new(config.verdict_bytes),
         mempool: Mempool::new(&config, Arc::clone(&signal), Arc::clone(&metrics)),
+        deliveries: Deliveries::new(Arc::clone(&signal)),
+        gate: Gate::default(),
         events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
         clock: Clock::new(store.offset_secs()?),
@@ -136,6 +139,11 @@ fn replay<M: Machine>(app: &App<M>, tip: Option<Height>) -> Result<(), StartErro
     }
     inner.store.sync()?;
     inner.sync_commits.store(true, Ordering::SeqCst);
+    let version = inner.versions.committed();
+    for source in M::sources(&version.state) {
+        inner.measure_channel(&version.state, &source);
+    }
+    inner.measure_round(&version.state);
     let seconds = started.elapsed().as_secs_f64();
     tracing::info!(from = %from, to = %tip, transactions, seconds, "chain.replay");
     Ok(())

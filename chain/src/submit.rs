@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use db3_carry::Delivery;
 use db3_primitives::MutationId;
 use tokio::sync::oneshot;
 
@@ -11,7 +12,7 @@ use crate::app::Submitted;
 use crate::error::SubmitError;
 use crate::handle::Chain;
 use crate::machine::Machine;
-use crate::pool::ReceiptState;
+use crate::pool::{ReceiptState, SubmittedDelivery};
 use crate::store::StoreError;
 
 /// Mutations that one verification thread takes at a time.
@@ -73,6 +74,12 @@ impl<M: Machine> Chain<M> {
             Ok(()) => Ok(receiver),
             Err(_) => Err(SubmitError::Overloaded { what: "too many mutations wait to be verified" }),
         }
+    }
+
+    /// Takes a delivery of another chain's entries. Returns when it is checked and waits for a block; one that brings
+    /// what is there already is refused as [`DeliveryStale`](db3_primitives::Rejection::DeliveryStale).
+    pub async fn submit_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, SubmitError> {
+        self.inner().submit_delivery(delivery).await
     }
 
     /// What is known of a mutation.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use db3_primitives::{BlockTime, MutationId, Rejection, Signed};
-use db3_proto::decode_bundle;
+use db3_proto::{BlockTx, decode_tx};
 
 use super::Inner;
 use crate::error::{FatalError, SubmitError};
@@ -107,7 +107,7 @@ impl<M: Machine> Inner<M> {
         Ok(receipt.map(settled))
     }
 
-    fn rejected(&self, rejection: Rejection, id: Option<MutationId>) -> SubmitError {
+    pub(super) fn rejected(&self, rejection: Rejection, id: Option<MutationId>) -> SubmitError {
         self.metrics.rejected(&rejection);
         match rejection {
             Rejection::Overloaded { what } => SubmitError::Overloaded { what },
@@ -115,15 +115,18 @@ impl<M: Machine> Inner<M> {
         }
     }
 
-    /// Whether `CometBFT` may keep a bundle in its mempool: a new one if at least half of its mutations are new and
-    /// good, one that is looked at again while one of them still waits.
-    pub(super) fn check_bundle(&self, bundle: &Bytes, recheck: bool) -> Result<(), Rejection> {
-        let envelopes = decode_bundle(bundle)?;
+    /// Whether `CometBFT` may keep a transaction in its mempool: a delivery, or a bundle, a new one if at least half of
+    /// its mutations are new and good, one that is looked at again while one of them still waits.
+    pub(super) fn check_transaction(&self, tx: &Bytes, recheck: bool) -> Result<(), Rejection> {
+        let envelopes = match decode_tx(tx)? {
+            BlockTx::Delivery(delivery) => return self.check_delivery_tx(delivery, recheck),
+            BlockTx::Bundle(envelopes) => envelopes,
+        };
         let count = envelopes.len();
         let mut good = 0_usize;
         let mut first = None;
         for envelope in envelopes {
-            let checked = if recheck { self.still_waits(envelope) } else { self.take_new(bundle.slice_ref(envelope)) };
+            let checked = if recheck { self.still_waits(envelope) } else { self.take_new(tx.slice_ref(envelope)) };
             match checked {
                 Ok(()) => good = good.saturating_add(1),
                 Err(rejection) => first = first.or(Some(rejection)),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use db3_primitives::{MutationId, Rejection, Tai};
+use db3_primitives::{ChainId, MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
+use super::delivery::useless;
 use super::events::EventMutationOf;
 use super::{BlockEventOf, Decided, Executed, Inner, MutationBodyOf};
 use crate::error::FatalError;
@@ -15,7 +16,6 @@ use crate::machine::{Appended, At, Machine};
 use crate::metrics::observe;
 use crate::pool::ReceiptState;
 use crate::store::blocks::BlockSummary;
-use crate::store::logs::Log;
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Step, StoreError};
 use crate::version::VersionOf;
@@ -29,10 +29,10 @@ impl<M: Machine> Inner<M> {
         let started = Instant::now();
         let before = self.versions.committed();
         let at = At { height: decided.executed.place.height, time: decided.executed.place.time };
-        let receipts: Vec<_> = M::receipts(&mut decided.executed.effects, at).into_iter().map(Arc::new).collect();
-        let appended = M::appended(&decided.executed.state, &mut decided.executed.effects);
-        let summary = summary(&decided, &before, &appended, &receipts);
-        self.write_history(&decided, &summary, &receipts, &appended)?;
+        let receipts: Vec<_> =
+            M::receipts(&decided.executed.state, &mut decided.executed.effects, at).into_iter().map(Arc::new).collect();
+        let summary = summary(&decided, &before, &receipts);
+        self.write_history(&decided, &summary, &receipts)?;
         Step::AfterHistory.reached();
         observe(&self.metrics.commit_seconds, started.elapsed());
 
@@ -49,10 +49,19 @@ impl<M: Machine> Inner<M> {
             let verified = executed.mutations.get(at)?.clone()?;
             Some(EventMutationOf { receipt: Arc::clone(receipt), body: MutationBodyOf::Verified(verified) })
         });
+        M::report(&executed.effects);
         let closed = M::closed(&executed.effects);
         let event = BlockEventOf::<M> { mutations: mutations.collect(), closed, summary };
         self.events.push(Arc::new(event));
         self.mempool.settle(time, &receipts, dropped, || self.versions.commit(version));
+        let committed = self.versions.committed();
+        let state = &committed.state;
+        for delivered in M::delivered(&executed.effects) {
+            self.metrics.delivered(delivered);
+            self.measure_channel(state, &delivered.source);
+        }
+        self.measure_round(state);
+        self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery| useless::<M>(state, delivery));
         *lock(&self.unproven) = Some(before);
         Ok(())
     }
@@ -70,22 +79,36 @@ impl<M: Machine> Inner<M> {
         decided: &Decided<M>,
         summary: &BlockSummary,
         receipts: &[Arc<StoredReceipt>],
-        appended: &Appended,
     ) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
         for receipt in receipts {
             self.store.add_receipt(&mut batch, receipt)?;
         }
-        for (log, index, entry) in &appended.entries {
-            self.store.add_entry(&mut batch, log, *index, entry)?;
-        }
-        for (log, node) in &appended.nodes {
-            self.store.add_node(&mut batch, log, node)?;
+        for appended in M::appended(&decided.executed.state, &decided.executed.effects) {
+            match appended {
+                Appended::Entry { log, index, bytes } => self.store.add_entry(&mut batch, &log, index, &bytes)?,
+                Appended::Node { log, node } => self.store.add_node(&mut batch, &log, node)?,
+            }
         }
         let at = At { height: summary.height, time: summary.time };
         M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
         self.store.add_summary(&mut batch, summary)?;
         self.store.write(batch, self.sync_commits.load(Ordering::Relaxed))
+    }
+
+    /// Measures how far a chain is heard.
+    pub(crate) fn measure_channel(&self, state: &M::State, source: &ChainId) {
+        if let Some(channel) = M::channel(state, source) {
+            self.metrics.channel(&channel, channel.frozen().is_some() || M::fault(state, source).is_some());
+        }
+    }
+
+    /// Measures how far rounds of settlement have come.
+    pub(crate) fn measure_round(&self, state: &M::State) {
+        if let Some(round) = M::round(state) {
+            self.metrics.rounds.set(round.rounds);
+            self.metrics.settled_epoch.set(round.settled.map_or(0, |epoch| epoch.get()));
+        }
     }
 
     /// What is told about a mutation that waited and was left out. It may be in an earlier block: then it was admitted
@@ -103,14 +126,8 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-fn summary<M: Machine>(
-    decided: &Decided<M>,
-    before: &VersionOf<M>,
-    appended: &Appended,
-    receipts: &[Arc<StoredReceipt>],
-) -> BlockSummary {
+fn summary<M: Machine>(decided: &Decided<M>, before: &VersionOf<M>, receipts: &[Arc<StoredReceipt>]) -> BlockSummary {
     let Executed { place, state, mutations, .. } = &decided.executed;
-    let outbound = appended.entries.iter().filter(|(log, ..)| matches!(log, Log::Outbox(_)));
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let bytes = place.txs.iter().fold(0_u64, |bytes, tx| bytes.saturating_add(tx.len() as u64));
     let fees = receipts.iter().try_fold(Tai::ZERO, |sum, receipt| sum.checked_add(receipt.fee));
@@ -123,13 +140,13 @@ fn summary<M: Machine>(
         proposer: decided.proposer,
         transactions: count(place.txs.len()),
         transaction_bytes: bytes,
-        deliveries: 0,
+        deliveries: count(M::delivered(&decided.executed.effects).len()),
         mutations: count(mutations.len()),
         applied: count(receipts.iter().filter(|receipt| receipt.rejection.is_none()).count()),
         failed: count(receipts.iter().filter(|receipt| receipt.rejection.is_some() && receipt.is_charged()).count()),
         // Rule I2: the sums of a block's accounts hold its fees.
         fees: fees.unwrap_or(Tai::ZERO),
-        outbox_entries: count(outbound.count()),
-        epoch: M::open_epoch(state),
+        outbox_entries: count(M::outbound_entries(&decided.executed.effects)),
+        epoch: M::open_epoch(state, place.time),
     }
 }

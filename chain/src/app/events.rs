@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use db3_primitives::{
     BlockTime, Body as _, EpochClose, Height, Mutation, Operation, RecordKey, Rejection, Signed, TableName, Verified,
 };
-use db3_proto::decode_bundle;
+use db3_proto::{BlockTx, decode_tx};
 use tokio::sync::watch;
 
 use crate::lock;
@@ -223,8 +223,9 @@ impl<M: Machine> EventLog<M> {
         let mut bodies = Vec::new();
         for tx in block.data.unwrap_or_default().txs {
             // What cannot be read stands in no receipt, but takes its place in the block's order.
-            match decode_bundle(&tx) {
-                Ok(envelopes) => bodies.extend(envelopes.into_iter().map(M::decode)),
+            match decode_tx(&tx) {
+                Ok(BlockTx::Bundle(envelopes)) => bodies.extend(envelopes.into_iter().map(M::decode)),
+                Ok(BlockTx::Delivery(_)) => {}
                 Err(rejection) => bodies.push(Err(rejection)),
             }
         }

@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use db3_primitives::limits::BLOCK_DELIVERIES_MAX;
 use tendermint_proto::v0_38::abci::{ExecTxResult, RequestFinalizeBlock, ResponseFinalizeBlock};
 
-use super::proposal::judge;
+use super::proposal::{Judged, Placed, judge, misplaced_delivery};
 use super::{Decided, Executed, Inner, Place, place};
 use crate::error::FatalError;
 use crate::lock;
@@ -55,7 +56,15 @@ pub(crate) fn execute_block<M: Machine>(
 ) -> Executed<M> {
     let mut executor = M::begin(state, place.height, place.time);
     let mut mutations = Vec::new();
-    for item in judge(verdicts, threads, &place.txs) {
+    let Judged { deliveries, items } = judge(verdicts, threads, &place.txs);
+    for Placed { delivery, misplaced, .. } in deliveries.into_iter().take(BLOCK_DELIVERIES_MAX) {
+        let refused =
+            if misplaced { Err(misplaced_delivery()) } else { M::deliver(&mut executor, &delivery).map(|_| ()) };
+        if let Err(rejection) = refused {
+            tracing::warn!(source = %delivery.source, %rejection, "app.finalize: a delivery without effect");
+        }
+    }
+    for item in items {
         match item.verdict {
             Ok(verified) => {
                 if let Err(rejection) = M::apply(&mut executor, &verified) {

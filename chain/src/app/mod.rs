@@ -7,6 +7,7 @@
 
 mod admission;
 mod commit;
+mod delivery;
 mod events;
 mod finalize;
 mod proposal;
@@ -32,7 +33,7 @@ use crate::error::FatalError;
 use crate::lock;
 use crate::machine::{Machine, ShardMachine};
 use crate::metrics::Metrics;
-use crate::pool::{Mempool, Verdicts};
+use crate::pool::{Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::Snapshotter;
 use crate::store::Store;
@@ -40,13 +41,14 @@ use crate::version::{VersionOf, Versions};
 
 pub(crate) use admission::Clock;
 pub use admission::Submitted;
+pub(crate) use delivery::Gate;
 pub(crate) use events::EventLog;
 pub use events::{
     BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
     IN_MEMORY, MutationBody, MutationBodyOf,
 };
 pub(crate) use finalize::execute_block;
-pub(crate) use proposal::bundles;
+pub(crate) use proposal::{DELIVERY_BYTES_MAX, bundles};
 
 /// Version of the rules, which stands in every header.
 pub(crate) const APP_VERSION: u64 = 1;
@@ -68,6 +70,8 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) versions: Arc<Versions<M>>,
     pub(crate) verdicts: Verdicts<M>,
     pub(crate) mempool: Mempool<M>,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) gate: Gate,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<EventLog<M>>,
     pub(crate) snapshotter: Snapshotter<M>,
@@ -162,7 +166,7 @@ impl<M: Machine> Application for App<M> {
 
     fn check_tx(&self, request: RequestCheckTx) -> ResponseCheckTx {
         let recheck = request.r#type == i32::from(CheckTxType::Recheck);
-        match self.inner.check_bundle(&request.tx, recheck) {
+        match self.inner.check_transaction(&request.tx, recheck) {
             Ok(()) => ResponseCheckTx::default(),
             Err(rejection) => ResponseCheckTx {
                 code: rejection.code(),

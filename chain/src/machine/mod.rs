@@ -5,16 +5,21 @@
 //! A machine here only connects: it holds no rule of a ledger (those stand in the crate of its state) and performs no
 //! effect but writing its own rows.
 
+mod genesis;
+mod settlement;
 mod shard;
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use db3_genesis::{GenesisDocument, ShardGenesis};
+use db3_carry::{Channel, Delivered, Delivery, OutboundEntry};
+use db3_genesis::{AppState, ChainKind, GenesisDocument};
 use db3_merkle_log::{CompletedNode, Frontier};
 use db3_primitives::{
-    BlockTime, Body, ChainId, Epoch, EpochClose, Hash32, Height, MutationId, Nonce, Rejection, Signed, Tai, Verified,
+    BlockTime, Body, ChainId, Epoch, EpochClose, Fault, Hash32, Height, MutationId, Nonce, Rejection, RoundLeaf,
+    Signed, Tai, Verified,
 };
 use db3_state_tree::Tree;
 use rocksdb::WriteBatch;
@@ -26,6 +31,7 @@ use crate::store::logs::Log;
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Store, StoreError};
 
+pub use settlement::SettlementMachine;
 pub use shard::ShardMachine;
 
 /// The state machine of one kind of chain.
@@ -41,6 +47,8 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// In which nonces are counted and kept in order.
     type Lane: Clone + Eq + Hash + Send + 'static;
 
+    /// Which kind it is.
+    const KIND: ChainKind;
     /// Largest encoded envelope.
     const ENVELOPE_BYTES_MAX: usize;
     /// The rows that only this kind of chain has.
@@ -57,12 +65,16 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// The smallest nonce that is free in its lane.
     fn next_nonce(state: &Self::State, body: &Self::Body) -> Nonce;
 
-    /// The first state.
+    /// The first state, of a document that [`Self::check_kind`] accepts.
     fn genesis(document: &GenesisDocument) -> Result<Self::State, StartError>;
+    /// Whether a document is of this kind of chain.
+    fn check_kind(document: &GenesisDocument) -> Result<(), StartError> {
+        if document.kind() == Self::KIND { Ok(()) } else { Err(other_kind(Self::KIND, document.kind())) }
+    }
     /// The state that a tree holds; the error's text says which leaf is none.
     fn from_tree(tree: Tree) -> Result<Self::State, String>;
     /// A genesis with the parameters of a state, for a chain that continues from it.
-    fn genesis_again(state: &Self::State) -> ShardGenesis;
+    fn genesis_again(state: &Self::State) -> Option<AppState>;
     /// The chain that a state is of.
     fn chain_id(state: &Self::State) -> ChainId;
     /// The tree of a state.
@@ -75,8 +87,8 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn work_pending(state: &Self::State, now: BlockTime) -> bool;
     /// The second at which there will be such work; none: never by itself.
     fn next_boundary_secs(state: &Self::State) -> Option<u64>;
-    /// The open epoch.
-    fn open_epoch(state: &Self::State) -> Epoch;
+    /// The epoch that is open in a block of this state and time.
+    fn open_epoch(state: &Self::State, time: BlockTime) -> Epoch;
     /// Most envelopes that one block executes.
     fn block_envelopes_max(state: &Self::State) -> usize;
     /// The logs that the state holds the frontiers of and this machine keeps the entries of.
@@ -84,8 +96,21 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// The log for another chain.
     fn outbox(state: &Self::State, destination: &ChainId) -> Option<Frontier>;
 
+    /// The chains that this one hears.
+    fn sources(state: &Self::State) -> Vec<ChainId>;
+    /// What is known of a chain that this one hears, and how far it was heard.
+    fn channel(state: &Self::State, source: &ChainId) -> Option<Channel>;
+    /// The fault for which nothing more is accepted from a chain; a conflict of its headers stands in its channel.
+    fn fault(state: &Self::State, source: &ChainId) -> Option<Fault>;
+    /// How far rounds of settlement have come; none on a shard.
+    fn round(state: &Self::State) -> Option<RoundLeaf>;
+    /// Everything that can be checked of a delivery against a version and a time.
+    fn check_delivery(state: &Self::State, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection>;
+
     /// Begins a block.
     fn begin(state: &Self::State, height: Height, time: BlockTime) -> Self::Executor;
+    /// Applies a delivery, before any envelope; what is refused left no trace.
+    fn deliver(executor: &mut Self::Executor, delivery: &Delivery) -> Result<Delivered, Rejection>;
     /// Executes one envelope; what is refused left no trace and took no place in the block.
     fn apply(executor: &mut Self::Executor, verified: &Verified<Self::Body>) -> Result<(), Rejection>;
     /// Records that an envelope of a final block was refused.
@@ -95,10 +120,14 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// Ends the block.
     fn finish(executor: Self::Executor) -> (Self::State, Self::Effects);
 
-    /// Takes the receipts out of what a block did, by index.
-    fn receipts(effects: &mut Self::Effects, at: At) -> Vec<StoredReceipt>;
-    /// Takes what a block appended to its logs out of what it did; `state` is the version after it.
-    fn appended(state: &Self::State, effects: &mut Self::Effects) -> Appended;
+    /// Takes the receipts out of what a block did, by index; `state` is the version after it.
+    fn receipts(state: &Self::State, effects: &mut Self::Effects, at: At) -> Vec<StoredReceipt>;
+    /// The deliveries that were applied.
+    fn delivered(effects: &Self::Effects) -> &[Delivered];
+    /// How many entries for other chains a block wrote.
+    fn outbound_entries(effects: &Self::Effects) -> usize;
+    /// What a block appended to its logs; `state` is the version after it.
+    fn appended<'a>(state: &Self::State, effects: &'a Self::Effects) -> Vec<Appended<'a>>;
     /// Writes the rows that only this kind of chain has.
     fn write_history(
         store: &Store,
@@ -107,6 +136,8 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
         effects: &Self::Effects,
         receipts: &[Arc<StoredReceipt>],
     ) -> Result<(), StoreError>;
+    /// Tells the log what operators have to know of a block.
+    fn report(effects: &Self::Effects);
     /// The epoch whose last statement a block wrote.
     fn closed(effects: &Self::Effects) -> Option<EpochClose>;
     /// The same, read again from its rows.
@@ -131,11 +162,42 @@ pub struct At {
     pub time: BlockTime,
 }
 
-/// What a block appended to its logs.
-#[derive(Debug, Default)]
-pub struct Appended {
-    /// The entries: log, index, bytes as hashed.
-    pub entries: Vec<(Log, u64, Vec<u8>)>,
-    /// Subtrees that they completed.
-    pub nodes: Vec<(Log, CompletedNode)>,
+/// Something that a block appended to one of its logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended<'a> {
+    /// An entry.
+    Entry {
+        /// The log.
+        log: Log,
+        /// Its place in it.
+        index: u64,
+        /// Its bytes, as hashed.
+        bytes: Cow<'a, [u8]>,
+    },
+    /// A subtree that entries completed.
+    Node {
+        /// The log.
+        log: Log,
+        /// The subtree.
+        node: &'a CompletedNode,
+    },
+}
+
+/// Why a folder cannot be run as another kind of chain.
+fn other_kind(expected: ChainKind, found: ChainKind) -> StartError {
+    let name = |kind| match kind {
+        ChainKind::Shard => "a shard",
+        ChainKind::Settlement => "the settlement chain",
+    };
+    StartError::OtherKind { expected: name(expected), found: name(found) }
+}
+
+/// Entries for other chains and the subtrees that they completed.
+fn outbound<'a>(entries: &'a [OutboundEntry], nodes: &'a [(ChainId, CompletedNode)]) -> Vec<Appended<'a>> {
+    let entries = entries.iter().map(|entry| {
+        let (log, bytes) = (Log::Outbox(entry.destination.clone()), Cow::from(entry.bytes.as_slice()));
+        Appended::Entry { log, index: entry.index, bytes }
+    });
+    let nodes = nodes.iter().map(|(chain, node)| Appended::Node { log: Log::Outbox(chain.clone()), node });
+    entries.chain(nodes).collect()
 }

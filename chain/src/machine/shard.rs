@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use db3_genesis::{GenesisDocument, Prices, ShardGenesis};
+use db3_carry::{Channel, Delivered, Delivery};
+use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{
-    Address, BlockTime, ChainId, Epoch, EpochClose, Height, LogEntry, Mutation, MutationId, Namespace, Nonce,
-    Rejection, SignedMutation, Tai, VerifiedMutation,
+    Address, BlockTime, ChainId, Epoch, EpochClose, Fault, Height, LogEntry, Mutation, MutationId, Namespace, Nonce,
+    Rejection, RoundLeaf, SignedMutation, Tai, VerifiedMutation,
 };
 use db3_proto::decode_mutation;
 use db3_shard_state::{Effects, Executor, Outcome, ShardState};
@@ -34,6 +35,7 @@ impl Machine for ShardMachine {
     type Effects = Effects;
     type Lane = (Address, Namespace);
 
+    const KIND: ChainKind = ChainKind::Shard;
     const ENVELOPE_BYTES_MAX: usize = MUTATION_BYTES_MAX;
     const FAMILIES: &'static [Family] = &[Family::Bills, Family::BillOrder, Family::BillNodes, Family::Epochs];
 
@@ -65,22 +67,18 @@ impl Machine for ShardMachine {
     }
 
     fn genesis(document: &GenesisDocument) -> Result<ShardState, StartError> {
-        Ok(ShardState::genesis(document.state())?)
+        match document.state() {
+            GenesisState::Shard(genesis) => Ok(ShardState::genesis(genesis)?),
+            GenesisState::Settlement(_) => Err(super::other_kind(Self::KIND, document.kind())),
+        }
     }
 
     fn from_tree(tree: Tree) -> Result<ShardState, String> {
         ShardState::from_tree(tree).map_err(|error| error.to_string())
     }
 
-    fn genesis_again(state: &ShardState) -> ShardGenesis {
-        let chain = state.chain();
-        ShardGenesis {
-            lease_epoch: chain.lease_epoch,
-            close_accounts_max: chain.close_accounts_max,
-            expiry_max_secs: chain.expiry_max_secs,
-            prices: Prices::from(&chain.prices),
-            ..ShardGenesis::new(&chain.network, chain.shard, chain.shard_map.shards(), chain.epoch_secs, &[])
-        }
+    fn genesis_again(state: &ShardState) -> Option<AppState> {
+        super::genesis::of_shard(state)
     }
 
     fn chain_id(state: &ShardState) -> ChainId {
@@ -96,11 +94,10 @@ impl Machine for ShardMachine {
     }
 
     fn next_boundary_secs(state: &ShardState) -> Option<u64> {
-        let (open, _) = state.open_epoch();
-        open.next().and_then(|next| next.start_secs(state.chain().epoch_secs))
+        state.next_boundary_secs()
     }
 
-    fn open_epoch(state: &ShardState) -> Epoch {
+    fn open_epoch(state: &ShardState, _time: BlockTime) -> Epoch {
         state.open_epoch().0
     }
 
@@ -109,15 +106,41 @@ impl Machine for ShardMachine {
     }
 
     fn logs(state: &ShardState) -> Vec<(Log, Frontier)> {
-        vec![(outbox(state), state.outbox())]
+        let settlement = state.settlement();
+        let frontier = state.outbox_to(&settlement);
+        vec![(Log::Outbox(settlement), frontier)]
     }
 
     fn outbox(state: &ShardState, destination: &ChainId) -> Option<Frontier> {
-        (outbox(state) == Log::Outbox(destination.clone())).then(|| state.outbox())
+        (state.settlement() == *destination).then(|| state.outbox_to(destination))
+    }
+
+    fn sources(state: &ShardState) -> Vec<ChainId> {
+        vec![state.settlement()]
+    }
+
+    fn channel(state: &ShardState, source: &ChainId) -> Option<Channel> {
+        state.channel(source)
+    }
+
+    fn fault(_state: &ShardState, _source: &ChainId) -> Option<Fault> {
+        None
+    }
+
+    fn round(_state: &ShardState) -> Option<RoundLeaf> {
+        None
+    }
+
+    fn check_delivery(state: &ShardState, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection> {
+        state.check_delivery(delivery, now)
     }
 
     fn begin(state: &ShardState, height: Height, time: BlockTime) -> Executor {
         Executor::new(state, height, time)
+    }
+
+    fn deliver(executor: &mut Executor, delivery: &Delivery) -> Result<Delivered, Rejection> {
+        executor.deliver(delivery)
     }
 
     fn apply(executor: &mut Executor, verified: &VerifiedMutation) -> Result<(), Rejection> {
@@ -139,17 +162,22 @@ impl Machine for ShardMachine {
         executor.finish()
     }
 
-    fn receipts(effects: &mut Effects, at: At) -> Vec<StoredReceipt> {
+    fn receipts(_state: &ShardState, effects: &mut Effects, at: At) -> Vec<StoredReceipt> {
         let epoch = effects.bill_epoch;
         let receipts = std::mem::take(&mut effects.receipts).into_iter();
         receipts.map(|receipt| StoredReceipt::of_mutation(receipt, at, epoch)).collect()
     }
 
-    fn appended(state: &ShardState, effects: &mut Effects) -> Appended {
-        let log = outbox(state);
-        let entries = effects.entries.iter().map(|(index, entry)| (log.clone(), *index, entry.to_bytes()));
-        let nodes = std::mem::take(&mut effects.outbox_nodes).into_iter().map(|node| (log.clone(), node));
-        Appended { entries: entries.collect(), nodes: nodes.collect() }
+    fn delivered(effects: &Effects) -> &[Delivered] {
+        &effects.deliveries
+    }
+
+    fn outbound_entries(effects: &Effects) -> usize {
+        effects.entries.len()
+    }
+
+    fn appended<'a>(_state: &ShardState, effects: &'a Effects) -> Vec<Appended<'a>> {
+        super::outbound(&effects.entries, &effects.outbox_nodes)
     }
 
     fn write_history(
@@ -161,13 +189,20 @@ impl Machine for ShardMachine {
     ) -> Result<(), StoreError> {
         let charged = receipts.iter().filter(|receipt| receipt.is_charged());
         store.add_bills(batch, at.time, effects, charged.filter_map(|receipt| receipt.namespace.as_ref()))?;
-        for (index, entry) in &effects.entries {
-            if let LogEntry::EpochClose(close) = entry {
-                let row = EpochRow { close: *close, outbox_index: *index, height: at.height, time: at.time };
+        for entry in &effects.entries {
+            if let Ok(LogEntry::EpochClose(close)) = LogEntry::from_bytes(&entry.bytes) {
+                let row = EpochRow { close, outbox_index: entry.index, height: at.height, time: at.time };
                 store.add_close(batch, &row)?;
             }
         }
         Ok(())
+    }
+
+    fn report(effects: &Effects) {
+        if let Some(close) = &effects.closed {
+            let (first, last, statements) = (close.first, close.last, close.statements);
+            tracing::info!(%first, %last, statements, total = %close.total, "shard.close");
+        }
     }
 
     fn closed(effects: &Effects) -> Option<EpochClose> {
@@ -190,9 +225,4 @@ impl Machine for ShardMachine {
     ) -> Result<(), StoreError> {
         store.add_foreign_close(batch, index, entry, state.chain().epoch_secs)
     }
-}
-
-/// A shard speaks to the settlement chain alone.
-fn outbox(state: &ShardState) -> Log {
-    Log::Outbox(ChainId::settlement(&state.chain().network))
 }

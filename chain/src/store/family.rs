@@ -20,6 +20,12 @@ pub enum Family {
     Epochs,
     Logs,
     LogNodes,
+    Statements,
+    StatementOrder,
+    Closes,
+    CloseOrder,
+    AccountPostings,
+    PostingMarks,
 }
 
 impl Family {
@@ -51,6 +57,12 @@ impl Family {
             Self::Epochs => "epochs",
             Self::Logs => "logs",
             Self::LogNodes => "log_nodes",
+            Self::Statements => "statements",
+            Self::StatementOrder => "statement_order",
+            Self::Closes => "closes",
+            Self::CloseOrder => "close_order",
+            Self::AccountPostings => "account_postings",
+            Self::PostingMarks => "posting_marks",
         }
     }
 

@@ -107,6 +107,14 @@ impl Store {
         self.get(Family::Logs, &log.entry_key(index))
     }
 
+    /// Index of the newest entry that was written.
+    pub(crate) fn last_index(&self, log: &Log) -> Result<Option<u64>, StoreError> {
+        let end = log.entry_key(u64::MAX);
+        let row = self.rows(Family::Logs, IteratorMode::From(&end, Direction::Reverse))?.next().transpose()?;
+        let index = |key: &[u8]| Some(u64::from_be_bytes(key.strip_prefix(log.key(0).as_slice())?.try_into().ok()?));
+        Ok(row.and_then(|(key, _)| index(&key)))
+    }
+
     /// At most `limit` entries from `from`, below `size`, and at most `bytes_max` bytes but at least one entry.
     pub fn log_entries(
         &self,

@@ -16,6 +16,8 @@
 //! | `epochs` | last epoch | see [`epochs`] |
 //! | `logs` | log ‖ index | entry; see [`logs`] |
 //! | `log_nodes` | log ‖ level (1) ‖ index | hash |
+//! | `statements`, `statement_order`, `closes`, `close_order` | | see [`statements`] |
+//! | `account_postings`, `posting_marks` | | see [`postings`] |
 //!
 //! Which families a folder has depends on the kind of its chain.
 //!
@@ -30,9 +32,11 @@ mod error;
 pub(crate) mod family;
 pub mod lock;
 pub mod logs;
+pub mod postings;
 pub mod receipts;
 mod row;
 pub mod snapshot;
+pub mod statements;
 mod steps;
 
 use std::net::SocketAddr;

@@ -72,6 +72,32 @@ impl StoredReceipt {
         }
     }
 
+    /// From what execution of a transaction says.
+    pub(crate) fn of_transaction(receipt: db3_settlement_state::Receipt, at: At, epoch: Epoch) -> Self {
+        use db3_settlement_state::ReceiptOutcome as Outcome;
+        let (rejection, charged) = match receipt.outcome {
+            Outcome::Applied => (None, true),
+            Outcome::Failed(rejection) => (Some(rejection), true),
+            Outcome::Refused(rejection) => (Some(rejection), false),
+        };
+        Self {
+            id: receipt.id,
+            height: at.height,
+            time: at.time,
+            index: receipt.index,
+            epoch,
+            account: receipt.account,
+            signer: receipt.signer,
+            namespace: None,
+            nonce: receipt.nonce,
+            rejection: rejection.map(|rejection| status::to_message(&rejection, Some(&receipt.id))),
+            fee: receipt.fee,
+            charged,
+            bill_seq: None,
+            versions: Vec::new(),
+        }
+    }
+
     /// Whether it was applied or failed: then it is charged, its nonce is used, and this is final.
     #[must_use]
     pub fn is_charged(&self) -> bool {

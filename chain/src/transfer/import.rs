@@ -77,7 +77,9 @@ pub fn import<M: Machine>(
     }
     let state = state_of::<M>(builder.finish(&meta)?)?;
     logs.check("the entries", &M::logs(&state))?;
-    let (chain_id, app_state) = (M::chain_id(&state), M::genesis_again(&state));
+    let app_state = M::genesis_again(&state);
+    let app_state = app_state.ok_or_else(|| TransferError::malformed("the leaves", "name no chain to hear"))?;
+    let chain_id = M::chain_id(&state);
     if chain_id.as_str() != header.chain_id {
         let detail = format!("the header names {}, the state {chain_id}", header.chain_id);
         return Err(TransferError::malformed("line 1", detail));
