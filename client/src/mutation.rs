@@ -22,7 +22,7 @@ const EXPIRY_DEFAULT: Duration = Duration::from_secs(600);
 /// How often a mutation is signed anew, with another nonce or expiry, before its refusal is passed on.
 const SIGN_ATTEMPTS: u32 = 12;
 /// A fee limit of the length that real ones have, to price a body before its limit is known.
-const FEE_PLACEHOLDER: Tai = Tai::new(99_999_999_999);
+const FEE_LIMIT_OF_USUAL_LENGTH: Tai = Tai::new(99_999_999_999);
 
 /// A mutation being put together.
 #[must_use = "a mutation does nothing until it is signed and sent"]
@@ -197,7 +197,7 @@ impl<'c, S: Signer + ?Sized> PreparedMutation<'c, S> {
         let mut mutation = self.mutation(Nonce::new(1))?;
         if self.draft.max_fee.is_none() {
             // The limit's own length is paid for, so that the fee is known exactly once the limit is.
-            mutation.max_fee = FEE_PLACEHOLDER;
+            mutation.max_fee = FEE_LIMIT_OF_USUAL_LENGTH;
             mutation.max_fee = self.draft.client.estimate(&mutation).await?.limit();
         }
         self.draft.client.estimate(&mutation).await
@@ -210,7 +210,7 @@ impl<'c, S: Signer + ?Sized> PreparedMutation<'c, S> {
         let max_fee = if let Some(max_fee) = self.draft.max_fee {
             max_fee
         } else {
-            checked.max_fee = FEE_PLACEHOLDER;
+            checked.max_fee = FEE_LIMIT_OF_USUAL_LENGTH;
             self.draft.client.estimate(&checked).await?.limit()
         };
         let mut expire_at = None;

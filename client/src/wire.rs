@@ -88,10 +88,15 @@ impl<T> Attempt<T> {
 /// A channel to a URL; it connects when it is first used.
 pub(crate) fn channel(url: &str) -> Result<Channel, ClientError> {
     let wrong = |detail: String| {
-        ClientError::input(format!("the endpoint {url} cannot be used: {detail}"), "write it as http://HOST:PORT")
+        ClientError::input(
+            format!("the endpoint {url} cannot be used: {detail}"),
+            "write it as http://HOST:PORT; to reach a node behind TLS, connect to it through a tunnel that ends TLS on this machine",
+        )
     };
     if !url.starts_with("http://") {
-        return Err(wrong("this client speaks plain gRPC only".to_owned()));
+        let what =
+            if url.starts_with("https://") { "this client does not speak TLS" } else { "it is no http:// address" };
+        return Err(wrong(what.to_owned()));
     }
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(error.to_string()))?;
     Ok(endpoint

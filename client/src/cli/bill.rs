@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use db3_primitives::Tai;
 
-use super::args::{BillCommand, BillListArgs, EpochChoice, StatusChoice, SumBy};
+use super::args::{BillCommand, BillListArgs, BillName, EpochChoice, StatusChoice, SumBy};
 use super::failure::Failure;
 use super::render::{self, hex};
-use super::session::Session;
+use super::session::{ChosenNetwork, Session};
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
 use crate::{BillFilter, BillRef, BillStatus, BillView, Client};
@@ -16,8 +16,8 @@ use crate::{BillFilter, BillRef, BillStatus, BillView, Client};
 pub async fn bill(session: &Session, command: &BillCommand) -> Result<(), Failure> {
     match command {
         BillCommand::List(args) => list(session, args).await,
-        BillCommand::Show { bill } => show(session, *bill).await,
-        BillCommand::Verify { bill } => verify(session, *bill).await,
+        BillCommand::Show { bill } => show(session, bill).await,
+        BillCommand::Verify { bill } => verify(session, bill).await,
     }
 }
 
@@ -158,14 +158,29 @@ pub async fn epoch_on(client: &Client, shard: u32, choice: Option<EpochChoice>) 
     Ok(found.map(|epoch| OnShard::Number(epoch.message.epoch)))
 }
 
-async fn show(session: &Session, which: BillRef) -> Result<(), Failure> {
-    let client = session.client().await?;
+/// The bill that a name on the command line means; accounts go by name or address.
+fn resolve(session: &Session, network: &ChosenNetwork, name: &BillName) -> Result<BillRef, Failure> {
+    match name {
+        BillName::Mutation(id) => Ok(BillRef::Mutation(*id)),
+        BillName::Seq { shard, account, seq } => {
+            let account = session.account_named(account, Some(network))?.address;
+            Ok(BillRef::Seq { shard: *shard, account, seq: *seq })
+        }
+    }
+}
+
+async fn show(session: &Session, name: &BillName) -> Result<(), Failure> {
+    let network = session.network()?;
+    let which = resolve(session, &network, name)?;
+    let client = session.client_of(network.file).await?;
     let (bill, _) = client.bill(which, false).await?;
     print_bill(session, &bill, &Object::new())
 }
 
-async fn verify(session: &Session, which: BillRef) -> Result<(), Failure> {
-    let client = session.client().await?;
+async fn verify(session: &Session, name: &BillName) -> Result<(), Failure> {
+    let network = session.network()?;
+    let which = resolve(session, &network, name)?;
+    let client = session.client_of(network.file).await?;
     let (bill, proof) = client.bill(which, true).await?;
     let Some(proof) = proof else {
         return Err(Failure::input("nothing was proven", "leave out --unverified"));

@@ -30,7 +30,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::console::OutputFormat;
-use args::{Cli, Command, Global};
+use args::{Cli, Command};
 use failure::{Exit, Failure};
 use session::Session;
 use write::WriteKind;
@@ -151,15 +151,4 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "db3", &mut script);
     std::io::Write::write_all(&mut std::io::stdout().lock(), &script).map_err(Failure::from_stdout)
-}
-
-/// The options of every command, as `db3-devnet` takes them.
-fn console_of(global: &Global) -> crate::devnet_args::ConsoleArgs {
-    crate::devnet_args::ConsoleArgs {
-        output: global.output.unwrap_or_default(),
-        color: global.color.unwrap_or_default(),
-        yes: global.yes,
-        no_input: global.no_input,
-        quiet: global.quiet,
-    }
 }

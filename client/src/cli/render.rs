@@ -183,6 +183,6 @@ pub fn credit_line(line: &CreditLine) -> Object {
         .with("spent_tai", line.spent)
         .with("available_tai", line.available)
         .with("bill_count", line.bill_count)
-        .with("expire_epoch", line.lease_epoch);
+        .with("expire_epoch", Value::Until(line.lease_epoch));
     at(object, &line.at)
 }

@@ -138,7 +138,7 @@ async fn export(
     }
     let text = format!("{}\n", lines.join("\n"));
     match file {
-        Some(path) => std::fs::write(path, text).map_err(|error| Failure::file("write", path, &error)),
+        Some(path) => session.write_file(path, text.as_bytes()),
         None => session.output.raw(text.as_bytes()),
     }
 }

@@ -5,7 +5,7 @@ use db3_proto::convert::block_time;
 use super::bill::shards;
 use super::failure::Failure;
 use super::session::Session;
-use super::value::Object;
+use super::value::{Object, Value};
 use crate::Client;
 
 /// `db3 status`
@@ -57,7 +57,7 @@ async fn row(client: &Client, shard: u32) -> Result<Object, crate::ClientError> 
         .with("verified_height", client.verified_height(shard)?)
         .with("verified", params.at.verified)
         .with("open_epoch", status.open_epoch)
-        .with("lease_epoch", params.value.lease_epoch)
+        .with("lease_epoch", Value::Until(params.value.lease_epoch))
         .with("state_leaves", status.state_leaves)
         .with("pool_mutations", status.pool_mutations)
         .with("snapshot_height", status.snapshot_height)

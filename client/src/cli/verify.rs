@@ -6,7 +6,8 @@ use super::args::FileArgs;
 use super::failure::{Exit, Failure};
 use super::render::{self, hex};
 use super::session::Session;
-use super::value::{Object, Value};
+use super::value::{Object, Value, shown};
+use crate::console::OutputFormat;
 use crate::{KeptProof, Shown};
 use db3_primitives::{BlockTime, Operation, Rejection, SignedMutation};
 
@@ -44,13 +45,13 @@ pub fn verify(session: &Session, args: &FileArgs) -> Result<(), Failure> {
     for (name, value) in shown.fields() {
         // A table shows one record's fields one below the other, and of a range how many there are.
         match value {
-            Value::Object(record) if session.output.format == crate::console::OutputFormat::Table => {
+            Value::Object(record) if session.output.format == OutputFormat::Table => {
                 for (name, value) in record.fields().iter().filter(|(name, _)| !matches!(*name, "namespace" | "table"))
                 {
                     object = object.with(name, value.clone());
                 }
             }
-            Value::List(_) if session.output.format == crate::console::OutputFormat::Table => {}
+            Value::List(_) if session.output.format == OutputFormat::Table => {}
             value => object = object.with(name, value.clone()),
         }
     }
@@ -83,11 +84,43 @@ pub fn decode(session: &Session, args: &FileArgs) -> Result<(), Failure> {
     if let Err((_, Rejection::SignerMismatch { recovered, .. })) = &verdict {
         object = object.with("signer", recovered.to_string());
     }
-    session.output.object(&object)?;
+    print_decoded(session, &object)?;
     match verdict {
         Ok(_) => Ok(()),
         Err((_, rejection)) => Err(Failure::new(Exit::Proof, rejection.to_string(), rejection.remedy())),
     }
+}
+
+/// What was signed; in a table its operations stand one below the other, and the text that a wallet shows as it is.
+fn print_decoded(session: &Session, object: &Object) -> Result<(), Failure> {
+    if session.output.format != OutputFormat::Table {
+        return session.output.object(object);
+    }
+    let mut fields = Object::new();
+    for (name, value) in object.fields().iter().filter(|(name, _)| !matches!(*name, "operations" | "signing_text")) {
+        fields = fields.with(name, value.clone());
+    }
+    session.output.object(&fields)?;
+    session.output.raw(b"\n")?;
+    let Some(Value::List(operations)) = object.get("operations") else { return Ok(()) };
+    let operations = || {
+        operations.iter().filter_map(|operation| match operation {
+            Value::Object(operation) => Some(operation),
+            _ => None,
+        })
+    };
+    let mut columns: Vec<&'static str> = Vec::new();
+    for (name, _) in operations().flat_map(Object::fields) {
+        if !columns.contains(name) {
+            columns.push(name);
+        }
+    }
+    let mut list = session.output.list(&columns);
+    operations().try_for_each(|operation| list.push(operation))?;
+    list.finish("no operations")?;
+    let Some(Value::Text(text)) = object.get("signing_text") else { return Ok(()) };
+    let lines: Vec<String> = text.lines().map(|line| format!("  {}", shown(line))).collect();
+    session.output.raw(format!("\nsigned text\n{}\n", lines.join("\n")).as_bytes())
 }
 
 /// The bytes as they are, or as hex or base64 text.

@@ -117,10 +117,46 @@ enum StepKind {
     CreateNamespace,
 }
 
+impl StepKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::CreateTable => "create_table",
+            Self::CreateNamespace => "create_namespace",
+        }
+    }
+}
+
 impl Step {
+    /// A field that is given and that the operation has no use for: whoever wrote it meant another operation.
+    fn senseless(&self) -> Option<&'static str> {
+        let takes = match self.op {
+            StepKind::Put | StepKind::Insert | StepKind::Update => (true, true, true),
+            StepKind::Delete => (true, true, false),
+            StepKind::CreateTable => (true, false, false),
+            StepKind::CreateNamespace => (false, false, false),
+        };
+        let (takes_table, takes_key, takes_value) = takes;
+        let given = [
+            ("table", !takes_table && self.table.is_some()),
+            ("key", !takes_key && self.key.is_some()),
+            ("key_hex", !takes_key && self.key_hex.is_some()),
+            ("value", !takes_value && self.value.is_some()),
+            ("value_hex", !takes_value && self.value_hex.is_some()),
+            ("if_version", !takes_key && self.if_version.is_some()),
+        ];
+        given.into_iter().find(|(_, senseless)| *senseless).map(|(field, _)| field)
+    }
+
     /// The operation, and the namespace that its table names.
     fn operation(self, place: &str) -> Result<(Option<Namespace>, Operation), Failure> {
         let at = |failure: Failure| failure.at(place);
+        if let Some(field) = self.senseless() {
+            return Err(Failure::input(format!("{place}: {} takes no {field}", self.op.name()), "leave it out"));
+        }
         if matches!(self.op, StepKind::CreateNamespace) {
             return Ok((None, Operation::CreateNamespace));
         }
@@ -211,7 +247,7 @@ pub async fn send(
             }
         };
     }
-    session.output.object(&render::receipt(&receipt))
+    super::receipt::print(session, &receipt)
 }
 
 fn value(session: &Session, args: &WriteArgs) -> Result<Vec<u8>, Failure> {

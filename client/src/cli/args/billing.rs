@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use db3_primitives::{BlockTime, MutationId};
 
-use super::parse::{bill_ref, epoch, mutation_id, time};
-use crate::BillRef;
+use super::parse::{bill_name, epoch, mutation_id, time};
 
 /// `db3 receipt`
 #[derive(Debug, Args)]
@@ -27,15 +26,31 @@ pub enum BillCommand {
     /// Show a bill: quantity times unit price of each meter
     Show {
         /// SHARD/ACCOUNT/SEQ, or the identifier of the mutation
-        #[arg(value_parser = bill_ref, value_name = "SHARD/ACCOUNT/SEQ|ID")]
-        bill: BillRef,
+        #[arg(value_parser = bill_name, value_name = "SHARD/ACCOUNT/SEQ|ID")]
+        bill: BillName,
     },
     /// Prove that a bill stands in its epoch's log
     Verify {
         /// SHARD/ACCOUNT/SEQ, or the identifier of the mutation
-        #[arg(value_parser = bill_ref, value_name = "SHARD/ACCOUNT/SEQ|ID")]
-        bill: BillRef,
+        #[arg(value_parser = bill_name, value_name = "SHARD/ACCOUNT/SEQ|ID")]
+        bill: BillName,
     },
+}
+
+/// Which bill, as it is named on the command line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum BillName {
+    /// By its place.
+    Seq {
+        /// Shard.
+        shard: u32,
+        /// Name or address of the account.
+        account: String,
+        /// Number, from 1.
+        seq: u64,
+    },
+    /// By what it is for.
+    Mutation(MutationId),
 }
 
 /// `db3 bill list`

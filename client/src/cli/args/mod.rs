@@ -15,8 +15,8 @@ use crate::console::{ColorChoice, OutputFormat};
 use crate::devnet_args::DevnetArgs;
 
 pub use billing::{
-    BillCommand, BillListArgs, CreditCommand, EpochChoice, EpochCommand, ReceiptArgs, StatementCommand, StatusChoice,
-    SumBy,
+    BillCommand, BillListArgs, BillName, CreditCommand, EpochChoice, EpochCommand, ReceiptArgs, StatementCommand,
+    StatusChoice, SumBy,
 };
 pub use bulk::{BenchCommand, BenchReadArgs, BenchWriteArgs, ExportArgs, FileFormat, ImportArgs};
 pub use names::{AccountCommand, NamespaceCommand, NetworkCommand, TableCommand};
@@ -65,16 +65,16 @@ pub struct Global {
     #[arg(long, global = true, env = "DB3_UNVERIFIED", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub unverified: bool,
     /// Answer every question with yes
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "DB3_YES", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub yes: bool,
     /// Never ask: fail where a question would be asked
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "DB3_NO_INPUT", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub no_input: bool,
     /// Print data and errors only
-    #[arg(long, global = true, conflicts_with = "verbose")]
+    #[arg(long, global = true, env = "DB3_QUIET", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub quiet: bool,
     /// Say more about what is done
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "DB3_VERBOSE", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub verbose: bool,
     /// Colours in what people read [default: auto]
     #[arg(long, global = true, env = "DB3_COLOR", value_enum, value_name = "WHEN")]
