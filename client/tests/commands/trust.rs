@@ -35,7 +35,7 @@ fn a_network_that_was_restored_from_an_old_copy_is_refused_by_name() {
     std::fs::remove_dir_all(net.path("home/devnet")).unwrap();
     copy(&net.path("copy"), &net.path("home/devnet"));
     net.ok(["devnet", "start", "--detach"]);
-    let said = net.fails(5, ["get", "history", "k"]);
+    let said = net.fails(5, ["--timeout", "3s", "get", "history", "k"]);
     assert!(said.contains("the network devnet has fallen behind") && said.contains("-shard-"), "{said}");
     assert_eq!(net.ok(["--unverified", "get", "history", "k"]), "old", "whoever asks for no proof may still look");
 }
