@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = ["db3/v1/types.proto", "db3/v1/errors.proto", "db3/v1/chain.proto", "db3/v1/shard.proto"];
+const FILES: [&str; 5] = [
+    "db3/v1/types.proto",
+    "db3/v1/errors.proto",
+    "db3/v1/chain.proto",
+    "db3/v1/shard.proto",
+    "db3/v1/settlement.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=db3");

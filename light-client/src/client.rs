@@ -73,6 +73,12 @@ impl LightClient {
         &self.root
     }
 
+    /// How long headers are trusted.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
     /// The newest verified header; none, where only the root is trusted.
     #[must_use]
     pub fn newest(&self) -> Option<&TrustedHeader> {

@@ -45,6 +45,18 @@ impl Options {
         Self { trusting_period_secs: u64::MAX, clock_drift_secs: CLOCK_DRIFT_SECS_MIN }
     }
 
+    /// How long after its own time a header may vouch for another; `u64::MAX` is for ever.
+    #[must_use]
+    pub fn trusting_period_secs(self) -> u64 {
+        self.trusting_period_secs
+    }
+
+    /// How far a header may be ahead of `now`.
+    #[must_use]
+    pub fn clock_drift_secs(self) -> u64 {
+        self.clock_drift_secs
+    }
+
     pub(crate) fn trusting_period(self) -> Duration {
         Duration::from_secs(self.trusting_period_secs)
     }

@@ -1,27 +1,43 @@
-//! The signed envelope: what is signed, by which scheme, and what its identifier is.
+//! The signed envelope: what is signed, by which scheme, and what its identifier is. One envelope serves every kind of
+//! [`Body`]: mutations on a shard, transactions on the settlement chain.
 //!
-//! Identifier: SHA-256 of `"db3.v1.Mutation/id"` ‖ 0x00 ‖ body. It needs no signature, so a second signature of the
-//! same body is not a second mutation.
-//! Scheme 1, raw: Keccak-256 of 0x19 ‖ `"db3.v1.Mutation/raw"` ‖ 0x00 ‖ body.
-//! Scheme 2, EIP-191: `personal_sign` of the readable text of [`signing_text`].
+//! Identifier: SHA-256 of the kind's id tag (`"db3.v1.Mutation/id"` ‖ 0x00) ‖ body. It needs no signature, so a second
+//! signature of the same body is not a second mutation.
+//! Scheme 1, raw: Keccak-256 of the kind's raw tag (0x19 ‖ `"db3.v1.Mutation/raw"` ‖ 0x00) ‖ body.
+//! Scheme 2, EIP-191: `personal_sign` of the readable text of [`Body::signing_text`].
 //! Every kind of body and every scheme has its own tag, so that no signature serves twice. EIP-191 hashes 0x19 ‖ `E`,
 //! the raw scheme 0x19 ‖ `d`; EIP-712 (0x19 ‖ 0x01) will be scheme 3.
 
 mod text;
 
 use std::fmt;
-use std::str::FromStr;
 
-pub use text::signing_text;
-
-use crate::hash::{HashTextError, hex_text, keccak256, parse_hash, sha256};
+use crate::hash::{keccak256, sha256};
 use crate::signature::{SecretKey, eip191_digest, verify};
-use crate::{Address, Hash32, Mutation, Rejection};
+use crate::{Address, Hash32, Identifier, Mutation, NetworkName, Nonce, Rejection, Tai, Transaction};
 
-/// What is hashed before a mutation's body to give its identifier.
-pub const MUTATION_ID_TAG: &[u8] = b"db3.v1.Mutation/id\0";
-/// What is hashed before a mutation's body to give the digest of the raw scheme.
-pub const MUTATION_RAW_TAG: &[u8] = b"\x19db3.v1.Mutation/raw\0";
+/// What an account can sign: the fields that every kind has, and what keeps the kinds apart.
+pub trait Body: Clone + fmt::Debug + PartialEq + Eq + Send + Sync + 'static {
+    /// What is hashed before the body to give the identifier.
+    const ID_TAG: &'static [u8];
+    /// What is hashed before the body to give the digest of the raw scheme.
+    const RAW_TAG: &'static [u8];
+
+    /// The account that pays, and signs.
+    fn account(&self) -> Address;
+    /// The network that it is for.
+    fn network(&self) -> &NetworkName;
+    /// Its number within its nonce window, from 1.
+    fn nonce(&self) -> Nonce;
+    /// It may stand in a block whose time is before this Unix second.
+    fn expire_unix_secs(&self) -> u64;
+    /// The most that it may cost.
+    fn max_fee(&self) -> Tai;
+    /// How many operations it has.
+    fn operation_count(&self) -> usize;
+    /// The text that scheme 2 signs. `body` is the canonical encoding of `self`.
+    fn signing_text(&self, body: &[u8]) -> String;
+}
 
 /// How a body is turned into the digest that is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,109 +76,111 @@ pub struct SignedEnvelope {
     pub signature: [u8; 65],
 }
 
-/// The identifier of a mutation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MutationId(pub Hash32);
-
-impl MutationId {
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &Hash32 {
-        &self.0
-    }
-}
-
-impl fmt::Display for MutationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&hex_text(&self.0))
-    }
-}
-
-impl fmt::Debug for MutationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for MutationId {
-    type Err = HashTextError;
-
-    fn from_str(text: &str) -> Result<Self, HashTextError> {
-        parse_hash(text).map(Self)
-    }
+/// The identifier of the `B` with this body.
+#[must_use]
+pub fn identifier<B: Body>(body: &[u8]) -> Identifier {
+    Identifier(sha256(&[B::ID_TAG, body]))
 }
 
 /// The identifier of the mutation with this body.
 #[must_use]
-pub fn mutation_id(body: &[u8]) -> MutationId {
-    MutationId(sha256(&[MUTATION_ID_TAG, body]))
+pub fn mutation_id(body: &[u8]) -> Identifier {
+    identifier::<Mutation>(body)
 }
 
-/// The digest that is signed. `body` is the canonical encoding of `mutation`.
+/// The identifier of the transaction with this body.
 #[must_use]
-pub fn signing_digest(mutation: &Mutation, body: &[u8], scheme: Scheme) -> Hash32 {
+pub fn transaction_id(body: &[u8]) -> Identifier {
+    identifier::<Transaction>(body)
+}
+
+/// The text that scheme 2 signs. `body` is the canonical encoding of `content`.
+#[must_use]
+pub fn signing_text<B: Body>(content: &B, body: &[u8]) -> String {
+    content.signing_text(body)
+}
+
+/// The digest that is signed. `body` is the canonical encoding of `content`.
+#[must_use]
+pub fn signing_digest<B: Body>(content: &B, body: &[u8], scheme: Scheme) -> Hash32 {
     match scheme {
-        Scheme::Raw => keccak256(&[MUTATION_RAW_TAG, body]),
-        Scheme::Eip191 => eip191_digest(&signing_text(mutation, body)),
+        Scheme::Raw => keccak256(&[B::RAW_TAG, body]),
+        Scheme::Eip191 => eip191_digest(&content.signing_text(body)),
     }
+}
+
+/// Signs a mutation, a transaction or any other body. `body` is the canonical encoding of `content`.
+#[must_use]
+pub fn sign<B: Body>(key: &SecretKey, content: &B, body: Vec<u8>, scheme: Scheme) -> SignedEnvelope {
+    let signature = key.sign(&signing_digest(content, &body, scheme));
+    SignedEnvelope { body, scheme, signature }
 }
 
 /// Signs a mutation. `body` is the canonical encoding of `mutation`.
 #[must_use]
 pub fn sign_mutation(key: &SecretKey, mutation: &Mutation, body: Vec<u8>, scheme: Scheme) -> SignedEnvelope {
-    let signature = key.sign(&signing_digest(mutation, &body, scheme));
-    SignedEnvelope { body, scheme, signature }
+    sign(key, mutation, body, scheme)
 }
 
-/// A decoded mutation and its envelope; the signature is not yet checked. Whoever makes one has proven that the
-/// envelope's body is the canonical encoding of the mutation.
+/// A decoded body and its envelope; the signature is not yet checked. Whoever makes one has proven that the envelope's
+/// body is the canonical encoding of the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedMutation {
+pub struct Signed<B> {
     /// What the body says.
-    pub mutation: Mutation,
+    pub content: B,
     /// What was signed, and how.
     pub envelope: SignedEnvelope,
     /// The identifier.
-    pub id: MutationId,
+    pub id: Identifier,
     /// Length of the encoded `SignedEnvelope`.
     pub bytes: u32,
 }
 
-impl SignedMutation {
+/// A mutation and its envelope, not yet checked.
+pub type SignedMutation = Signed<Mutation>;
+/// A transaction and its envelope, not yet checked.
+pub type SignedTransaction = Signed<Transaction>;
+
+impl<B: Body> Signed<B> {
     /// Puts together what was decoded; `encoded_len` is the length of the encoded `SignedEnvelope`.
     #[must_use]
-    pub fn new(mutation: Mutation, envelope: SignedEnvelope, encoded_len: u32) -> Self {
-        let id = mutation_id(&envelope.body);
-        Self { mutation, envelope, id, bytes: encoded_len }
+    pub fn new(content: B, envelope: SignedEnvelope, encoded_len: u32) -> Self {
+        let id = identifier::<B>(&envelope.body);
+        Self { content, envelope, id, bytes: encoded_len }
     }
 
-    /// Checks the signature: it must be whole, and by the account that the body names. Gives the mutation back with
-    /// the reason if it is not.
-    pub fn verify(self) -> Result<VerifiedMutation, (Box<Self>, Rejection)> {
+    /// Checks the signature: it must be whole, and by the account that the body names. Gives everything back with the
+    /// reason if it is not.
+    pub fn verify(self) -> Result<Verified<B>, (Box<Self>, Rejection)> {
         match self.check_signature() {
-            Ok(()) => Ok(VerifiedMutation(self)),
+            Ok(()) => Ok(Verified(self)),
             Err(rejection) => Err((Box::new(self), rejection)),
         }
     }
 
     fn check_signature(&self) -> Result<(), Rejection> {
-        let digest = signing_digest(&self.mutation, &self.envelope.body, self.envelope.scheme);
+        let digest = signing_digest(&self.content, &self.envelope.body, self.envelope.scheme);
         let recovered = verify(&digest, &self.envelope.signature)
             .map_err(|error| Rejection::SignatureMalformed { detail: error.to_string() })?;
-        let account = self.mutation.account;
+        let account = self.content.account();
         if recovered == account { Ok(()) } else { Err(Rejection::SignerMismatch { account, recovered, digest }) }
     }
 }
 
-/// A mutation whose signature holds. Only [`SignedMutation::verify`] makes one, so execution need not ask again.
+/// A body whose signature holds. Only [`Signed::verify`] makes one, so execution need not ask again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedMutation(SignedMutation);
+pub struct Verified<B>(Signed<B>);
 
-impl VerifiedMutation {
+/// A mutation whose signature holds.
+pub type VerifiedMutation = Verified<Mutation>;
+/// A transaction whose signature holds.
+pub type VerifiedTransaction = Verified<Transaction>;
+
+impl<B: Body> Verified<B> {
     /// What the body says.
     #[must_use]
-    pub const fn mutation(&self) -> &Mutation {
-        &self.0.mutation
+    pub const fn content(&self) -> &B {
+        &self.0.content
     }
 
     /// What was signed, and how.
@@ -173,7 +191,7 @@ impl VerifiedMutation {
 
     /// The identifier.
     #[must_use]
-    pub const fn id(&self) -> MutationId {
+    pub const fn id(&self) -> Identifier {
         self.0.id
     }
 
@@ -185,7 +203,23 @@ impl VerifiedMutation {
 
     /// Who signed: the account that pays.
     #[must_use]
-    pub const fn signer(&self) -> Address {
-        self.0.mutation.account
+    pub fn signer(&self) -> Address {
+        self.0.content.account()
+    }
+}
+
+impl Verified<Mutation> {
+    /// What the body says.
+    #[must_use]
+    pub const fn mutation(&self) -> &Mutation {
+        self.content()
+    }
+}
+
+impl Verified<Transaction> {
+    /// What the body says.
+    #[must_use]
+    pub const fn transaction(&self) -> &Transaction {
+        self.content()
     }
 }

@@ -8,21 +8,51 @@
 //! | closed epoch | `epoch/` ‖ number (8, big endian) | `epoch/` `0000000000000007` |
 //! | namespace | `ns/` ‖ name | `ns/notes` |
 //! | open epoch | `open` | |
+//! | inbox | `inbox/` ‖ chain id | `inbox/devnet-settlement` |
+//! | light client | `client/` ‖ chain id | `client/devnet-settlement` |
 //! | outbox | `outbox/` ‖ chain id | `outbox/devnet-settlement` |
+//! | peer | `peer/` ‖ chain id | `peer/devnet-settlement` |
 //! | namespaces by owner | `own/` ‖ address (20) ‖ name | `own/` `abab…ab` `notes` |
 //! | record | `rec/` ‖ length (1) ‖ namespace ‖ length (1) ‖ table ‖ key | `rec/` `05` `notes` `06` `cities` `berlin` |
 //! | table | `tbl/` ‖ length (1) ‖ namespace ‖ table | `tbl/` `05` `notes` `cities` |
 //! | nonce window | `win/` ‖ address (20) ‖ namespace | `win/` `abab…ab` `notes` |
 //!
+//! On the settlement chain, beside `chain`, inboxes, light clients, outboxes and peers:
+//!
+//! | object | key | example |
+//! |---|---|---|
+//! | balance | `bal/` ‖ address (20) | `bal/` `abab…ab` |
+//! | unconfirmed cut | `cut/` ‖ shard (4) ‖ index in the log to it (8) | `cut/` `00000001` `0000000000000007` |
+//! | mark of an account that the next round visits | `due/` ‖ address (20) | `due/` `abab…ab` |
+//! | line | `line/` ‖ address (20) ‖ shard (4) | `line/` `abab…ab` `00000001` |
+//! | payout list | `payout/` ‖ shard (4) | `payout/` `00000001` |
+//! | log of postings | `postings` | |
+//! | round | `round` | |
+//! | shard | `shard/` ‖ shard (4) | `shard/` `00000001` |
+//! | supply | `supply` | |
+//! | nonce window | `win/` ‖ address (20) | `win/` `abab…ab` |
+//!
 //! Every part but the last has a fixed width or its length before it, so no two objects share a key. The parts'
 //! types bound the length; the longest key has 390 bytes.
 
-use crate::{Address, ChainId, Epoch, Namespace, RecordKey, TableName};
+mod channel;
+mod settlement;
+
+pub use channel::{
+    client, client_prefix, inbox, inbox_prefix, outbox, outbox_prefix, peer, peer_prefix, split_client, split_inbox,
+    split_outbox, split_peer,
+};
+pub use settlement::{
+    BALANCE_BYTES, DUE_BYTES, LINE_BYTES, OWN_WINDOW_BYTES, balance, balance_prefix, cut, cut_prefix, due, due_prefix,
+    line, line_prefix, line_prefix_of, own_window, payout, payout_prefix, postings, round, shard, shard_prefix,
+    split_balance, split_cut, split_due, split_line, split_own_window, split_payout, split_shard, supply,
+};
+
+use crate::{Address, Epoch, Namespace, RecordKey, TableName};
 
 const ACCOUNT: &[u8] = b"acct/";
 const EPOCH: &[u8] = b"epoch/";
 const NAMESPACE: &[u8] = b"ns/";
-const OUTBOX: &[u8] = b"outbox/";
 const OWNED: &[u8] = b"own/";
 const RECORD: &[u8] = b"rec/";
 const TABLE: &[u8] = b"tbl/";
@@ -134,12 +164,6 @@ pub fn split_owned(key: &[u8]) -> Option<(Address, Namespace)> {
 #[must_use]
 pub fn owned_bytes(namespace: &Namespace) -> usize {
     OWNED.len().saturating_add(ADDRESS_BYTES).saturating_add(namespace.as_str().len())
-}
-
-/// The outbox to a chain; its value is the frontier of its log.
-#[must_use]
-pub fn outbox(destination: &ChainId) -> Vec<u8> {
-    joined(&[OUTBOX, destination.as_str().as_bytes()])
 }
 
 /// A record; its value is a [`crate::RecordHeader`] and the record's bytes.

@@ -1,4 +1,4 @@
-//! The words that every DB3 chain is written in: accounts, amounts, names, mutations, signatures, prices, bills,
+//! The words that every DB3 chain is written in: accounts, amounts, names, mutations, transactions, signatures, prices, bills,
 //! log entries, tree keys, tree leaves, rejections and limits.
 //!
 //! This crate is pure. It must never read a clock, a file, a random number or the network, and nothing here may
@@ -8,16 +8,19 @@
 pub mod account;
 pub mod amount;
 pub mod bill;
+pub mod credit;
 pub mod decode;
 pub mod entry;
 pub mod envelope;
 pub mod hash;
+pub mod identifier;
 pub mod key;
 pub mod leaf;
 pub mod limits;
 pub mod mutation;
 pub mod name;
 pub mod number;
+pub mod posting;
 pub mod price;
 pub mod quote;
 pub mod rejection;
@@ -25,27 +28,34 @@ pub mod shard_map;
 pub mod signature;
 pub mod stored;
 pub mod time;
+pub mod transaction;
 pub mod window;
 
 pub use account::{Address, AddressError};
 pub use amount::{AmountError, TAI_PER_DB3, Tai};
 pub use bill::{Bill, BillKind, Payee};
+pub use credit::{CreditEntry, Heartbeat, LineEntry};
 pub use decode::DecodeError;
 pub use entry::{EpochClose, LogEntry, Statement};
 pub use envelope::{
-    MutationId, Scheme, SignedEnvelope, SignedMutation, VerifiedMutation, mutation_id, sign_mutation, signing_digest,
-    signing_text,
+    Body, Scheme, Signed, SignedEnvelope, SignedMutation, SignedTransaction, Verified, VerifiedMutation,
+    VerifiedTransaction, identifier, mutation_id, sign, sign_mutation, signing_digest, signing_text, transaction_id,
 };
 pub use hash::{Hash32, keccak256, sha256};
+pub use identifier::{Identifier, Identifier as MutationId, Identifier as TransactionId};
 pub use leaf::{
-    AccountLeaf, ChainLeaf, EmissionLeaf, NamespaceLeaf, OpenEpochLeaf, RecordHeader, TableKind, TableLeaf,
+    AccountLeaf, BalanceLeaf, ChainLeaf, Cut, CutLeaf, EmissionLeaf, Fault, LineLeaf, NamespaceLeaf, OpenEpochLeaf,
+    PayoutLeaf, RecordHeader, RoundLeaf, RoundPhase, Running, SettlementLeaf, ShardFault, ShardLeaf, Stage, SupplyLeaf,
+    TableKind, TableLeaf,
 };
 pub use mutation::{Mutation, Operation, Write};
 pub use name::{ChainId, Namespace, NetworkName, RecordKey, TableName};
 pub use number::{Epoch, Height, Nonce, ShardId, Slot};
-pub use price::{Charge, Meter, Metered, PriceTable, upper_bound};
+pub use posting::{Posting, PostingKind, PostingLine};
+pub use price::{Charge, Meter, Metered, PriceTable, transaction_upper_bound, upper_bound};
 pub use rejection::{Class, GrpcCode, Rejection};
 pub use shard_map::{ShardMap, ShardRange};
 pub use signature::{SecretKey, SignatureError, recover_k256, verify};
 pub use time::{BlockTime, TimeError};
+pub use transaction::{Transaction, TransactionOperation};
 pub use window::NonceWindow;

@@ -2,6 +2,8 @@
 //!
 //! A size ends in its unit. Whoever changes one of these changes what a chain accepts.
 
+use crate::Tai;
+
 /// Slots that namespaces hash to.
 pub const SLOTS: u16 = 1_024;
 /// Most shards that one network may have: one slot each.
@@ -38,6 +40,22 @@ pub const BLOCK_OPERATIONS_MAX: u32 = 60_000;
 pub const CLOSE_ACCOUNTS_PER_BLOCK_MAX: u32 = 4_096;
 /// Most entries that one block appends to an outbox: the statements and their close.
 pub const BLOCK_ENTRIES_MAX: u32 = 4_097;
+/// Most deliveries from other chains in one block.
+pub const BLOCK_DELIVERIES_MAX: usize = 16;
+/// Longest delivery, as it is encoded in a consensus transaction of its own.
+pub const DELIVERY_TX_BYTES_MAX: usize = 1_048_576;
+/// Most log entries in one delivery.
+pub const DELIVERY_ENTRIES_MAX: usize = 16_384;
+/// Most headers that one delivery brings for the light client.
+pub const DELIVERY_HEADERS_MAX: usize = 16;
+
+/// Most operations of one transaction on the settlement chain.
+pub const TRANSACTION_OPERATIONS_MAX: usize = 64;
+/// Longest encoded `SignedEnvelope` of a transaction.
+pub const TRANSACTION_BYTES_MAX: usize = 16_384;
+/// Highest ceiling of a credit line, largest amount of a transaction, and largest supply: so low that the sum over any
+/// accounts and shards there can be fits an amount.
+pub const CEILING_TAI_MAX: Tai = Tai::new(1 << 96);
 
 /// Furthest expiry of a mutation after the block's time, unless a chain's parameters say otherwise.
 pub const EXPIRY_AHEAD_SECS_MAX: u64 = 3_600;
@@ -76,6 +94,16 @@ pub const BILL_BYTES: usize = 159;
 pub const LOG_ENTRY_BYTES_MAX: usize = 141;
 /// Longest encoded frontier of a log: its size and at most 64 hashes.
 pub const FRONTIER_BYTES_MAX: usize = 2_056;
+/// Most recipients of one pool: as many as a chain has validators.
+pub const PAYOUTS_MAX: usize = 1_024;
+/// Most power that the recipients of one pool have together, as Tendermint limits it.
+pub const PAYOUT_POWER_MAX: u64 = (1 << 60) - 1;
+/// Most lines that one block of the settlement chain visits during a round.
+pub const ROUND_ACCOUNTS_PER_BLOCK_MAX: u32 = 65_536;
+/// Most pending cuts that one block of the settlement chain confirms.
+pub const BLOCK_CUTS_MAX: usize = 16_384;
+/// Largest numerator and denominator of the factor between collateral and credit.
+pub const FACTOR_MAX: u64 = 1_000_000;
 /// Shortest and longest epoch.
 pub const EPOCH_SECS_MIN: u64 = 1;
 /// Longest epoch: one day.
@@ -112,3 +140,8 @@ const _: () = assert!(PAGE_BYTES_MAX < GRPC_MESSAGE_BYTES_MAX, "a page and its p
 const _: () = assert!(MUTATION_BYTES_MAX < GRPC_MESSAGE_BYTES_MAX);
 const _: () = assert!(FRONTIER_BYTES_MAX == 8 + 64 * 32);
 const _: () = assert!(0 < EPOCH_SECS_MIN && EPOCH_SECS_MIN <= EPOCH_SECS_MAX);
+const _: () = assert!(DELIVERY_TX_BYTES_MAX <= TX_BYTES_MAX);
+const _: () = assert!(LOG_ENTRY_BYTES_MAX + FRONTIER_BYTES_MAX < DELIVERY_TX_BYTES_MAX, "a delivery holds an entry");
+const _: () = assert!(TRANSACTION_BYTES_MAX <= MUTATION_BYTES_MAX);
+const _: () = assert!(TRANSACTION_OPERATIONS_MAX <= OPERATIONS_PER_MUTATION_MAX);
+const _: () = assert!(CEILING_TAI_MAX.get() <= u128::MAX >> 31, "so that the sum of 2^31 of them is an amount");

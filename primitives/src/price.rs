@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use crate::decode::{DecodeError, Reader};
-use crate::{Mutation, Operation, Tai, stored};
+use crate::{Mutation, Operation, Tai, Transaction, TransactionOperation, stored};
 
 /// What is metered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Meter {
-    /// Mutations: one.
+    /// Mutations, or transactions on the settlement chain: one.
     Mutation,
     /// Bytes of the encoded `SignedEnvelope`.
     BytesIn,
@@ -246,5 +246,37 @@ pub fn upper_bound(mutation: &Mutation, bytes: u32) -> Metered {
         bytes_stored = bytes_stored.saturating_add(stored::table(namespace, table));
     }
     let operations = u32::try_from(mutation.operations.len()).unwrap_or(u32::MAX);
+    Metered { mutations: 1, bytes_in: bytes, operations, key_bytes, bytes_stored }
+}
+
+/// The most that a transaction of `bytes` encoded bytes can use, from itself alone: as if the window, every account that
+/// it pays or deposits for, and every line that it may open were new.
+#[must_use]
+pub fn transaction_upper_bound(transaction: &Transaction, bytes: u32) -> Metered {
+    let mut accounts = BTreeSet::new();
+    let mut shards = BTreeSet::new();
+    let mut depositors = BTreeSet::new();
+    let mut key_bytes = 0u32;
+    for operation in &transaction.operations {
+        key_bytes = key_bytes.saturating_add(stored::bytes(operation.tree_key_bytes()));
+        match operation {
+            TransactionOperation::Transfer { to, .. } => {
+                accounts.insert(to);
+            }
+            TransactionOperation::Deposit { to, .. } => {
+                accounts.insert(to);
+                depositors.insert(to);
+            }
+            TransactionOperation::Allocate { shard, .. } => {
+                shards.insert(shard);
+            }
+            TransactionOperation::Withdraw { .. } | TransactionOperation::Pay { .. } => {}
+        }
+    }
+    let lines = stored::bytes(shards.len().saturating_add(depositors.len()));
+    let bytes_stored = stored::own_window()
+        .saturating_add(stored::balance().saturating_mul(stored::bytes(accounts.len())))
+        .saturating_add(stored::line().saturating_mul(lines));
+    let operations = u32::try_from(transaction.operations.len()).unwrap_or(u32::MAX);
     Metered { mutations: 1, bytes_in: bytes, operations, key_bytes, bytes_stored }
 }

@@ -3,7 +3,7 @@
 //! One set of functions serves the bound at admission and the charge at execution, so they cannot differ.
 
 use crate::key;
-use crate::leaf::{NamespaceLeaf, TableLeaf};
+use crate::leaf::{BalanceLeaf, LineLeaf, NamespaceLeaf, TableLeaf};
 use crate::limits::{NONCE_BITMAP_BYTES_MAX, RECORD_HEADER_BYTES};
 use crate::{Namespace, RecordKey, TableName};
 
@@ -35,6 +35,24 @@ pub fn table(namespace: &Namespace, table: &TableName) -> u32 {
 pub fn namespace(namespace: &Namespace) -> u32 {
     leaf(key::namespace_bytes(namespace), NamespaceLeaf::BYTES)
         .saturating_add(leaf(key::owned_bytes(namespace), key::OWNED_VALUE.len()))
+}
+
+/// A new nonce window of an account on the settlement chain, charged at its largest.
+#[must_use]
+pub fn own_window() -> u32 {
+    leaf(key::OWN_WINDOW_BYTES, NONCE_BITMAP_BYTES_MAX.saturating_add(8))
+}
+
+/// A new account on the settlement chain.
+#[must_use]
+pub fn balance() -> u32 {
+    leaf(key::BALANCE_BYTES, BalanceLeaf::BYTES)
+}
+
+/// A new line on the settlement chain, with the account's mark for the next round.
+#[must_use]
+pub fn line() -> u32 {
+    leaf(key::LINE_BYTES, LineLeaf::BYTES).saturating_add(leaf(key::DUE_BYTES, 1))
 }
 
 /// A new leaf with a key and a value of these lengths.

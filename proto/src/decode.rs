@@ -10,128 +10,54 @@
 //! Limits: the envelope's size before anything is read, the number of operations before any is allocated. A body is three
 //! messages deep; deeper ones do not exist in the schema, and generated code stops at 100.
 //!
-//! Nothing here looks at a signature's value: that is [`SignedMutation::verify`].
+//! The first three rungs are those of every kind of body and stand in `signed`. Nothing here looks at a signature's value: that
+//! is [`SignedMutation::verify`](db3_primitives::Signed::verify).
 
 use bytes::Bytes;
 use db3_primitives::limits::{MUTATION_BYTES_MAX, OPERATIONS_PER_MUTATION_MAX};
 use db3_primitives::{
-    Address, Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Rejection, Scheme, SignedEnvelope,
-    SignedMutation, TableName, Tai, Write,
+    Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Rejection, SignedMutation, TableName, Write,
 };
-use prost::Message as _;
 
-use crate::encode::{BODY_VERSION, envelope_bytes};
+use crate::encode::envelope_bytes;
+use crate::signed::{Rules, account, check_size, fee_limit, open_envelope, read_body, read_envelope};
 use crate::v1;
-use crate::wire::{Field, Value, fields};
 
-const BODY_VERSION_FIELD: u32 = 1;
-const BODY_OPERATIONS_FIELD: u32 = 8;
-/// Field numbers of `Operation.kind`.
-const OPERATION_KINDS: [u32; 6] = [1, 2, 3, 4, 10, 11];
+/// What is decoded, and its limits.
+const RULES: Rules = Rules {
+    envelope_bytes_max: MUTATION_BYTES_MAX,
+    operations_max: OPERATIONS_PER_MUTATION_MAX,
+    operations_field: 8,
+    operation_kinds: &[1, 2, 3, 4, 10, 11],
+};
 
 /// Decodes an encoded `SignedEnvelope`. The result's signature is not verified yet.
 pub fn decode_mutation(envelope: &[u8]) -> Result<SignedMutation, Rejection> {
-    check_size(envelope.len())?;
-    // One copy; the fields of all messages in it are slices of that.
-    let message =
-        v1::SignedEnvelope::decode(Bytes::copy_from_slice(envelope)).map_err(|error| envelope_malformed(&error))?;
-    // Bytes that no signature covers must not be able to vary, since they are charged for.
-    if message.encode_to_vec() != envelope {
-        return Err(Rejection::EnvelopeMalformed {
-            detail: "it holds unknown fields or is not in its shortest encoding".to_owned(),
-        });
-    }
-    decode_envelope(message)
+    decode_envelope(read_envelope(envelope, &RULES)?)
 }
 
 /// The same for an envelope that came as part of a larger message.
 pub fn decode_envelope(message: v1::SignedEnvelope) -> Result<SignedMutation, Rejection> {
-    let encoded = message.encoded_len();
-    check_size(encoded)?;
-    let scheme = Scheme::from_number(message.scheme)?;
-    let signature = message.signature.as_ref().try_into().map_err(|_| Rejection::SignatureMalformed {
-        detail: format!("it has {} bytes, not 65", message.signature.len()),
-    })?;
-    let mutation = decode_shared_body(&message.body)?;
-    let envelope = SignedEnvelope { body: message.body.into(), scheme, signature };
-    let bytes = u32::try_from(encoded).unwrap_or(u32::MAX);
-    Ok(SignedMutation::new(mutation, envelope, bytes))
+    open_envelope(message, &RULES, decode_shared_body)
 }
 
 /// Decodes the body of a mutation: exactly the bytes that [`encode_body`](crate::encode_body) gives for the result.
 pub fn decode_body(body: &[u8]) -> Result<Mutation, Rejection> {
-    check_size(envelope_bytes(body.len()))?;
+    check_size(envelope_bytes(body.len()), &RULES)?;
     decode_shared_body(&Bytes::copy_from_slice(body))
 }
 
 fn decode_shared_body(body: &Bytes) -> Result<Mutation, Rejection> {
-    scan_body(body)?;
-    let message = v1::MutationBody::decode(body.clone()).map_err(|error| body_malformed(&error))?;
-    if message.encode_to_vec() != *body {
-        return Err(Rejection::BodyNotCanonical);
-    }
-    let mutation = mutation(message)?;
+    let mutation = mutation(read_body(body, &RULES)?)?;
     mutation.validate()?;
     Ok(mutation)
-}
-
-fn check_size(bytes: usize) -> Result<(), Rejection> {
-    if bytes > MUTATION_BYTES_MAX {
-        return Err(Rejection::MutationTooLarge { bytes: bytes as u64, max: MUTATION_BYTES_MAX as u64 });
-    }
-    Ok(())
-}
-
-/// What generated code would drop in silence, or allocate without limit. The version goes first: another one may mean anything.
-fn scan_body(body: &[u8]) -> Result<(), Rejection> {
-    let mut version = 0;
-    let mut operations = 0_usize;
-    for field in fields(body) {
-        match field.map_err(|error| body_malformed(&error))? {
-            Field { number: BODY_VERSION_FIELD, value: Value::Varint(number) } => {
-                version = u32::try_from(number).unwrap_or(u32::MAX);
-            }
-            Field { number: BODY_OPERATIONS_FIELD, .. } => operations = operations.saturating_add(1),
-            Field { .. } => {}
-        }
-    }
-    if version != BODY_VERSION {
-        return Err(Rejection::BodyVersionUnknown { version });
-    }
-    if operations > OPERATIONS_PER_MUTATION_MAX {
-        return Err(Rejection::TooManyOperations { count: operations as u64, max: OPERATIONS_PER_MUTATION_MAX as u64 });
-    }
-    let operations = fields(body).filter_map(Result::ok).filter(|field| field.number == BODY_OPERATIONS_FIELD);
-    (0..).zip(operations).try_for_each(|(index, operation)| scan_operation(index, operation))
-}
-
-fn scan_operation(index: u32, operation: Field<'_>) -> Result<(), Rejection> {
-    let Value::Bytes(operation) = operation.value else {
-        return Err(body_malformed(&"an operation is not a message"));
-    };
-    let mut kinds = 0_u32;
-    for field in fields(operation) {
-        let field = field.map_err(|error| body_malformed(&error))?;
-        if !OPERATION_KINDS.contains(&field.number) {
-            return Err(Rejection::OperationUnknown { index });
-        }
-        kinds = kinds.saturating_add(1);
-    }
-    match kinds {
-        0 => Err(Rejection::OperationUnknown { index }),
-        1 => Ok(()),
-        _ => Err(Rejection::BodyNotCanonical),
-    }
 }
 
 fn mutation(message: v1::MutationBody) -> Result<Mutation, Rejection> {
     let network = NetworkName::try_from(message.network)?;
     let account = account(&message.account)?;
     let namespace = namespace(&message.namespace)?;
-    let max_fee = message
-        .max_fee_tai
-        .parse::<Tai>()
-        .map_err(|_| Rejection::FeeLimitInvalid { text: db3_primitives::quote::quoted(&message.max_fee_tai) })?;
+    let max_fee = fee_limit(&message.max_fee_tai)?;
     let mut tables = Tables { last: None };
     let operations = (0..)
         .zip(message.operations)
@@ -146,10 +72,6 @@ fn mutation(message: v1::MutationBody) -> Result<Mutation, Rejection> {
         max_fee,
         operations,
     })
-}
-
-fn account(bytes: &[u8]) -> Result<Address, Rejection> {
-    Address::from_slice(bytes).map_err(|_| Rejection::AccountInvalid { text: format!("{} bytes", bytes.len()) })
 }
 
 /// An account's own namespace is written in lower case in a body, though people may type it in any.
@@ -204,12 +126,4 @@ impl Tables {
 
 fn key(index: u32, bytes: Bytes) -> Result<RecordKey, Rejection> {
     RecordKey::new(bytes.into()).map_err(|rejection| rejection.at_operation(index))
-}
-
-fn envelope_malformed(detail: &impl ToString) -> Rejection {
-    Rejection::EnvelopeMalformed { detail: detail.to_string() }
-}
-
-fn body_malformed(detail: &impl ToString) -> Rejection {
-    Rejection::BodyMalformed { detail: detail.to_string() }
 }

@@ -83,7 +83,7 @@ impl Inner {
     fn take_in(&self, signed: SignedMutation, envelope: Bytes) -> Result<ReceiptWatch, Rejection> {
         let version = self.versions.committed();
         let now = self.clock.now().max(version.time);
-        let admission = version.state.admit(&signed.mutation, signed.bytes, now)?;
+        let admission = version.state.admit(&signed.content, signed.bytes, now)?;
         let hash = verdicts::hash(&envelope);
         let verified = if let Some(verified) = self.verdicts.recall(&hash) {
             verified

@@ -58,7 +58,7 @@ impl MutationBody {
     pub fn mutation(&self) -> &Mutation {
         match self {
             Self::Verified(verified) => verified.mutation(),
-            Self::Read(signed) => &signed.mutation,
+            Self::Read(signed) => &signed.content,
         }
     }
 

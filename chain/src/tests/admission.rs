@@ -32,7 +32,7 @@ async fn credit_for_one_mutation_admits_one() {
         let mut account = Account::new(1);
         let envelope = account.put(now(&chain), "k0", 1);
         let signed = db3_proto::decode_mutation(&envelope).unwrap();
-        chain.committed().state.estimate(&signed.mutation, signed.bytes).unwrap().bound
+        chain.committed().state.estimate(&signed.content, signed.bytes).unwrap().bound
     };
     let lines = [(Account::new(1).address(), price), (Account::new(9).address(), Tai::new(CEILING))];
     let (_folder, home) = home_with(&lines);

@@ -166,7 +166,7 @@ fn a_block_is_limited_in_operations() {
     let txs: Vec<_> = envelopes.chunks(8).map(bundle).collect();
     let operations = |txs: &[Bytes]| {
         let all = mutations(txs);
-        all.iter().map(|bytes| db3_proto::decode_mutation(bytes).unwrap().mutation.operations.len()).sum::<usize>()
+        all.iter().map(|bytes| db3_proto::decode_mutation(bytes).unwrap().content.operations.len()).sum::<usize>()
     };
     assert_eq!(operations(&txs), 72_000);
     assert!(!chain.accepts(txs.clone()));

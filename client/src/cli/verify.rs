@@ -62,7 +62,7 @@ pub fn verify(session: &Session, args: &FileArgs) -> Result<(), Failure> {
 pub fn decode(session: &Session, args: &FileArgs) -> Result<(), Failure> {
     let bytes = std::fs::read(&args.file).map_err(|error| Failure::file("read", &args.file, &error))?;
     let signed = read_signed(&args.file, &bytes)?;
-    let mutation = signed.mutation.clone();
+    let mutation = signed.content.clone();
     let (id, scheme, length) = (signed.id, signed.envelope.scheme, signed.bytes);
     let text = db3_primitives::signing_text(&mutation, &signed.envelope.body);
     let verdict = signed.verify();

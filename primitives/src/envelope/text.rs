@@ -21,35 +21,111 @@
 //! Lines end in one line feed, the last has none. The first eight operations are shown. A key is shown as text if it is
 //! UTF-8, shows itself whole (no control or invisible characters, no space at either end), and does not start with
 //! `0x`; else as `0x` and its digits. What is longer than 64 characters is cut there, with `…`. The last line binds
-//! everything else.
+//! everything else. A transaction's text has another title, no namespace, and its own operations, with amounts in DB3.
 
 use crate::hash::{hex_text, sha256};
 use crate::quote::is_plain;
 use crate::time::BlockTime;
-use crate::{Mutation, Operation, RecordKey, Write};
+use crate::{
+    Address, Body, Mutation, NetworkName, Nonce, Operation, RecordKey, Tai, Transaction, TransactionOperation, Write,
+};
 
 /// How many operations are shown.
 const OPERATIONS_SHOWN: usize = 8;
 /// How much of a key is shown, in characters.
 const KEY_CHARS_SHOWN: usize = 64;
 
-/// The text that scheme 2 signs. `body` is the canonical encoding of `mutation`.
-#[must_use]
-pub fn signing_text(mutation: &Mutation, body: &[u8]) -> String {
-    let Mutation { network, account, namespace, nonce, expire_unix_secs, max_fee, operations } = mutation;
+impl Body for Mutation {
+    const ID_TAG: &'static [u8] = b"db3.v1.Mutation/id\0";
+    const RAW_TAG: &'static [u8] = b"\x19db3.v1.Mutation/raw\0";
+
+    fn account(&self) -> Address {
+        self.account
+    }
+
+    fn network(&self) -> &NetworkName {
+        &self.network
+    }
+
+    fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
+    fn expire_unix_secs(&self) -> u64 {
+        self.expire_unix_secs
+    }
+
+    fn max_fee(&self) -> Tai {
+        self.max_fee
+    }
+
+    fn operation_count(&self) -> usize {
+        self.operations.len()
+    }
+
+    fn signing_text(&self, body: &[u8]) -> String {
+        let place = Some(format!("Namespace: {}", self.namespace));
+        text(self, "DB3 mutation", place, &self.operations, shown_operation, body)
+    }
+}
+
+impl Body for Transaction {
+    const ID_TAG: &'static [u8] = b"db3.v1.Transaction/id\0";
+    const RAW_TAG: &'static [u8] = b"\x19db3.v1.Transaction/raw\0";
+
+    fn account(&self) -> Address {
+        self.account
+    }
+
+    fn network(&self) -> &NetworkName {
+        &self.network
+    }
+
+    fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
+    fn expire_unix_secs(&self) -> u64 {
+        self.expire_unix_secs
+    }
+
+    fn max_fee(&self) -> Tai {
+        self.max_fee
+    }
+
+    fn operation_count(&self) -> usize {
+        self.operations.len()
+    }
+
+    fn signing_text(&self, body: &[u8]) -> String {
+        text(self, "DB3 settlement transaction", None, &self.operations, shown_transaction_operation, body)
+    }
+}
+
+/// The text of any kind: its title, the line that only this kind has, its operations, and the hash of all.
+fn text<B: Body, O>(
+    content: &B,
+    title: &str,
+    place: Option<String>,
+    operations: &[O],
+    shown: impl Fn(&O) -> String,
+    body: &[u8],
+) -> String {
     let mut lines = vec![
-        "DB3 mutation".to_owned(),
+        title.to_owned(),
         String::new(),
-        format!("Network: {network}"),
-        format!("Account: {account}"),
-        format!("Namespace: {namespace}"),
-        format!("Nonce: {nonce}"),
-        format!("Expires: {}", BlockTime::from_secs(*expire_unix_secs)),
-        format!("Fee limit: {} DB3", max_fee.to_db3_string()),
+        format!("Network: {}", content.network()),
+        format!("Account: {}", content.account()),
+    ];
+    lines.extend(place);
+    lines.extend([
+        format!("Nonce: {}", content.nonce()),
+        format!("Expires: {}", BlockTime::from_secs(content.expire_unix_secs())),
+        format!("Fee limit: {} DB3", content.max_fee().to_db3_string()),
         String::new(),
         format!("Operations: {}", operations.len()),
-    ];
-    lines.extend(operations.iter().take(OPERATIONS_SHOWN).map(|operation| format!("- {}", shown_operation(operation))));
+    ]);
+    lines.extend(operations.iter().take(OPERATIONS_SHOWN).map(|operation| format!("- {}", shown(operation))));
     let more = operations.len().saturating_sub(OPERATIONS_SHOWN);
     if more > 0 {
         lines.push(format!("and {more} more"));
@@ -57,6 +133,26 @@ pub fn signing_text(mutation: &Mutation, body: &[u8]) -> String {
     lines.push(String::new());
     lines.push(format!("Body SHA-256: {}", hex_text(&sha256(&[body]))));
     lines.join("\n")
+}
+
+fn shown_transaction_operation(operation: &TransactionOperation) -> String {
+    match operation {
+        TransactionOperation::Transfer { to, amount } => format!("transfer {} DB3 to {to}", amount.to_db3_string()),
+        TransactionOperation::Deposit { to, amount } => {
+            format!("deposit {} DB3 as collateral of {to}", amount.to_db3_string())
+        }
+        TransactionOperation::Withdraw { amount } => {
+            format!("withdraw {} DB3 of collateral", amount.to_db3_string())
+        }
+        TransactionOperation::Allocate { shard, want } if want.is_zero() => {
+            format!("close the credit line on shard {shard}")
+        }
+        TransactionOperation::Allocate { shard, want } => {
+            format!("allocate {} DB3 of credit to shard {shard}", want.to_db3_string())
+        }
+        TransactionOperation::Pay { amount } if amount.is_zero() => "pay all that is owed".to_owned(),
+        TransactionOperation::Pay { amount } => format!("pay {} DB3 of what is owed", amount.to_db3_string()),
+    }
 }
 
 fn shown_operation(operation: &Operation) -> String {

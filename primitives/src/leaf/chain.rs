@@ -47,15 +47,9 @@ impl ChainLeaf {
     /// The 166-byte encoding.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let name = self.network.as_str().as_bytes();
-        let mut padded = [0; NETWORK_NAME_BYTES_MAX];
-        for (to, from) in padded.iter_mut().zip(name) {
-            *to = *from;
-        }
         [
-            // A network's name has at most 32 bytes.
-            [FORMAT, u8::try_from(name.len()).unwrap_or(u8::MAX)].as_slice(),
-            &padded,
+            [FORMAT].as_slice(),
+            &network_bytes(&self.network),
             &self.shard.get().to_be_bytes(),
             &self.epoch_secs.get().to_be_bytes(),
             &self.prices.to_bytes(),
@@ -109,7 +103,21 @@ impl ChainLeaf {
     }
 }
 
-fn read_network(reader: &mut Reader<'_>) -> Result<NetworkName, DecodeError> {
+/// A network's name, 33 bytes: its length and the name, padded with zeros.
+pub(super) fn network_bytes(network: &NetworkName) -> [u8; NETWORK_NAME_BYTES_MAX + 1] {
+    let name = network.as_str().as_bytes();
+    let mut bytes = [0; NETWORK_NAME_BYTES_MAX + 1];
+    let [length, padded @ ..] = &mut bytes;
+    // A network's name has at most 32 bytes.
+    *length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+    for (to, from) in padded.iter_mut().zip(name) {
+        *to = *from;
+    }
+    bytes
+}
+
+/// Reads [`network_bytes`].
+pub(super) fn read_network(reader: &mut Reader<'_>) -> Result<NetworkName, DecodeError> {
     let length = usize::from(reader.u8()?);
     let padded = reader.array::<NETWORK_NAME_BYTES_MAX>()?;
     let (name, padding) = padded.split_at_checked(length).ok_or_else(|| reader.invalid("network"))?;

@@ -8,12 +8,17 @@ mod chain;
 mod epoch;
 mod namespace;
 mod record;
+pub mod settlement;
 
 pub use account::{AccountLeaf, EpochSums};
 pub use chain::ChainLeaf;
 pub use epoch::{EmissionLeaf, OpenEpochLeaf, epoch_leaf};
 pub use namespace::{NamespaceLeaf, TableKind, TableLeaf};
 pub use record::{RecordHeader, split_record};
+pub use settlement::{
+    BalanceLeaf, Cut, CutLeaf, Fault, LineLeaf, PayoutLeaf, RoundLeaf, RoundPhase, Running, SettlementLeaf, ShardFault,
+    ShardLeaf, Stage, SupplyLeaf,
+};
 
 /// The first byte of every leaf.
 const FORMAT: u8 = 1;

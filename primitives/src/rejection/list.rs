@@ -4,8 +4,9 @@
 use super::class::GrpcCode;
 use super::declare::CodeRow;
 use crate::hash::hex_text;
+use crate::limits::CEILING_TAI_MAX;
 use crate::time::BlockTime;
-use crate::{Address, ChainId, Epoch, Hash32, Height, Namespace, NetworkName, Nonce, Slot, TableName, Tai};
+use crate::{Address, ChainId, Epoch, Hash32, Height, Namespace, NetworkName, Nonce, ShardId, Slot, TableName, Tai};
 
 /// "operation 3: " where the operation is known.
 fn at(operation: Option<u32>) -> String {
@@ -24,12 +25,12 @@ rejections! {
         "Send an encoded `db3.v1.SignedEnvelope` with body, scheme and signature, and nothing else.";
     102 MUTATION_TOO_LARGE = MutationTooLarge { bytes: u64, max: u64 },
         InvalidArgument, Some("mutation"), "The encoded envelope is too long.",
-        ("the mutation has {bytes} bytes, at most {max} are allowed"),
-        "Split it into several mutations.";
+        ("the signed envelope has {bytes} bytes, at most {max} are allowed"),
+        "Split it into several.";
     103 BODY_MALFORMED = BodyMalformed { detail: String },
-        InvalidArgument, Some("mutation.body"), "The signed body is no `MutationBody`.",
+        InvalidArgument, Some("mutation.body"), "The signed body is none that this chain takes.",
         ("the signed body cannot be decoded: {detail}"),
-        "Sign an encoded `db3.v1.MutationBody`.";
+        "Sign an encoded `db3.v1.MutationBody`, or for the settlement chain a `db3.v1.TransactionBody`.";
     104 BODY_NOT_CANONICAL = BodyNotCanonical,
         InvalidArgument, Some("mutation.body"), "The signed body does not re-encode to itself.",
         ("the signed body is not canonical: encoding what it says again gives other bytes"),
@@ -41,15 +42,15 @@ rejections! {
     106 OPERATION_UNKNOWN = OperationUnknown { index: u32 },
         InvalidArgument, Some("mutation.body.operations"), "An operation is of no known kind.",
         ("operation {index} is of no kind that this chain knows"),
-        "Use put, insert, update, delete, create_namespace or create_table.";
+        "Use put, insert, update, delete, create_namespace or create_table; on the settlement chain transfer, deposit, withdraw, allocate or pay.";
     107 BATCH_EMPTY = BatchEmpty,
-        InvalidArgument, Some("mutation.body.operations"), "The mutation has no operation.",
-        ("the mutation has no operation"),
-        "Give it at least one operation.";
+        InvalidArgument, Some("mutation.body.operations"), "There is no operation.",
+        ("there is no operation to do"),
+        "Give at least one operation.";
     108 TOO_MANY_OPERATIONS = TooManyOperations { count: u64, max: u64 },
-        InvalidArgument, Some("mutation.body.operations"), "The mutation has too many operations.",
-        ("the mutation has {count} operations, at most {max} are allowed"),
-        "Split it into several mutations.";
+        InvalidArgument, Some("mutation.body.operations"), "There are too many operations.",
+        ("there are {count} operations, at most {max} are allowed"),
+        "Split it into several.";
     109 SCHEME_UNKNOWN = SchemeUnknown { scheme: i32 },
         InvalidArgument, Some("mutation.scheme"), "The signature scheme is unknown.",
         ("signature scheme {scheme} is unknown"),
@@ -63,8 +64,8 @@ rejections! {
         ("the body names account {account}, but the signature over digest {} is by {recovered}", hex_text(.digest)),
         "Sign with the key of the account that the body names, and compare the digest with the one that was signed.";
     112 NETWORK_MISMATCH = NetworkMismatch { network: NetworkName, expected: NetworkName },
-        InvalidArgument, Some("mutation.body.network"), "The mutation is for another network.",
-        ("the mutation is for network {network}, this is {expected}"),
+        InvalidArgument, Some("mutation.body.network"), "It was signed for another network.",
+        ("it was signed for network {network}, this is {expected}"),
         "Send it to its own network, or sign it for this one.";
     113 NETWORK_NAME_INVALID = NetworkNameInvalid { name: String },
         InvalidArgument, Some("mutation.body.network"), "The network's name breaks the rules.",
@@ -97,7 +98,7 @@ rejections! {
     120 NONCE_ZERO = NonceZero,
         InvalidArgument, Some("mutation.body.nonce"), "The nonce is 0.",
         ("the nonce is 0"),
-        "Nonces start at 1; `GetNonceWindow` names the next.";
+        "Nonces start at 1; `GetNonceWindow`, or `GetAccount` on the settlement chain, names the next.";
     121 OPERATION_MISPLACED = OperationMisplaced { index: u32 },
         InvalidArgument, Some("mutation.body.operations"), "`create_namespace` is not the first operation.",
         ("operation {index} creates the namespace, which only the first operation may do"),
@@ -106,14 +107,22 @@ rejections! {
         InvalidArgument, Some("mutation.body.namespace"), "The namespace is an account's own and cannot be created.",
         ("{name} is an account's own namespace, which exists without being created"),
         "Leave out create_namespace, or choose another name.";
+    123 DELIVERY_MALFORMED = DeliveryMalformed { detail: String },
+        InvalidArgument, Some("delivery"), "The bytes are no delivery, or one beyond the limits.",
+        ("the delivery cannot be read: {detail}"),
+        "Send an encoded `db3.v1.Delivery`, made from `ListOutbox` of its source, within the limits.";
+    124 AMOUNT_INVALID = AmountInvalid { operation: u32, text: String },
+        InvalidArgument, Some("transaction.body.operations"), "An amount is none that the operation takes.",
+        ("operation {operation}: {text} is no number of tai that it takes, which is 1 to {CEILING_TAI_MAX}"),
+        "Write tai as decimal digits, without sign, unit or leading zeros, from 1 to 2^96; 0 closes a line or pays all.";
 
     201 EXPIRED = Expired { expire: u64, block_time: u64 },
-        FailedPrecondition, Some("mutation.body.expire_unix_secs"), "The mutation's time is over.",
-        ("the mutation expired at {}, the block's time is {}", moment(*.expire), moment(*.block_time)),
+        FailedPrecondition, Some("mutation.body.expire_unix_secs"), "Its time is over.",
+        ("it expired at {}, the block's time is {}", moment(*.expire), moment(*.block_time)),
         "Sign it again with a later expiry; its nonce is unused.";
     202 EXPIRY_TOO_FAR = ExpiryTooFar { expire: u64, latest: u64 },
         FailedPrecondition, Some("mutation.body.expire_unix_secs"), "The expiry is too far ahead.",
-        ("the mutation expires at {}, the latest now is {}", moment(*.expire), moment(*.latest)),
+        ("it expires at {}, the latest now is {}", moment(*.expire), moment(*.latest)),
         "Sign it with an expiry at most an hour after the block's time.";
     203 WRONG_SHARD = WrongShard { namespace: Namespace, slot: Slot, chain_id: ChainId, map_version: u64 },
         FailedPrecondition, Some("mutation.body.namespace"), "The namespace lives on another shard.",
@@ -134,18 +143,18 @@ rejections! {
     207 NONCE_USED = NonceUsed { nonce: Nonce, next: Nonce },
         FailedPrecondition, Some("mutation.body.nonce"), "The nonce is used.",
         ("nonce {nonce} is used, the lowest unused one is {next}"),
-        "Ask for the receipt of the mutation that used it, or sign with an unused nonce.";
+        "Ask for the receipt of what used it, or sign with an unused nonce.";
     208 NONCE_TOO_FAR = NonceTooFar { nonce: Nonce, highest: Nonce },
         FailedPrecondition, Some("mutation.body.nonce"), "The nonce is beyond the window.",
         ("nonce {nonce} is too far ahead, the highest that may be used now is {highest}"),
-        "Use lower nonces first; `GetNonceWindow` names the next.";
+        "Use lower nonces first; `GetNonceWindow`, or `GetAccount` on the settlement chain, names the next.";
     209 NONCE_ORDER = NonceOrder { nonce: Nonce, after: Nonce },
         FailedPrecondition, Some("mutation.body.nonce"), "The block does not hold the sender's nonces in order.",
         ("nonce {nonce} stands after {after} in the same block"),
         "Send it again; only a proposer can cause this.";
     210 FEE_OVER_LIMIT = FeeOverLimit { max_fee: Tai, bound: Tai },
-        FailedPrecondition, Some("mutation.body.max_fee_tai"), "The mutation may cost more than its fee limit.",
-        ("the mutation may cost up to {bound} tai, its fee limit is {max_fee} tai"),
+        FailedPrecondition, Some("mutation.body.max_fee_tai"), "It may cost more than its fee limit.",
+        ("it may cost up to {bound} tai, its fee limit is {max_fee} tai"),
         "Sign it with a higher fee limit; what is charged is what was used.";
     211 CREDIT_EXHAUSTED = CreditExhausted { ceiling: Tai, available: Tai, fee: Tai },
         FailedPrecondition, None, "The account's credit on this shard does not suffice.",
@@ -154,7 +163,7 @@ rejections! {
     212 LINE_MISSING = LineMissing { account: Address },
         FailedPrecondition, Some("mutation.body.account"), "The account has no credit line on this shard.",
         ("{account} has no credit line on this shard"),
-        "Ask whoever runs the network for a line on this shard; a local network gives one to `--fund ADDRESS` when it is made: `db3 devnet reset`, then `db3 devnet --fund ADDRESS`.";
+        "Deposit collateral on the settlement chain and allocate credit here: `db3 credit deposit AMOUNT`, then `db3 credit allocate AMOUNT --shard N`; on a local network, `db3 devnet fund ADDRESS` does both.";
     213 LEASE_ENDED = LeaseEnded { epoch: Epoch, lease: Epoch },
         FailedPrecondition, None, "The shard has not heard from the settlement chain for too long.",
         ("epoch {epoch} is after the shard's lease, which ended with epoch {lease}"),
@@ -163,6 +172,42 @@ rejections! {
         FailedPrecondition, None, "The block holds too much.",
         ("the block holds too many {what}"),
         "Send it again; only a proposer can cause this.";
+    215 DELIVERY_SOURCE_UNKNOWN = DeliverySourceUnknown { chain_id: ChainId },
+        FailedPrecondition, Some("delivery.source"), "This chain hears nothing from the delivery's source.",
+        ("this chain takes no deliveries from {chain_id}"),
+        "Deliver to the chain that the log is for; `GetInbox` lists whom a chain hears.";
+    216 DELIVERY_GAP = DeliveryGap { cursor: u64, start: u64 },
+        FailedPrecondition, Some("delivery.start_index"), "The delivery leaves out entries.",
+        ("the delivery starts at entry {start}, the next one here is {cursor}"),
+        "Deliver from the cursor that `GetInbox` names.";
+    217 DELIVERY_STALE = DeliveryStale { cursor: u64 },
+        AlreadyExists, Some("delivery"), "The delivery brings nothing new.",
+        ("all that the delivery brings is here already, the next entry is {cursor}"),
+        "Nothing needs doing; deliver from the cursor that `GetInbox` names when the log grows.";
+    218 DELIVERY_FALSE = DeliveryFalse { detail: String },
+        InvalidArgument, Some("delivery"), "The entries are not those of the proven log.",
+        ("the delivery does not prove its entries: {detail}"),
+        "Make the delivery again from an honest node of its source.";
+    219 HEADER_REFUSED = HeaderRefused { detail: String },
+        FailedPrecondition, Some("delivery.headers"), "A header of the delivery is not one to trust.",
+        ("a header is refused: {detail}"),
+        "Make the delivery again with headers from an honest node of its source, older ones first where validators changed.";
+    220 HEADER_TOO_EARLY = HeaderTooEarly { detail: String },
+        FailedPrecondition, Some("delivery.headers"), "A header's time is too far ahead of this chain's.",
+        ("a header comes too early: {detail}"),
+        "Send the same delivery again in a moment.";
+    221 CHANNEL_FROZEN = ChannelFrozen { chain_id: ChainId, detail: String },
+        FailedPrecondition, Some("delivery.source"), "This chain no longer trusts the delivery's source.",
+        ("deliveries from {chain_id} are stopped: {detail}"),
+        "Ask whoever runs the network: only governance opens this channel again.";
+    222 HEADERS_NOT_DUE = HeadersNotDue { height: Height },
+        FailedPrecondition, Some("delivery.headers"), "Headers alone are not needed yet.",
+        ("the delivery holds headers alone, and the trusted header of height {height} is young enough"),
+        "Deliver headers with entries, or alone when the trusted one is a third of the trusting period old.";
+    223 BALANCE_TOO_LOW_FOR_FEE = BalanceTooLowForFee { balance: Tai, fee: Tai },
+        FailedPrecondition, Some("transaction.body.account"), "The account's balance does not cover the fee.",
+        ("the transaction may cost {fee} tai, the balance is {balance} tai"),
+        "Let somebody transfer to the account first.";
 
     301 RECORD_EXISTS = RecordExists { operation: u32, version: u64 },
         AlreadyExists, Some("mutation.body.operations.key"), "An insert found the record.",
@@ -188,6 +233,30 @@ rejections! {
         AlreadyExists, Some("mutation.body.namespace"), "The account has the namespace already.",
         ("namespace {namespace} exists and is yours"),
         "Leave create_namespace out.";
+    307 BALANCE_TOO_LOW = BalanceTooLow { operation: u32, balance: Tai, amount: Tai },
+        FailedPrecondition, Some("transaction.body.operations.amount_tai"), "The balance does not cover the amount.",
+        ("operation {operation}: it needs {amount} tai, the balance after the fee is {balance} tai"),
+        "Use a smaller amount, or let somebody transfer to the account first.";
+    308 DEBT_OUTSTANDING = DebtOutstanding { operation: u32, outstanding: Tai },
+        FailedPrecondition, Some("transaction.body.operations"), "The account owes what it could not pay.",
+        ("operation {operation}: {outstanding} tai are outstanding and must be paid first"),
+        "Pay what is owed first: `db3 credit pay`.";
+    309 COLLATERAL_TOO_LOW = CollateralTooLow { operation: u32, collateral: Tai, amount: Tai },
+        FailedPrecondition, Some("transaction.body.operations.amount_tai"), "There is less collateral than that.",
+        ("operation {operation}: it takes {amount} tai of collateral, there are {collateral} tai"),
+        "Withdraw at most the collateral: `db3 credit show`.";
+    310 CREDIT_IN_USE = CreditInUse { operation: u32, held: Tai, limit: Tai },
+        FailedPrecondition, Some("transaction.body.operations.amount_tai"), "The collateral secures credit that is in use.",
+        ("operation {operation}: lines hold {held} tai, and the limit would be {limit} tai"),
+        "Allocate less to the shards with `db3 credit allocate`, wait until the shards confirm it, and withdraw then.";
+    311 SHARD_UNKNOWN = ShardUnknown { operation: u32, shard: ShardId, shards: u32 },
+        FailedPrecondition, Some("transaction.body.operations.shard"), "There is no such shard.",
+        ("operation {operation}: there is no shard {shard}, the network has {shards}, numbered from 0"),
+        "Name a shard of the network: `db3 status`.";
+    312 NOTHING_OWED = NothingOwed { operation: u32 },
+        FailedPrecondition, Some("transaction.body.operations"), "Nothing is outstanding.",
+        ("operation {operation}: nothing is outstanding"),
+        "Nothing needs doing; what is spent meanwhile is debited at the next round.";
 
     401 REQUEST_INVALID = RequestInvalid { field: String, detail: String },
         InvalidArgument, None, "A field of the request is wrong.",
@@ -217,6 +286,18 @@ rejections! {
         InvalidArgument, None, "The request holds too many items.",
         ("the request holds {count} items, at most {max} are allowed"),
         "Split it into several requests.";
+    408 STATEMENT_NOT_FOUND = StatementNotFound { statement: String },
+        NotFound, None, "There is no such statement.",
+        ("there is no statement {statement}"),
+        "List the account's statements; an epoch without a bill has none, and one arrives after its epoch's close.";
+    409 SETTLEMENT_NOT_FOUND = SettlementNotFound { settlement: String },
+        NotFound, None, "There is no such posting.",
+        ("there is no posting {settlement}"),
+        "List the account's postings; a sum that is not settled yet has none.";
+    410 CHAIN_UNKNOWN = ChainUnknown { chain_id: ChainId },
+        NotFound, None, "This chain neither hears nor speaks to that chain.",
+        ("{chain_id} is no chain that this one hears or speaks to"),
+        "Name the settlement chain to a shard, or a shard of the network to the settlement chain.";
 
     501 OVERLOADED = Overloaded { what: &'static str },
         ResourceExhausted, None, "The node has more to do than it can.",

@@ -58,7 +58,7 @@ impl Rejection {
         if let Self::RequestInvalid { field, .. } = self { Some(field) } else { self.row().field }
     }
 
-    /// Which operation of the mutation it is about, from 0.
+    /// Which operation of the mutation or transaction it is about, from 0.
     #[must_use]
     pub fn operation_index(&self) -> Option<u32> {
         if let Self::OperationUnknown { index: operation }
@@ -68,7 +68,14 @@ impl Rejection {
         | Self::RecordNotFound { operation }
         | Self::VersionMismatch { operation, .. }
         | Self::TableNotFound { operation, .. }
-        | Self::TableExists { operation, .. } = self
+        | Self::TableExists { operation, .. }
+        | Self::AmountInvalid { operation, .. }
+        | Self::BalanceTooLow { operation, .. }
+        | Self::DebtOutstanding { operation, .. }
+        | Self::CollateralTooLow { operation, .. }
+        | Self::CreditInUse { operation, .. }
+        | Self::ShardUnknown { operation, .. }
+        | Self::NothingOwed { operation } = self
         {
             return Some(*operation);
         }
@@ -90,6 +97,6 @@ impl Rejection {
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        self.class() == Class::Unavailable
+        self.class() == Class::Unavailable || matches!(self, Self::HeaderTooEarly { .. })
     }
 }

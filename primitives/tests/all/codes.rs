@@ -28,6 +28,8 @@ const PUBLISHED: &[(u32, &str)] = &[
     (120, "NONCE_ZERO"),
     (121, "OPERATION_MISPLACED"),
     (122, "NAMESPACE_RESERVED"),
+    (123, "DELIVERY_MALFORMED"),
+    (124, "AMOUNT_INVALID"),
     (201, "EXPIRED"),
     (202, "EXPIRY_TOO_FAR"),
     (203, "WRONG_SHARD"),
@@ -42,12 +44,27 @@ const PUBLISHED: &[(u32, &str)] = &[
     (212, "LINE_MISSING"),
     (213, "LEASE_ENDED"),
     (214, "BLOCK_FULL"),
+    (215, "DELIVERY_SOURCE_UNKNOWN"),
+    (216, "DELIVERY_GAP"),
+    (217, "DELIVERY_STALE"),
+    (218, "DELIVERY_FALSE"),
+    (219, "HEADER_REFUSED"),
+    (220, "HEADER_TOO_EARLY"),
+    (221, "CHANNEL_FROZEN"),
+    (222, "HEADERS_NOT_DUE"),
+    (223, "BALANCE_TOO_LOW_FOR_FEE"),
     (301, "RECORD_EXISTS"),
     (302, "RECORD_NOT_FOUND"),
     (303, "VERSION_MISMATCH"),
     (304, "TABLE_NOT_FOUND"),
     (305, "TABLE_EXISTS"),
     (306, "NAMESPACE_EXISTS"),
+    (307, "BALANCE_TOO_LOW"),
+    (308, "DEBT_OUTSTANDING"),
+    (309, "COLLATERAL_TOO_LOW"),
+    (310, "CREDIT_IN_USE"),
+    (311, "SHARD_UNKNOWN"),
+    (312, "NOTHING_OWED"),
     (401, "REQUEST_INVALID"),
     (402, "HEIGHT_UNAVAILABLE"),
     (403, "PAGE_TOKEN_INVALID"),
@@ -55,6 +72,9 @@ const PUBLISHED: &[(u32, &str)] = &[
     (405, "EPOCH_NOT_FOUND"),
     (406, "BLOCK_NOT_FOUND"),
     (407, "TOO_MANY_ITEMS"),
+    (408, "STATEMENT_NOT_FOUND"),
+    (409, "SETTLEMENT_NOT_FOUND"),
+    (410, "CHAIN_UNKNOWN"),
     (501, "OVERLOADED"),
     (502, "NOT_READY"),
     (503, "STOPPING"),
@@ -128,10 +148,7 @@ fn a_name_that_is_wrong_learns_its_operation_once() {
 #[test]
 fn times_in_rejections_are_readable() {
     let expired = Rejection::Expired { expire: 1_769_851_800, block_time: 1_769_851_801 };
-    assert_eq!(
-        expired.to_string(),
-        "the mutation expired at 2026-01-31T09:30:00Z, the block's time is 2026-01-31T09:30:01Z"
-    );
+    assert_eq!(expired.to_string(), "it expired at 2026-01-31T09:30:00Z, the block's time is 2026-01-31T09:30:01Z");
 }
 
 #[test]

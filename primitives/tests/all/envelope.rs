@@ -42,7 +42,7 @@ fn a_good_signature_of_either_scheme_is_accepted() {
         let signed = signed(scheme);
         let verified = signed.clone().verify().unwrap();
         assert_eq!((verified.signer(), verified.id(), verified.bytes()), (key().address(), signed.id, 300));
-        assert_eq!((verified.mutation(), verified.envelope()), (&signed.mutation, &signed.envelope));
+        assert_eq!((verified.mutation(), verified.envelope()), (&signed.content, &signed.envelope));
     }
 }
 
@@ -50,7 +50,7 @@ fn a_good_signature_of_either_scheme_is_accepted() {
 fn a_strangers_signature_is_refused_by_name() {
     let stranger = SecretKey::from_bytes([8; 32]).unwrap();
     let mut signed = signed(Scheme::Raw);
-    let digest = signing_digest(&signed.mutation, &signed.envelope.body, Scheme::Raw);
+    let digest = signing_digest(&signed.content, &signed.envelope.body, Scheme::Raw);
     signed.envelope.signature = stranger.sign(&digest);
     let (back, rejection) = signed.clone().verify().unwrap_err();
     assert_eq!(*back, signed);
@@ -190,6 +190,6 @@ fn a_time_after_the_year_9999_is_a_number() {
 fn the_account_of_another_cannot_be_charged_by_changing_the_decoded_view() {
     // The text scheme signs what the view says, so a view that differs from the body does not verify.
     let mut signed = signed(Scheme::Eip191);
-    signed.mutation.account = Address::new([9; 20]);
+    signed.content.account = Address::new([9; 20]);
     assert!(signed.verify().is_err());
 }

@@ -22,6 +22,7 @@ mod mutation;
 mod name;
 mod number;
 mod price;
+mod settlement_leaf;
 mod signature;
 mod signing_doc;
 mod vectors;

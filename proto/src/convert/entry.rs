@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
-use db3_primitives::{Epoch, EpochClose, Height, LogEntry, ShardId, Statement, Tai};
+use db3_primitives::{CreditEntry, Epoch, EpochClose, Height, LogEntry, ShardId, Statement, Tai};
 
 use super::time::timestamp_of_secs;
 use super::view::{ViewError, same};
@@ -11,6 +11,7 @@ use crate::v1;
 
 const EPOCH: &str = "epoch";
 const ENTRY: &str = "outbox entry";
+const STATEMENT: &str = "statement";
 
 /// A statement of a shard.
 #[must_use]
@@ -21,6 +22,7 @@ pub fn statement_message(shard: ShardId, statement: &Statement) -> v1::Statement
         account: Bytes::copy_from_slice(statement.account.as_bytes()),
         cumulative_tai: statement.cumulative.to_string(),
         payee: Bytes::copy_from_slice(&statement.payee.to_bytes()),
+        ..v1::Statement::default()
     }
 }
 
@@ -86,6 +88,52 @@ pub fn outbox_entry_message(index: u64, entry: &LogEntry, shard: ShardId, epoch_
             LogEntry::EpochClose(close) => Decoded::EpochClose(epoch_message(close, epoch_secs)),
         }),
     }
+}
+
+/// An entry of the settlement chain's outbox with its decoded view.
+#[must_use]
+pub fn credit_entry_message(index: u64, entry: &CreditEntry) -> v1::OutboxEntry {
+    use v1::outbox_entry::Decoded;
+    v1::OutboxEntry {
+        index,
+        leaf: entry.to_bytes().into(),
+        decoded: Some(match entry {
+            CreditEntry::Line(line) => Decoded::Line(v1::LineEntry {
+                account: Bytes::copy_from_slice(line.account.as_bytes()),
+                ceiling_tai: line.ceiling.to_string(),
+            }),
+            CreditEntry::Heartbeat(heartbeat) => {
+                Decoded::Lease(v1::LeaseEntry { epoch: heartbeat.epoch.get(), lease_epoch: heartbeat.lease.get() })
+            }
+        }),
+    }
+}
+
+/// The entry that an entry of the settlement chain's outbox holds.
+pub fn checked_credit_entry(message: &v1::OutboxEntry) -> Result<CreditEntry, ViewError> {
+    let entry = CreditEntry::from_bytes(&message.leaf).map_err(ViewError::leaf(ENTRY))?;
+    same(ENTRY, message, &credit_entry_message(message.index, &entry))?;
+    Ok(entry)
+}
+
+/// The statement that a message's bytes hold. What settlement made of it is the node's word, but must add up: the amount is the
+/// sum less the one before, and is no less than what is paid, written off and outstanding.
+pub fn checked_statement(message: &v1::Statement) -> Result<Statement, ViewError> {
+    let differs = || ViewError::Differs { what: STATEMENT };
+    let entry = LogEntry::from_bytes(&message.leaf).map_err(ViewError::leaf(STATEMENT))?;
+    let LogEntry::Statement(statement) = entry else { return Err(differs()) };
+    let view = statement_message(ShardId::new(message.shard), &statement);
+    let given = (&message.leaf, &message.account, &message.cumulative_tai, &message.payee);
+    same(STATEMENT, &given, &(&view.leaf, &view.account, &view.cumulative_tai, &view.payee))?;
+    if message.amount_tai.is_empty() && message.previous_cumulative_tai.is_empty() {
+        return Ok(statement);
+    }
+    let tai = |text: &str| if text.is_empty() { Ok(Tai::ZERO) } else { text.parse::<Tai>().map_err(|_| differs()) };
+    let amount = tai(&message.amount_tai)?;
+    let parts = [&message.paid_tai, &message.written_off_tai, &message.outstanding_tai];
+    let known = parts.into_iter().try_fold(Tai::ZERO, |sum, part| sum.checked_add(tai(part)?).ok_or_else(differs))?;
+    let adds_up = tai(&message.previous_cumulative_tai)?.checked_add(amount) == Some(statement.cumulative);
+    if adds_up && known <= amount { Ok(statement) } else { Err(differs()) }
 }
 
 /// The close that a closed epoch's bytes hold; `None` for one whose close is not written yet. The status is the node's word.

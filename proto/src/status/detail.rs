@@ -9,7 +9,11 @@ use crate::v1::rejection::Detail;
 
 /// The typed detail of a rejection.
 pub fn detail(rejection: &Rejection) -> Option<Detail> {
-    credit(rejection).or_else(|| mutation(rejection)).or_else(|| ownership(rejection)).or_else(|| limit(rejection))
+    credit(rejection)
+        .or_else(|| mutation(rejection))
+        .or_else(|| ownership(rejection))
+        .or_else(|| limit(rejection))
+        .or_else(|| settlement(rejection))
 }
 
 fn credit(rejection: &Rejection) -> Option<Detail> {
@@ -116,6 +120,27 @@ fn limit(rejection: &Rejection) -> Option<Detail> {
         return Some(Detail::LimitExceeded(v1::LimitExceeded { actual: *actual, max: *max }));
     }
     None
+}
+
+fn settlement(rejection: &Rejection) -> Option<Detail> {
+    if let Rejection::BalanceTooLow { balance: available, amount: needed, .. }
+    | Rejection::BalanceTooLowForFee { balance: available, fee: needed }
+    | Rejection::CollateralTooLow { collateral: available, amount: needed, .. }
+    | Rejection::CreditInUse { limit: available, held: needed, .. } = rejection
+    {
+        return Some(funds(*available, *needed));
+    }
+    if let Rejection::DebtOutstanding { outstanding, .. } = rejection {
+        return Some(funds(Tai::ZERO, *outstanding));
+    }
+    if let Rejection::DeliveryGap { cursor, .. } | Rejection::DeliveryStale { cursor } = rejection {
+        return Some(Detail::DeliveryCursor(v1::DeliveryCursor { cursor: *cursor }));
+    }
+    None
+}
+
+fn funds(available: Tai, needed: Tai) -> Detail {
+    Detail::FundsTooLow(v1::FundsTooLow { available_tai: available.to_string(), needed_tai: needed.to_string() })
 }
 
 fn address(address: &Address) -> Bytes {

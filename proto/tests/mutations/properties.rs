@@ -93,7 +93,7 @@ proptest! {
         let bytes = encode_envelope(&envelope);
         prop_assert_eq!(bytes.len(), envelope_bytes(envelope.body.len()));
         let signed = decode_mutation(&bytes).unwrap();
-        prop_assert_eq!(&signed.mutation, &mutation);
+        prop_assert_eq!(&signed.content, &mutation);
         prop_assert_eq!(&signed.envelope, &envelope);
         prop_assert_eq!(signed.bytes as usize, bytes.len());
         prop_assert_eq!(signed.id, db3_primitives::mutation_id(&envelope.body));

@@ -57,7 +57,7 @@ impl Node {
             }
             Some(Subject::Mutation(envelope)) => {
                 let signed = decode_envelope(envelope)?;
-                (signed.mutation, signed.bytes)
+                (signed.content, signed.bytes)
             }
             None => return Err(invalid("subject", "is missing; send a body or a signed mutation")),
         };

@@ -1,0 +1,161 @@
+//! Leaves of a credit line, that is one account on one shard, as the settlement chain keeps it.
+//!
+//! Line, 130 bytes: format 1 (1) ‖ want (16) ‖ ceiling (16) ‖ held (16) ‖ 1 if a cut is pending, else 0 (1) ‖ its index
+//! (8) ‖ its lease (8), both zero if there is none ‖ reported (16) ‖ debited (16) ‖ paid (16) ‖ written off (16).
+//! Cut, 29 bytes: format 1 (1) ‖ account (20) ‖ lease (8).
+//!
+//! In DESIGN.md's letters: K ceiling, H held, R reported, D debited, P paid, W written off; all are cumulative sums over
+//! the line's whole life, and P + W ≤ D ≤ R ≤ H (rule I9).
+
+use crate::decode::{DecodeError, Reader};
+use crate::leaf::FORMAT;
+use crate::{Address, Epoch, Tai};
+
+/// A lower ceiling that was issued, and of which the shard has not yet confirmed that it knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Index of its entry in the log towards the shard.
+    pub index: u64,
+    /// The last epoch in which the shard could charge by what had been issued when the cut was.
+    pub lease: Epoch,
+}
+
+/// One account's credit on one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineLeaf {
+    /// How much unpaid credit the account wants here.
+    pub want: Tai,
+    /// K: the ceiling that was issued last.
+    pub ceiling: Tai,
+    /// H: the highest sum that the shard may still reach.
+    pub held: Tai,
+    /// The pending cut, if there is one.
+    pub cut: Option<Cut>,
+    /// R: what the shard has stated.
+    pub reported: Tai,
+    /// D: what rounds have debited.
+    pub debited: Tai,
+    /// P: what was paid to the shard's pool.
+    pub paid: Tai,
+    /// W: what will never be paid.
+    pub written_off: Tai,
+}
+
+/// The account whose line waits for a cut to be confirmed: the value of `cut/<shard><index>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutLeaf {
+    /// The account.
+    pub account: Address,
+    /// As in [`Cut`].
+    pub lease: Epoch,
+}
+
+impl LineLeaf {
+    /// Bytes of the encoding.
+    pub const BYTES: usize = 130;
+
+    /// P + W: what is no longer owed. The sums of a line are far below 2^128, see [`crate::limits::CEILING_TAI_MAX`].
+    #[must_use]
+    pub const fn covered(&self) -> Tai {
+        saturating_add(self.paid, self.written_off)
+    }
+
+    /// D − P − W: what was debited and is not paid.
+    #[must_use]
+    pub const fn outstanding(&self) -> Tai {
+        self.debited.saturating_sub(self.covered())
+    }
+
+    /// R − D: what the next round will debit.
+    #[must_use]
+    pub const fn unsettled(&self) -> Tai {
+        self.reported.saturating_sub(self.debited)
+    }
+
+    /// H − P − W: how much of the account's limit this line binds.
+    #[must_use]
+    pub const fn bound(&self) -> Tai {
+        self.held.saturating_sub(self.covered())
+    }
+
+    /// Rule I9: P + W ≤ D ≤ R ≤ H, and no ceiling above what is held.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.paid.checked_add(self.written_off).is_some_and(|covered| covered <= self.debited)
+            && self.debited <= self.reported
+            && self.reported <= self.held
+            && self.ceiling <= self.held
+    }
+
+    /// The 130-byte encoding.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Cut { index, lease } = self.cut.unwrap_or(Cut { index: 0, lease: Epoch::new(0) });
+        [
+            [FORMAT].as_slice(),
+            &self.want.to_be_bytes(),
+            &self.ceiling.to_be_bytes(),
+            &self.held.to_be_bytes(),
+            &[u8::from(self.cut.is_some())],
+            &index.to_be_bytes(),
+            &lease.get().to_be_bytes(),
+            &self.reported.to_be_bytes(),
+            &self.debited.to_be_bytes(),
+            &self.paid.to_be_bytes(),
+            &self.written_off.to_be_bytes(),
+        ]
+        .concat()
+    }
+
+    /// Reads the 130-byte encoding; sums that break rule I9 are refused.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new("line", bytes);
+        reader.format(FORMAT)?;
+        let leaf = Self {
+            want: reader.tai()?,
+            ceiling: reader.tai()?,
+            held: reader.tai()?,
+            cut: match (reader.u8()?, reader.u64()?, reader.u64()?) {
+                (0, 0, 0) => None,
+                (1, index, lease) => Some(Cut { index, lease: Epoch::new(lease) }),
+                _ => return Err(reader.invalid("cut")),
+            },
+            reported: reader.tai()?,
+            debited: reader.tai()?,
+            paid: reader.tai()?,
+            written_off: reader.tai()?,
+        };
+        if !leaf.is_ordered() {
+            return Err(reader.invalid("sums"));
+        }
+        reader.end()?;
+        Ok(leaf)
+    }
+}
+
+impl CutLeaf {
+    /// Bytes of the encoding.
+    pub const BYTES: usize = 29;
+
+    /// The 29-byte encoding.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [[FORMAT].as_slice(), self.account.as_bytes(), &self.lease.get().to_be_bytes()].concat()
+    }
+
+    /// Reads the 29-byte encoding.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new("cut", bytes);
+        reader.format(FORMAT)?;
+        let leaf = Self { account: reader.address()?, lease: Epoch::new(reader.u64()?) };
+        reader.end()?;
+        Ok(leaf)
+    }
+}
+
+const fn saturating_add(left: Tai, right: Tai) -> Tai {
+    match left.checked_add(right) {
+        Some(sum) => sum,
+        None => Tai::MAX,
+    }
+}
