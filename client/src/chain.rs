@@ -177,7 +177,7 @@ impl Chain {
             let (url, channel) = self.endpoint();
             let limit = left.min(ATTEMPT_MAX);
             // The node is told a little less, so that what it says when the time is over still arrives.
-            let told = limit.saturating_sub(ANSWER_MARGIN.min(limit / 4));
+            let told = limit.saturating_sub(ANSWER_MARGIN.min(limit.mul_f32(0.25)));
             let detail = match Attempt::of(timeout(limit, call(channel.clone(), told)).await.ok()) {
                 Attempt::Answered(answer) => {
                     self.answered.store(true, Ordering::Relaxed);

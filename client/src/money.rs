@@ -165,9 +165,8 @@ impl Client {
         let at = chain.check(answer.context.as_ref(), &asked).await?;
         let network = &self.network().name;
         let shards = answer.shards.iter().map(|message| checked_settlement_shard(message, network));
-        let shards = shards
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| ClientError::proof(&chain.id, error.to_string()))?;
+        let shards =
+            shards.collect::<Result<Vec<_>, _>>().map_err(|error| ClientError::proof(&chain.id, error.to_string()))?;
         if at.verified {
             let leaves = shards.iter().map(|(shard, leaf)| (key::shard(*shard), LeafOf::Bytes(leaf.to_bytes())));
             let page = Page {

@@ -103,13 +103,10 @@ impl Order for Transaction {
 
 /// What the sender may say of an order, and else is chosen.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Terms {
-    /// The most that it may cost.
-    pub max_fee: Option<Tai>,
-    /// How long it may wait for a block.
-    pub expires_in: Option<Duration>,
-    /// Its nonce.
-    pub nonce: Option<Nonce>,
+struct Terms {
+    max_fee: Option<Tai>,
+    expires_in: Option<Duration>,
+    nonce: Option<Nonce>,
 }
 
 /// An order with somebody to sign it. It is signed when it is sent, with a nonce that nobody else holds.
@@ -150,8 +147,26 @@ impl Estimate {
 }
 
 impl<'c, S: Signer + ?Sized, O: Order> Prepared<'c, S, O> {
-    pub(crate) fn new(client: &'c Client, draft: Result<O, Rejection>, terms: Terms, signer: &'c S) -> Self {
-        Self { client, draft, terms, signer, wait: WaitMode::Provable, observer: None }
+    pub(crate) fn new(client: &'c Client, draft: Result<O, Rejection>, signer: &'c S) -> Self {
+        Self { client, draft, terms: Terms::default(), signer, wait: WaitMode::Provable, observer: None }
+    }
+
+    /// The most that it may cost. Left out: twice what the chain estimates, and at least the bound that it asks for.
+    pub fn max_fee(mut self, max_fee: Tai) -> Self {
+        self.terms.max_fee = Some(max_fee);
+        self
+    }
+
+    /// How long it may wait for a block; ten minutes if left out. Then it is void.
+    pub fn expires_in(mut self, expires_in: Duration) -> Self {
+        self.terms.expires_in = Some(expires_in);
+        self
+    }
+
+    /// Its nonce. Left out, the client hands one out.
+    pub fn nonce(mut self, nonce: u64) -> Self {
+        self.terms.nonce = Some(Nonce::new(nonce));
+        self
     }
 
     /// What to wait for; until its effects are provable if left out.

@@ -100,8 +100,10 @@ impl Client {
             return Err(ClientError::proof(&chain.id, "another posting came than was asked for"));
         }
         let place = if asked.prove {
-            let proof =
-                message.proof.as_ref().ok_or_else(|| ClientError::proof(&chain.id, "the posting came without proof"))?;
+            let proof = message
+                .proof
+                .as_ref()
+                .ok_or_else(|| ClientError::proof(&chain.id, "the posting came without proof"))?;
             let at = chain.check(proof.context.as_ref(), &asked).await?;
             let place = under_frontier(&message.leaf, proof, &key::postings(), at)
                 .map_err(|flaw| ClientError::proof(&chain.id, flaw))?;

@@ -36,7 +36,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::arithmetic_side_effects, reason = "tests")]
+    #![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests")]
     use proptest::prelude::*;
 
     use super::*;
@@ -52,7 +52,10 @@ mod tests {
         assert_eq!(of(line(100, 100, 0)).status, BillStatus::Closed);
         assert_eq!(of(line(150, 100, 0)).status, BillStatus::Outstanding);
         let part = of(line(180, 90, 20));
-        assert_eq!((part.status, part.covered, part.outstanding), (BillStatus::Outstanding, Tai::new(10), Tai::new(40)));
+        assert_eq!(
+            (part.status, part.covered, part.outstanding),
+            (BillStatus::Outstanding, Tai::new(10), Tai::new(40))
+        );
         assert_eq!(of(line(180, 150, 0)).status, BillStatus::Paid);
         let free = Standing::of(&line(100, 100, 0), Tai::new(100), Tai::new(100));
         assert_eq!(free.status, BillStatus::Paid, "what cost nothing is paid with what came before it");

@@ -1,11 +1,9 @@
 //! Building a transaction: money operations of one account on the settlement chain, all or nothing.
 
-use std::time::Duration;
-
 use db3_primitives::{Address, Nonce, ShardId, Tai, Transaction, TransactionOperation};
 
 use crate::client::Client;
-use crate::order::{Prepared, Terms};
+use crate::order::Prepared;
 use crate::signer::Signer;
 
 /// A transaction being put together.
@@ -13,7 +11,6 @@ use crate::signer::Signer;
 pub struct TransactionBuilder<'c> {
     client: &'c Client,
     operations: Vec<TransactionOperation>,
-    terms: Terms,
 }
 
 /// A transaction with somebody to sign it.
@@ -22,7 +19,7 @@ pub type PreparedTransaction<'c, S> = Prepared<'c, S, Transaction>;
 impl Client {
     /// Begins a transaction.
     pub fn transaction(&self) -> TransactionBuilder<'_> {
-        TransactionBuilder { client: self, operations: Vec::new(), terms: Terms::default() }
+        TransactionBuilder { client: self, operations: Vec::new() }
     }
 }
 
@@ -58,24 +55,6 @@ impl<'c> TransactionBuilder<'c> {
         self
     }
 
-    /// The most that it may cost. Left out: twice what the chain estimates, and at least the bound that it asks for.
-    pub fn max_fee(mut self, max_fee: Tai) -> Self {
-        self.terms.max_fee = Some(max_fee);
-        self
-    }
-
-    /// How long it may wait for a block; ten minutes if left out. Then it is void.
-    pub fn expires_in(mut self, expires_in: Duration) -> Self {
-        self.terms.expires_in = Some(expires_in);
-        self
-    }
-
-    /// Its nonce. Left out, the client hands one out.
-    pub fn nonce(mut self, nonce: u64) -> Self {
-        self.terms.nonce = Some(Nonce::new(nonce));
-        self
-    }
-
     /// Names who signs: whose money it is.
     pub fn sign<S: Signer + ?Sized>(self, signer: &'c S) -> PreparedTransaction<'c, S> {
         let draft = Transaction {
@@ -86,6 +65,6 @@ impl<'c> TransactionBuilder<'c> {
             max_fee: Tai::ZERO,
             operations: self.operations,
         };
-        Prepared::new(self.client, Ok(draft), self.terms, signer)
+        Prepared::new(self.client, Ok(draft), signer)
     }
 }

@@ -59,8 +59,7 @@ async fn ask(chain: &Chain, account: &Address, lane: &Lane, read: v1::ReadOption
                     async move { shard(channel).get_nonce_window(request).await }
                 })
                 .await?;
-            let window =
-                checked_window(&answer, account, namespace).map_err(|error| malformed(error.to_string()))?;
+            let window = checked_window(&answer, account, namespace).map_err(|error| malformed(error.to_string()))?;
             Ok(Told { window, stored: answer.stored, proof: answer.ics23_proof, context: answer.context })
         }
         Lane::Money => {

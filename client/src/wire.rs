@@ -6,6 +6,7 @@ use std::time::Duration;
 use db3_primitives::limits::GRPC_MESSAGE_BYTES_MAX;
 use db3_proto::status::CallError;
 use db3_proto::v1::chain_service_client::ChainServiceClient;
+use db3_proto::v1::settlement_service_client::SettlementServiceClient;
 use db3_proto::v1::shard_service_client::ShardServiceClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Request, Status};
@@ -111,6 +112,11 @@ pub(crate) fn channel(url: &str) -> Result<Channel, ClientError> {
 /// The shard service on a channel.
 pub(crate) fn shard(channel: Channel) -> ShardServiceClient<Channel> {
     ShardServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+/// The settlement service on a channel.
+pub(crate) fn settlement(channel: Channel) -> SettlementServiceClient<Channel> {
+    SettlementServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 /// The chain service on a channel.

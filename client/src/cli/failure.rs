@@ -86,6 +86,11 @@ impl Failure {
         self
     }
 
+    /// The number of the rejection, if it is one.
+    pub fn code(&self) -> Option<u32> {
+        self.0.refusal.as_ref().map(|refusal| refusal.code)
+    }
+
     /// Names the mutations that were sent and whose outcome is unknown.
     #[must_use]
     pub fn with_unknown(mut self, ids: impl IntoIterator<Item = db3_primitives::MutationId>) -> Self {

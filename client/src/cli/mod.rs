@@ -4,19 +4,24 @@ mod account;
 mod args;
 mod bench;
 mod bill;
+mod credit;
+mod decode;
 mod dev_accounts;
 mod devnet;
+mod epoch;
 pub mod examples;
 mod export;
 mod failure;
 mod home;
 mod import;
+mod money;
 mod names;
 mod network;
 mod output;
 mod read;
 mod receipt;
 mod render;
+mod send;
 mod session;
 mod statement;
 mod status;
@@ -132,14 +137,15 @@ async fn dispatch(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Scan(args) => read::scan(session, args).await,
         Command::Watch(args) => read::watch(session, args).await,
         Command::Verify(args) => verify::verify(session, args),
-        Command::Decode(args) => verify::decode(session, args),
+        Command::Decode(args) => decode::decode(session, args),
         Command::Import(args) => import::import(session, args).await,
         Command::Export(args) => export::export(session, args).await,
         Command::Receipt(args) => receipt::receipt(session, args).await,
         Command::Bill(command) => bill::bill(session, command).await,
         Command::Statement(command) => statement::statement(session, command).await,
-        Command::Epoch(command) => statement::epoch(session, command).await,
-        Command::Credit(command) => statement::credit(session, command).await,
+        Command::Epoch(command) => epoch::epoch(session, command).await,
+        Command::Transfer(args) => money::transfer(session, args).await,
+        Command::Credit(command) => money::credit(session, command).await,
         Command::Status => status::status(session).await,
         Command::Bench(command) => bench::bench(session, command).await,
         Command::Completions { shell } => completions(*shell),

@@ -257,6 +257,11 @@ impl Session {
         not_empty(password, "the password")
     }
 
+    /// Whether a question has somebody to answer it, or is answered already.
+    pub fn may_ask(&self) -> bool {
+        self.global.yes || (!self.global.no_input && std::io::stdin().is_terminal())
+    }
+
     /// Asks a question that is answered with yes or no.
     pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
         if self.global.yes {

@@ -2,6 +2,7 @@
 
 mod billing;
 mod bulk;
+mod money;
 mod names;
 mod parse;
 mod records;
@@ -15,10 +16,11 @@ use crate::console::{ColorChoice, OutputFormat};
 use crate::devnet_args::DevnetArgs;
 
 pub use billing::{
-    BillCommand, BillListArgs, BillName, CreditCommand, EpochChoice, EpochCommand, ReceiptArgs, StatementCommand,
+    BillCommand, BillListArgs, BillName, EpochChoice, EpochCommand, ReceiptArgs, StatementCommand, StatementExportArgs,
     StatusChoice, SumBy,
 };
 pub use bulk::{BenchCommand, BenchReadArgs, BenchWriteArgs, ExportArgs, FileFormat, ImportArgs};
+pub use money::{AllocateArgs, CreditCommand, DepositArgs, TransferArgs};
 pub use names::{AccountCommand, NamespaceCommand, NetworkCommand, TableCommand};
 pub use parse::duration as parse_duration;
 pub use records::{DeleteArgs, FileArgs, GetArgs, MutateArgs, ScanArgs, SendingArgs, WatchArgs, WriteArgs};
@@ -134,7 +136,7 @@ pub enum Command {
     Export(ExportArgs),
     /// What became of a mutation
     Receipt(ReceiptArgs),
-    /// What a signed mutation says, and who signed it
+    /// What a signed mutation or transaction says, and who signed it
     Decode(FileArgs),
     /// Bills: what was charged and why
     #[command(subcommand)]
@@ -145,10 +147,12 @@ pub enum Command {
     /// Epochs of the shards
     #[command(subcommand)]
     Epoch(EpochCommand),
-    /// Credit of an account
+    /// Send money to another account
+    Transfer(TransferArgs),
+    /// Credit of an account: what secures it, where it may be used, what is owed
     #[command(subcommand)]
     Credit(CreditCommand),
-    /// Where the network's chains stand
+    /// Where the network's chains stand, and what they hear of one another
     Status,
     /// Measure the network
     #[command(subcommand)]
