@@ -7,12 +7,16 @@
 //!
 //! This crate has no clock and stores nothing: time and leaves are arguments, and the leaves to write are results.
 
+pub mod build;
 mod channel;
 mod delivery;
 mod effects;
 mod peer;
+mod receive;
+mod received;
 
-pub use channel::Channel;
+pub use channel::{Channel, ChannelError, Leaf};
 pub use delivery::{Delivery, HeaderUpdate};
 pub use effects::{Delivered, OutboundEntry, RefusedEntry};
 pub use peer::{Peer, PeerError};
+pub use received::{Advanced, NewEntries, Received};

@@ -3,13 +3,13 @@
 
 use db3_genesis::GenesisDocument;
 use db3_primitives::{BlockTime, Hash32, Height};
-use db3_shard_state::ShardState;
 
 use crate::app::{Place, execute_block, place};
 use crate::config::ChainConfig;
 use crate::error::StartError;
 use crate::init::genesis_file;
-use crate::open::{request_of, stored_block};
+use crate::machine::{At, Machine};
+use crate::open::{load_state, request_of, stored_block};
 use crate::pool::Verdicts;
 use crate::store::snapshot::SnapshotMeta;
 use crate::store::{Store, StoreError};
@@ -43,9 +43,9 @@ pub struct Report {
 
 /// Checks a folder that no node has open: the snapshot and every block after it, or, `from_genesis`, every block that
 /// there is since the genesis state.
-pub fn check(config: &ChainConfig, from_genesis: bool) -> Result<Report, StartError> {
+pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Report, StartError> {
     let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
-    let store = Store::open(&config.home, genesis.chain_id().as_str())?;
+    let store = Store::open::<M>(&config.home, genesis.chain_id().as_str())?;
     let snapshot = store.snapshot_meta()?;
     let blocks = store.block_range()?;
     let first = genesis.initial_height();
@@ -53,12 +53,12 @@ pub fn check(config: &ChainConfig, from_genesis: bool) -> Result<Report, StartEr
     let (state, from, time) = match (snapshot, from_genesis) {
         (_, true) | (None, false) if !pruned => {
             let height = Height::new(first.get().saturating_sub(1));
-            (ShardState::genesis(genesis.state())?, height, genesis.time())
+            (M::genesis(&genesis)?, height, genesis.time())
         }
-        (Some(meta), _) => (store.load_snapshot(&meta)?, meta.height, meta.time),
+        (Some(meta), _) => (load_state::<M>(&store, &meta)?, meta.height, meta.time),
         (None, _) => return Err(StartError::Store(StoreError::missing("snapshot", "of the state"))),
     };
-    let mut audit = Audit {
+    let mut audit = Audit::<M> {
         verdicts: Verdicts::new(config.verdict_bytes),
         threads: config.threads(),
         report: Report {
@@ -69,7 +69,7 @@ pub fn check(config: &ChainConfig, from_genesis: bool) -> Result<Report, StartEr
             from,
             height: from,
             time,
-            root: state.root(),
+            root: M::root(&state),
             leaves: 0,
             mutations: 0,
             headers_compared: 0,
@@ -81,18 +81,18 @@ pub fn check(config: &ChainConfig, from_genesis: bool) -> Result<Report, StartEr
         audit.block(&store, height)?;
         audit.compare_snapshot()?;
     }
-    audit.report.leaves = audit.state.tree().len();
+    audit.report.leaves = M::tree(&audit.state).len();
     Ok(audit.report)
 }
 
-struct Audit {
-    verdicts: Verdicts,
+struct Audit<M: Machine> {
+    verdicts: Verdicts<M>,
     threads: usize,
-    state: ShardState,
+    state: M::State,
     report: Report,
 }
 
-impl Audit {
+impl<M: Machine> Audit<M> {
     fn block(&mut self, store: &Store, height: Height) -> Result<(), StoreError> {
         let (block, _) = stored_block(store, height)?;
         let (request, header) = request_of(height, block)?;
@@ -102,17 +102,19 @@ impl Audit {
         let place: Place =
             place.ok_or_else(|| StoreError::damaged("block", &height.get().to_be_bytes(), "has no time"))?;
         self.report.time = place.time;
-        let executed = execute_block(&self.state, place, &self.verdicts, self.threads);
+        let at = At { height, time: place.time };
+        let mut executed = execute_block(&self.state, place, &self.verdicts, self.threads);
         self.report.mutations = self.report.mutations.saturating_add(executed.mutations.len() as u64);
         self.state = executed.state;
         self.report.height = height;
-        self.report.root = self.state.root();
+        self.report.root = M::root(&self.state);
         // The newest block's history may be missing after a crash; the next start writes it.
         if let Some(summary) = store.summary(height)? {
             self.compare(&summary.root, "the row about its block")?;
             let receipts = store.receipts(height, 0, usize::MAX)?.len();
-            if receipts != executed.effects.receipts.len() {
-                let detail = format!("has {receipts} receipts, execution gives {}", executed.effects.receipts.len());
+            let again = M::receipts(&self.state, &mut executed.effects, at).len();
+            if receipts != again {
+                let detail = format!("has {receipts} receipts, execution gives {again}");
                 return Err(StoreError::damaged("history", &height.get().to_be_bytes(), detail));
             }
         }

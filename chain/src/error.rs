@@ -71,9 +71,20 @@ pub enum StartError {
     /// The genesis document.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
-    /// The first state cannot be made.
+    /// The first state of a shard cannot be made.
     #[error("the genesis makes no state: {0}")]
     State(#[from] db3_shard_state::GenesisError),
+    /// The first state of a settlement chain cannot be made.
+    #[error("the genesis makes no state: {0}")]
+    SettlementState(#[from] db3_settlement_state::GenesisError),
+    /// The folder is of another kind of chain.
+    #[error("this folder is of {found}, not of {expected}: use the other program, or choose another --home")]
+    OtherKind {
+        /// What this program runs.
+        expected: &'static str,
+        /// What the genesis is of.
+        found: &'static str,
+    },
     /// The files; also a folder that is in use.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,6 +118,8 @@ impl StartError {
             Self::Config(_)
             | Self::Genesis(_)
             | Self::State(_)
+            | Self::SettlementState(_)
+            | Self::OtherKind { .. }
             | Self::Key(_)
             | Self::Thread(_)
             | Self::NotEmpty(_) => false,

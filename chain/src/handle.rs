@@ -1,5 +1,6 @@
 //! A running chain, and the way everybody else reaches it.
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,30 +8,34 @@ use std::thread::JoinHandle;
 
 use db3_genesis::GenesisDocument;
 use db3_primitives::time::UNIX_SECS_MAX;
-use db3_primitives::{BlockTime, Epoch, Hash32, Height, Rejection, VerifiedMutation};
+use db3_primitives::{BlockTime, Epoch, Hash32, Height, Rejection, Verified};
 use tokio::time::{Instant, timeout_at};
 
-use crate::app::{EventCursor, Inner, ShardApp};
+use crate::app::{App, EventCursorOf, Inner};
 use crate::config::ChainConfig;
 use crate::error::{AdvanceError, FatalError, StartError};
 use crate::lock;
+use crate::machine::{Machine, ShardMachine};
 use crate::open::{Opened, open};
 use crate::pool::Verifiers;
 use crate::solo::{Engine, load_key};
 use crate::store::{Store, StoreError};
-use crate::version::Version;
+use crate::version::VersionOf;
 
 /// Block time is not moved past this second, a year before the last one that a header can carry: the clock goes on.
 const ADVANCE_TO_SECS_MAX: u64 = UNIX_SECS_MAX - 366 * 86_400;
 
+/// A running shard.
+pub type ChainHandle = Chain<ShardMachine>;
+
 /// A running chain. A clone is the same one; when the last is dropped the chain stops.
 #[derive(Clone)]
-pub struct ChainHandle {
-    running: Arc<Running>,
+pub struct Chain<M: Machine> {
+    running: Arc<Running<M>>,
 }
 
-struct Running {
-    app: ShardApp,
+struct Running<M: Machine> {
+    app: App<M>,
     verifiers: Arc<Verifiers>,
     stopped: Arc<AtomicBool>,
     engine: Mutex<Option<JoinHandle<()>>>,
@@ -81,7 +86,7 @@ pub struct ChainStatus {
     pub ready: bool,
 }
 
-impl ChainHandle {
+impl<M: Machine> Chain<M> {
     /// Opens the folder of `config`, brings the chain to its newest block and starts it. Returns when a state can be
     /// read and proven.
     pub async fn start(config: ChainConfig) -> Result<Self, StartError> {
@@ -103,7 +108,7 @@ impl ChainHandle {
     }
 
     fn start_blocking(config: ChainConfig) -> Result<Self, StartError> {
-        let Opened { app, tip, durable } = open(config)?;
+        let Opened { app, tip, durable } = open::<M>(config)?;
         let inner = Arc::clone(&app.inner);
         let key = load_key(&inner.config.home)?;
         inner.sync_commits.store(true, Ordering::SeqCst);
@@ -127,7 +132,7 @@ impl ChainHandle {
         Ok(Self { running: Arc::new(running) })
     }
 
-    pub(crate) fn inner(&self) -> &Arc<Inner> {
+    pub(crate) fn inner(&self) -> &Arc<Inner<M>> {
         &self.running.app.inner
     }
 
@@ -159,20 +164,26 @@ impl ChainHandle {
         &self.inner().store
     }
 
+    /// Notes in the folder where its node listens, for those who look for the node from outside; see
+    /// [`holder`](crate::store::lock::holder).
+    pub fn announce(&self, listen: SocketAddr) -> Result<(), StoreError> {
+        self.inner().store.announce(Some(listen))
+    }
+
     /// The newest version that a header carries the root of. Reads are answered from it.
     #[must_use]
-    pub fn provable(&self) -> Arc<Version> {
+    pub fn provable(&self) -> Arc<VersionOf<M>> {
         self.inner().versions.provable()
     }
 
     /// The newest version. Its root may stand in no header yet.
     #[must_use]
-    pub fn committed(&self) -> Arc<Version> {
+    pub fn committed(&self) -> Arc<VersionOf<M>> {
         self.inner().versions.committed()
     }
 
     /// The version of a height, if it is kept and can be proven.
-    pub fn version_at(&self, height: Height) -> Result<Arc<Version>, Rejection> {
+    pub fn version_at(&self, height: Height) -> Result<Arc<VersionOf<M>>, Rejection> {
         self.inner().versions.at(height)
     }
 
@@ -183,13 +194,13 @@ impl ChainHandle {
     }
 
     /// Keeps a version for a minute beyond its time: call it when a list will be read on from it.
-    pub fn pin(&self, version: &Arc<Version>) {
+    pub fn pin(&self, version: &Arc<VersionOf<M>>) {
         self.inner().versions.pin(version);
     }
 
     /// Waits until a height can be proven and returns the newest provable version, or says which heights there are
     /// when the deadline passes.
-    pub async fn wait_height(&self, min_height: Height, deadline: Instant) -> Result<Arc<Version>, Rejection> {
+    pub async fn wait_height(&self, min_height: Height, deadline: Instant) -> Result<Arc<VersionOf<M>>, Rejection> {
         let mut provable = self.inner().versions.provable_height();
         match timeout_at(deadline, provable.wait_for(|height| *height >= min_height)).await {
             Ok(Ok(_)) => Ok(self.provable()),
@@ -204,8 +215,8 @@ impl ChainHandle {
 
     /// Follows blocks after a height; none: from now.
     #[must_use]
-    pub fn subscribe(&self, after: Option<Height>) -> EventCursor {
-        EventCursor::new(Arc::clone(&self.inner().events), self.inner().ended.subscribe(), after)
+    pub fn subscribe(&self, after: Option<Height>) -> EventCursorOf<M> {
+        EventCursorOf::new(Arc::clone(&self.inner().events), self.inner().ended.subscribe(), after)
     }
 
     /// Moves block time ahead by so many seconds, for good: the offset is on the disk before it is used. For devnets.
@@ -242,8 +253,8 @@ impl ChainHandle {
             root: committed.root,
             provable_height: self.provable().height,
             earliest_height: inner.versions.earliest(),
-            open_epoch: committed.state.open_epoch().0,
-            state_leaves: committed.state.tree().len(),
+            open_epoch: M::open_epoch(&committed.state, committed.time),
+            state_leaves: M::tree(&committed.state).len(),
             pool_mutations: mutations as u64,
             pool_bytes: bytes as u64,
             snapshot_height: inner.snapshotter.durable_height(),
@@ -284,12 +295,12 @@ impl ChainHandle {
 
     /// A verified mutation that waits or was decided lately, by the bytes of its envelope.
     #[must_use]
-    pub fn verified(&self, envelope: &[u8]) -> Option<Arc<VerifiedMutation>> {
+    pub fn verified(&self, envelope: &[u8]) -> Option<Arc<Verified<M::Body>>> {
         self.inner().verdicts.recall(&crate::pool::verdicts::hash(envelope))
     }
 }
 
-impl Running {
+impl<M: Machine> Running<M> {
     fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         let inner = &self.app.inner;
@@ -312,13 +323,13 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl<M: Machine> Drop for Running<M> {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-fn run_engine(engine: Engine, inner: &Inner) {
+fn run_engine<M: Machine>(engine: Engine<M>, inner: &Inner<M>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| engine.run())) {
         inner.fail(FatalError::of_panic("solo", panic.as_ref()));
     }

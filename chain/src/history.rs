@@ -5,12 +5,14 @@ use std::sync::Arc;
 use db3_primitives::{ChainId, Epoch, EpochClose, Hash32, Height, Rejection, key};
 use tendermint_proto::v0_38::types::Block;
 
-use crate::app::{BlockEvent, EventError};
-use crate::handle::ChainHandle;
+use crate::app::{BlockEventOf, EventError};
+use crate::handle::{Chain, ChainHandle};
+use crate::machine::Machine;
 use crate::store::StoreError;
 use crate::store::bills::BillRow;
-use crate::store::outbox::EpochRow;
-use crate::version::Version;
+use crate::store::epochs::EpochRow;
+use crate::store::logs::Log;
+use crate::version::{Version, VersionOf};
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +53,14 @@ pub struct BillProof {
     pub close: Option<EpochClose>,
 }
 
-/// A piece of the outbox and what a delivery of it needs.
+/// A piece of an outbox and what a delivery of it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxPage {
     /// Index of the first entry.
     pub first: u64,
     /// Entries, as hashed.
     pub entries: Vec<Vec<u8>>,
-    /// Size of the outbox in the version asked.
+    /// Size of the log in the version asked.
     pub size: u64,
     /// Roots of the subtrees right of the last entry, up to `size`.
     pub right: Vec<Hash32>,
@@ -100,27 +102,27 @@ impl ChainHandle {
         }
         Ok(row)
     }
+}
 
-    /// At most `limit` entries of the outbox from `first`, as large as `version` knows it.
+impl<M: Machine> Chain<M> {
+    /// At most `limit` entries for a chain from `first`, as far as `version` knows them.
     pub fn outbox(
         &self,
-        version: &Version,
+        version: &VersionOf<M>,
+        destination: &ChainId,
         first: u64,
         limit: usize,
         bytes_max: usize,
-    ) -> Result<OutboxPage, StoreError> {
-        let size = version.state.outbox().size();
+    ) -> Result<OutboxPage, QueryError> {
+        let log = M::outbox(&version.state, destination)
+            .ok_or_else(|| Rejection::ChainUnknown { chain_id: destination.clone() })?;
+        let size = log.size();
         let first = first.min(size);
-        let entries = self.store().outbox(first, size, limit, bytes_max)?;
+        let log = Log::Outbox(destination.clone());
+        let entries = self.store().log_entries(&log, first, size, limit, bytes_max)?;
         let next = first.saturating_add(entries.len() as u64);
-        let right = self.store().outbox_right(next, size)?;
+        let right = self.store().log_right(&log, next, size)?;
         Ok(OutboxPage { first, entries, size, right })
-    }
-
-    /// Key of the leaf in the state that holds the outbox's size and frontier.
-    #[must_use]
-    pub fn outbox_key(&self) -> Vec<u8> {
-        key::outbox(&ChainId::settlement(&self.committed().state.chain().network))
     }
 
     /// Heights of the oldest and the newest block that are kept, as far as they are committed.
@@ -143,7 +145,7 @@ impl ChainHandle {
     }
 
     /// What a block did.
-    pub fn block_event(&self, height: Height) -> Result<Arc<BlockEvent>, QueryError> {
+    pub fn block_event(&self, height: Height) -> Result<Arc<BlockEventOf<M>>, QueryError> {
         self.check_committed(height)?;
         Ok(self.inner().events.at(height)?)
     }

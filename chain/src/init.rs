@@ -1,30 +1,21 @@
 //! A new folder for a chain of its own: key, genesis, settings.
 
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
-use db3_genesis::{GenesisDocument, GenesisInput, ShardGenesis, Validator, write_atomic};
-use db3_primitives::{Address, BlockTime, Height, NetworkName, ShardId, Tai};
+use db3_genesis::{AppState, GenesisDocument, GenesisInput, Validator, write_atomic};
+use db3_primitives::{BlockTime, Height};
 
 use crate::app::Clock;
 use crate::config::{ChainConfig, config_file};
 use crate::error::StartError;
-use crate::solo::new_key;
+use crate::solo::{key_file, load_key, new_key};
 use crate::store::StoreError;
 
-/// What a new shard chain of one validator is made from.
+/// What a new chain of one validator is made from.
 #[derive(Clone, Debug)]
 pub struct InitInput {
-    /// The network.
-    pub network: NetworkName,
-    /// Which of its shards.
-    pub shard: ShardId,
-    /// How many it has.
-    pub shards: u32,
-    /// Length of an epoch in seconds.
-    pub epoch_secs: NonZeroU64,
-    /// Ceilings.
-    pub lines: Vec<(Address, Tai)>,
+    /// Its first state. It names the validators of other chains, which [`make_key`] gives before.
+    pub app_state: AppState,
     /// When it begins; none: now. Chains of one network begin at the same time.
     pub time: Option<BlockTime>,
 }
@@ -35,11 +26,16 @@ pub fn genesis_file(home: &Path) -> PathBuf {
     home.join("config").join("genesis.json")
 }
 
-/// Makes a folder for a chain with one validator, whose key is made here. `settings` are written to its file.
+/// The one validator of a new chain: its key is made in the folder, or is the one that is there.
+pub fn make_key(home: &Path) -> Result<Validator, StartError> {
+    let key = if key_file(home).exists() { load_key(home)? } else { new_key(home)? };
+    Ok(Validator { pubkey: key.public_key(), power: 10 })
+}
+
+/// Makes a folder for a chain with one validator, whose key is that of [`make_key`]. `settings` are written to its file.
 pub fn init(home: &Path, input: &InitInput, settings: &ChainConfig) -> Result<GenesisDocument, StartError> {
     check_empty(home)?;
-    let app_state = ShardGenesis::new(&input.network, input.shard, input.shards, input.epoch_secs, &input.lines);
-    let genesis = make_genesis(home, app_state, Height::new(1), None, input.time)?;
+    let genesis = make_genesis(home, input.app_state.clone(), Height::new(1), None, input.time)?;
     write_settings(home, settings)?;
     genesis.save(&genesis_file(home))?;
     Ok(genesis)
@@ -47,16 +43,15 @@ pub fn init(home: &Path, input: &InitInput, settings: &ChainConfig) -> Result<Ge
 
 pub(crate) fn make_genesis(
     home: &Path,
-    app_state: ShardGenesis,
+    app_state: AppState,
     initial_height: Height,
     app_hash: Option<[u8; 32]>,
     time: Option<BlockTime>,
 ) -> Result<GenesisDocument, StartError> {
-    let key = new_key(home)?;
     Ok(GenesisDocument::new(GenesisInput {
         time: time.unwrap_or_else(|| Clock::default().now()),
         initial_height,
-        validators: vec![Validator { pubkey: key.public_key(), power: 10 }],
+        validators: vec![make_key(home)?],
         app_hash,
         app_state,
     })?)

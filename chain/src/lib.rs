@@ -1,12 +1,13 @@
-//! A shard chain as a process runs it: the ABCI application around `db3-shard-state`, the solo engine that drives it in
-//! process, blocks, snapshots and history in `RocksDB`, admission, configuration, log and metrics.
+//! A chain as a process runs it: the ABCI application around a state machine ([`Machine`]: a shard's or the settlement
+//! chain's), the solo engine that drives it in process, blocks, snapshots and history in `RocksDB`, admission,
+//! configuration, log and metrics.
 //!
 //! What decides stands below this crate. Here is what talks to disks, clocks and threads:
 //!
-//! - [`ChainHandle`] starts a chain and is how everybody else reaches it: submit, read versions, follow events.
-//! - [`ShardApp`] is the application; consensus calls come from one engine, one after the other.
+//! - [`Chain`] starts a chain and is how everybody else reaches it: submit, read versions, follow events.
+//! - [`App`] is the application; consensus calls come from one engine, one after the other.
 //! - [`store::Store`] is what is on the disk. Nothing of a block leaves the process before it is there.
-//! - [`Version`] is a state that can be read; readers never wait for execution and never see a working version.
+//! - [`VersionOf`] is a state that can be read; readers never wait for execution and never see a working version.
 //! - [`init`], [`transfer`] and [`audit`] make folders, move states between them, and look whether they are whole.
 //!
 //! History: bills, receipts and a row about each block stay for ever. Blocks themselves and their headers are kept for
@@ -19,6 +20,7 @@ mod error;
 mod handle;
 mod history;
 mod init;
+mod machine;
 mod metrics;
 mod open;
 mod pool;
@@ -35,20 +37,28 @@ mod version;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use app::{BlockEvent, Change, EventCursor, EventError, EventMutation, MutationBody, ShardApp, Submitted};
+pub use app::{
+    App, BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
+    IN_MEMORY, MutationBody, MutationBodyOf, ShardApp, Submitted,
+};
 pub use config::{ChainConfig, ConfigError};
 pub use error::{AdvanceError, FatalError, StartError, SubmitError};
-pub use handle::{ChainHandle, ChainStatus, StopReason};
+pub use handle::{Chain, ChainHandle, ChainStatus, StopReason};
 pub use history::{BillProof, OutboxPage, QueryError};
-pub use init::{InitInput, genesis_file, init};
-pub use pool::{ReceiptState, ReceiptWatch};
+pub use init::{InitInput, genesis_file, init, make_key};
+pub use machine::{Appended, At, Machine, SettlementMachine, ShardMachine};
+pub use pool::{DeliveryState, ReceiptState, ReceiptWatch, SubmittedDelivery};
 pub use solo::KeyError;
 pub use store::StoreError;
 pub use store::bills::{BillCursor, BillFilter, BillRow};
 pub use store::blocks::BlockSummary;
-pub use store::outbox::EpochRow;
+pub use store::epochs::EpochRow;
+pub use store::lock::announced;
+pub use store::logs::Log;
+pub use store::postings::PostingFilter;
 pub use store::receipts::StoredReceipt;
-pub use version::Version;
+pub use store::statements::{CloseRow, StatementCursor, StatementFilter, StatementRow};
+pub use version::{Version, VersionOf};
 
 /// A mutex's content. Whoever panicked with it left it whole: no lock is held across a step that can fail in between.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

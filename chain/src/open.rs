@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use db3_genesis::GenesisDocument;
 use db3_primitives::Height;
-use db3_shard_state::ShardState;
+use db3_state_tree::Tree;
 use prost::Message as _;
 use tendermint::block::Header;
 use tendermint_abci::Application as _;
@@ -16,22 +16,23 @@ use tendermint_proto::v0_38::abci::RequestFinalizeBlock;
 use tendermint_proto::v0_38::types::Block;
 use tokio::sync::watch;
 
-use crate::app::{Clock, EventLog, Inner, ShardApp};
+use crate::app::{App, Clock, EventLog, Gate, Inner};
 use crate::config::ChainConfig;
 use crate::error::{FatalError, StartError};
 use crate::init::genesis_file;
+use crate::machine::Machine;
 use crate::metrics::Metrics;
-use crate::pool::{Mempool, Verdicts};
+use crate::pool::{Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::{Durable, Snapshotter};
 use crate::solo::Tip;
 use crate::store::snapshot::SnapshotMeta;
 use crate::store::{Store, StoreError};
-use crate::version::{Version, Versions};
+use crate::version::{VersionOf, Versions};
 
 /// A chain that stands at its newest block, without an engine.
-pub(crate) struct Opened {
-    pub(crate) app: ShardApp,
+pub(crate) struct Opened<M: Machine> {
+    pub(crate) app: App<M>,
     /// The newest block; none before the first.
     pub(crate) tip: Option<Tip>,
     /// The snapshot on the disk.
@@ -39,48 +40,59 @@ pub(crate) struct Opened {
 }
 
 /// Opens a folder and brings its chain to the newest block.
-pub(crate) fn open(config: ChainConfig) -> Result<Opened, StartError> {
+pub(crate) fn open<M: Machine>(config: ChainConfig) -> Result<Opened<M>, StartError> {
     config.check()?;
     let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
-    let store = Arc::new(Store::open(&config.home, genesis.chain_id().as_str())?);
-    let (meta, state) = first_version(&store, &genesis)?;
+    let store = Arc::new(Store::open::<M>(&config.home, genesis.chain_id().as_str())?);
+    let (meta, state) = first_version::<M>(&store, &genesis)?;
     let tip = Tip::load(&store)?;
-    let durable = Durable { meta, tree: state.tree().clone() };
-    let app = application(config, genesis, store, &meta, state)?;
+    let durable = Durable { meta, tree: M::tree(&state).clone() };
+    let app = application::<M>(config, genesis, store, &meta, state)?;
     replay(&app, tip.as_ref().map(|tip| tip.height))?;
     Ok(Opened { app, tip, durable })
 }
 
 /// The snapshot's state; in a new folder the genesis state, which becomes the snapshot.
-fn first_version(store: &Store, genesis: &GenesisDocument) -> Result<(SnapshotMeta, ShardState), StartError> {
+fn first_version<M: Machine>(store: &Store, genesis: &GenesisDocument) -> Result<(SnapshotMeta, M::State), StartError> {
     if let Some(meta) = store.snapshot_meta()? {
-        let state = store.load_snapshot(&meta)?;
-        return Ok((meta, state));
+        return Ok((meta, load_state::<M>(store, &meta)?));
     }
     if genesis.app_hash().is_some() {
         return Err(StartError::Store(StoreError::missing("the imported state that the genesis names", "app_hash")));
     }
-    let state = ShardState::genesis(genesis.state())?;
+    let state = M::genesis(genesis)?;
     let height = Height::new(genesis.initial_height().get().saturating_sub(1));
-    let meta = SnapshotMeta { height, time: genesis.time(), root: state.root() };
-    store.advance_snapshot(None, state.tree(), &meta)?;
+    let meta = SnapshotMeta { height, time: genesis.time(), root: M::root(&state) };
+    store.advance_snapshot(None, M::tree(&state), &meta)?;
     store.sync()?;
     Ok((meta, state))
 }
 
-fn application(
+/// The state of the snapshot on the disk.
+pub(crate) fn load_state<M: Machine>(store: &Store, meta: &SnapshotMeta) -> Result<M::State, StoreError> {
+    state_of::<M>(store.load_snapshot(meta)?)
+}
+
+/// The state that a tree holds.
+pub(crate) fn state_of<M: Machine>(tree: Tree) -> Result<M::State, StoreError> {
+    M::from_tree(tree).map_err(|error| StoreError::damaged("state", b"", error))
+}
+
+fn application<M: Machine>(
     config: ChainConfig,
     genesis: GenesisDocument,
     store: Arc<Store>,
     meta: &SnapshotMeta,
-    state: ShardState,
-) -> Result<ShardApp, StoreError> {
+    state: M::State,
+) -> Result<App<M>, StoreError> {
     let metrics = Arc::new(Metrics::new(genesis.chain_id().as_str()));
-    let versions = Arc::new(Versions::new(Version::new(meta.height, meta.time, state), &config));
+    let versions = Arc::new(Versions::new(VersionOf::new(meta.height, meta.time, state), &config));
     let signal = Arc::new(Signal::default());
     let inner = Inner {
         verdicts: Verdicts::new(config.verdict_bytes),
         mempool: Mempool::new(&config, Arc::clone(&signal), Arc::clone(&metrics)),
+        deliveries: Deliveries::new(Arc::clone(&signal)),
+        gate: Gate::default(),
         events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
         clock: Clock::new(store.offset_secs()?),
@@ -98,12 +110,12 @@ fn application(
         signal,
         ended: watch::Sender::new(false),
     };
-    Ok(ShardApp { inner: Arc::new(inner) })
+    Ok(App { inner: Arc::new(inner) })
 }
 
 /// Executes the blocks after the snapshot again. Their history is written again, which makes whole what a crash left
 /// out.
-fn replay(app: &ShardApp, tip: Option<Height>) -> Result<(), StartError> {
+fn replay<M: Machine>(app: &App<M>, tip: Option<Height>) -> Result<(), StartError> {
     let inner = &app.inner;
     let from = inner.versions.committed().height;
     // A snapshot is only taken of a version whose next block is on the disk.
@@ -160,7 +172,7 @@ pub(crate) fn request_of(height: Height, block: Block) -> Result<(RequestFinaliz
     Ok((RequestFinalizeBlock { hash, ..request }, header))
 }
 
-fn finalize(app: &ShardApp, height: Height, block: Block) -> Result<(), StartError> {
+fn finalize<M: Machine>(app: &App<M>, height: Height, block: Block) -> Result<(), StartError> {
     let (request, header) = request_of(height, block)?;
     let version = app.inner.versions.committed();
     check_root(&version, &header)?;
@@ -171,7 +183,7 @@ fn finalize(app: &ShardApp, height: Height, block: Block) -> Result<(), StartErr
     }
 }
 
-fn check_root(version: &Version, header: &Header) -> Result<(), StoreError> {
+fn check_root<M: Machine>(version: &VersionOf<M>, header: &Header) -> Result<(), StoreError> {
     if header.app_hash.as_bytes() == version.root {
         return Ok(());
     }

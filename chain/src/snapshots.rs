@@ -16,10 +16,11 @@ use db3_state_tree::Tree;
 use crate::config::ChainConfig;
 use crate::error::FatalError;
 use crate::lock;
+use crate::machine::Machine;
 use crate::metrics::Metrics;
 use crate::store::snapshot::SnapshotMeta;
 use crate::store::{Store, StoreError};
-use crate::version::Version;
+use crate::version::VersionOf;
 
 /// Blocks that are removed at once, so that the row that says so is not written for every block.
 const PRUNE_BLOCKS: u64 = 1_000;
@@ -27,13 +28,13 @@ const PRUNE_BLOCKS: u64 = 1_000;
 const STOPPED: &str = "the snapshot thread has stopped";
 
 /// Offers versions to the thread. It takes the newest when its interval is over.
-pub(crate) struct Snapshotter {
-    shared: Arc<Shared>,
+pub(crate) struct Snapshotter<M: Machine> {
+    shared: Arc<Shared<M>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-struct Shared {
-    inbox: Mutex<Inbox>,
+struct Shared<M: Machine> {
+    inbox: Mutex<Inbox<M>>,
     changed: Condvar,
     durable: AtomicU64,
     bytes_since: AtomicU64,
@@ -41,9 +42,8 @@ struct Shared {
     interval_bytes: u64,
 }
 
-#[derive(Default)]
-struct Inbox {
-    newest: Option<Arc<Version>>,
+struct Inbox<M: Machine> {
+    newest: Option<Arc<VersionOf<M>>>,
     /// Who waits for the newest version to be on the disk.
     now: Vec<mpsc::Sender<Result<Height, String>>>,
     stopped: bool,
@@ -55,11 +55,11 @@ pub(crate) struct Durable {
     pub(crate) tree: Tree,
 }
 
-impl Snapshotter {
+impl<M: Machine> Snapshotter<M> {
     /// A snapshotter whose thread is not yet running.
     pub(crate) fn new(config: &ChainConfig, durable: Height) -> Self {
         let shared = Shared {
-            inbox: Mutex::default(),
+            inbox: Mutex::new(Inbox { newest: None, now: Vec::new(), stopped: false }),
             changed: Condvar::new(),
             durable: AtomicU64::new(durable.get()),
             bytes_since: AtomicU64::new(0),
@@ -95,7 +95,7 @@ impl Snapshotter {
     }
 
     /// A version that can be proven.
-    pub(crate) fn offer(&self, version: Arc<Version>) {
+    pub(crate) fn offer(&self, version: Arc<VersionOf<M>>) {
         let mut inbox = lock(&self.shared.inbox);
         let due = self.shared.is_due(&version);
         let before = inbox.newest.replace(version);
@@ -140,7 +140,7 @@ impl Snapshotter {
     }
 }
 
-impl Shared {
+impl<M: Machine> Shared<M> {
     fn end(&self) {
         let mut inbox = lock(&self.inbox);
         inbox.stopped = true;
@@ -149,21 +149,21 @@ impl Shared {
         drop((newest, waiting));
     }
 
-    fn is_due(&self, version: &Version) -> bool {
+    fn is_due(&self, version: &VersionOf<M>) -> bool {
         let blocks = version.height.get().saturating_sub(self.durable.load(Ordering::SeqCst));
         blocks >= self.interval_blocks || self.bytes_since.load(Ordering::Relaxed) >= self.interval_bytes
     }
 }
 
-struct Worker {
-    shared: Arc<Shared>,
+struct Worker<M: Machine> {
+    shared: Arc<Shared<M>>,
     store: Arc<Store>,
     durable: Durable,
     blocks_kept: u64,
     metrics: Arc<Metrics>,
 }
 
-impl Worker {
+impl<M: Machine> Worker<M> {
     fn work(mut self) -> Result<(), StoreError> {
         self.metrics.snapshot(self.durable.meta.height, self.durable.meta.time);
         while let Some((version, waiting)) = self.next() {
@@ -180,8 +180,8 @@ impl Worker {
 
     /// Waits for a version that is due or asked for, and for nothing else.
     #[expect(clippy::type_complexity, reason = "a pair of what to write and whom to tell, used once")]
-    fn next(&self) -> Option<(Option<Arc<Version>>, Vec<mpsc::Sender<Result<Height, String>>>)> {
-        let idle = |inbox: &mut Inbox| {
+    fn next(&self) -> Option<(Option<Arc<VersionOf<M>>>, Vec<mpsc::Sender<Result<Height, String>>>)> {
+        let idle = |inbox: &mut Inbox<M>| {
             let due = inbox.newest.as_ref().is_some_and(|version| self.shared.is_due(version));
             !inbox.stopped && !due && inbox.now.is_empty()
         };
@@ -193,16 +193,16 @@ impl Worker {
         Some((inbox.newest.take(), std::mem::take(&mut inbox.now)))
     }
 
-    fn advance(&mut self, version: &Version) -> Result<(), StoreError> {
+    fn advance(&mut self, version: &VersionOf<M>) -> Result<(), StoreError> {
         if version.height <= self.durable.meta.height {
             return Ok(());
         }
         let started = Instant::now();
         let meta = SnapshotMeta { height: version.height, time: version.time, root: version.root };
         self.shared.bytes_since.store(0, Ordering::Relaxed);
-        let leaves = self.store.advance_snapshot(Some(&self.durable.tree), version.state.tree(), &meta)?;
+        let leaves = self.store.advance_snapshot(Some(&self.durable.tree), M::tree(&version.state), &meta)?;
         self.store.sync()?;
-        self.durable = Durable { meta, tree: version.state.tree().clone() };
+        self.durable = Durable { meta, tree: M::tree(&version.state).clone() };
         self.shared.durable.store(meta.height.get(), Ordering::SeqCst);
         self.metrics.snapshot(meta.height, meta.time);
         tracing::debug!(height = %meta.height, leaves, seconds = started.elapsed().as_secs_f64(), "snapshot.advance");

@@ -4,19 +4,21 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use db3_carry::Delivery;
 use db3_primitives::MutationId;
 use tokio::sync::oneshot;
 
 use crate::app::Submitted;
 use crate::error::SubmitError;
-use crate::handle::ChainHandle;
-use crate::pool::ReceiptState;
+use crate::handle::Chain;
+use crate::machine::Machine;
+use crate::pool::{ReceiptState, SubmittedDelivery};
 use crate::store::StoreError;
 
 /// Mutations that one verification thread takes at a time.
 const SHARE_MAX: usize = 32;
 
-impl ChainHandle {
+impl<M: Machine> Chain<M> {
     /// Takes a signed mutation: `envelope` is an encoded `SignedEnvelope`. Returns when it is verified and waits for a
     /// block, or with what is known of it if it is not new.
     pub async fn submit(&self, envelope: Bytes) -> Result<Submitted, SubmitError> {
@@ -72,6 +74,12 @@ impl ChainHandle {
             Ok(()) => Ok(receiver),
             Err(_) => Err(SubmitError::Overloaded { what: "too many mutations wait to be verified" }),
         }
+    }
+
+    /// Takes a delivery of another chain's entries. Returns when it is checked and waits for a block; one that brings
+    /// what is there already is refused as [`DeliveryStale`](db3_primitives::Rejection::DeliveryStale).
+    pub async fn submit_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, SubmitError> {
+        self.inner().submit_delivery(delivery).await
     }
 
     /// What is known of a mutation.

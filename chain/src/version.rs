@@ -7,30 +7,33 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use db3_primitives::{BlockTime, Hash32, Height, Rejection};
-use db3_shard_state::ShardState;
 use tokio::sync::watch;
 
 use crate::config::ChainConfig;
 use crate::lock;
+use crate::machine::{Machine, ShardMachine};
+
+/// The state of a shard after one block.
+pub type Version = VersionOf<ShardMachine>;
 
 /// The state after one block.
 #[derive(Debug)]
-pub struct Version {
+pub struct VersionOf<M: Machine> {
     /// Height of the block.
     pub height: Height,
     /// Its time.
     pub time: BlockTime,
     /// The state.
-    pub state: ShardState,
+    pub state: M::State,
     /// Root of the state.
     pub root: Hash32,
     /// `tendermint.types.LightBlock` of the next height, whose header carries the root; none until that block is made.
     pub light_block: Option<Arc<[u8]>>,
 }
 
-impl Version {
-    pub(crate) fn new(height: Height, time: BlockTime, state: ShardState) -> Self {
-        let root = state.root();
+impl<M: Machine> VersionOf<M> {
+    pub(crate) fn new(height: Height, time: BlockTime, state: M::State) -> Self {
+        let root = M::root(&state);
         Self { height, time, state, root, light_block: None }
     }
 
@@ -42,10 +45,10 @@ impl Version {
 }
 
 /// The versions of one chain.
-pub(crate) struct Versions {
-    committed: ArcSwap<Version>,
-    provable: ArcSwap<Version>,
-    kept: Mutex<Kept>,
+pub(crate) struct Versions<M: Machine> {
+    committed: ArcSwap<VersionOf<M>>,
+    provable: ArcSwap<VersionOf<M>>,
+    kept: Mutex<Kept<M>>,
     kept_max: usize,
     pins_max: usize,
     pin_time: Duration,
@@ -53,22 +56,21 @@ pub(crate) struct Versions {
     provable_height: watch::Sender<Height>,
 }
 
-#[derive(Default)]
-struct Kept {
+struct Kept<M: Machine> {
     /// Provable versions, newest ones.
-    recent: BTreeMap<Height, Arc<Version>>,
+    recent: BTreeMap<Height, Arc<VersionOf<M>>>,
     /// Versions that a reader goes on with, and until when.
-    pinned: BTreeMap<Height, (Arc<Version>, Instant)>,
+    pinned: BTreeMap<Height, (Arc<VersionOf<M>>, Instant)>,
 }
 
-impl Versions {
-    pub(crate) fn new(first: Version, config: &ChainConfig) -> Self {
+impl<M: Machine> Versions<M> {
+    pub(crate) fn new(first: VersionOf<M>, config: &ChainConfig) -> Self {
         let height = first.height;
         let first = Arc::new(first);
         Self {
             committed: ArcSwap::new(Arc::clone(&first)),
             provable: ArcSwap::new(first),
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept { recent: BTreeMap::new(), pinned: BTreeMap::new() }),
             kept_max: config.versions_kept,
             pins_max: config.pins_max,
             pin_time: Duration::from_secs(config.pin_secs),
@@ -77,11 +79,11 @@ impl Versions {
         }
     }
 
-    pub(crate) fn committed(&self) -> Arc<Version> {
+    pub(crate) fn committed(&self) -> Arc<VersionOf<M>> {
         self.committed.load_full()
     }
 
-    pub(crate) fn provable(&self) -> Arc<Version> {
+    pub(crate) fn provable(&self) -> Arc<VersionOf<M>> {
         self.provable.load_full()
     }
 
@@ -94,14 +96,14 @@ impl Versions {
     }
 
     /// Makes a version the newest committed one.
-    pub(crate) fn commit(&self, version: Version) {
+    pub(crate) fn commit(&self, version: VersionOf<M>) {
         let height = version.height;
         self.committed.store(Arc::new(version));
         self.committed_height.send_replace(height);
     }
 
     /// The header of `height` exists: the version before it, which is `before`, can be proven.
-    pub(crate) fn prove(&self, before: &Version, light_block: Arc<[u8]>) -> Arc<Version> {
+    pub(crate) fn prove(&self, before: &VersionOf<M>, light_block: Arc<[u8]>) -> Arc<VersionOf<M>> {
         let version = Arc::new(before.with_light_block(light_block));
         let mut dropped = Vec::new();
         {
@@ -121,7 +123,7 @@ impl Versions {
 
     /// Keeps a version for a while beyond its time, because somebody reads a list from it. When too many are kept so,
     /// this one is not: nobody may end the reading of another.
-    pub(crate) fn pin(&self, version: &Arc<Version>) {
+    pub(crate) fn pin(&self, version: &Arc<VersionOf<M>>) {
         let now = Instant::now();
         let Some(until) = now.checked_add(self.pin_time) else { return };
         let mut kept = lock(&self.kept);
@@ -132,7 +134,7 @@ impl Versions {
     }
 
     /// The provable version of a height.
-    pub(crate) fn at(&self, height: Height) -> Result<Arc<Version>, Rejection> {
+    pub(crate) fn at(&self, height: Height) -> Result<Arc<VersionOf<M>>, Rejection> {
         let kept = lock(&self.kept);
         if let Some(version) = kept.recent.get(&height).or_else(|| kept.pinned.get(&height).map(|(kept, _)| kept)) {
             return Ok(Arc::clone(version));
@@ -141,12 +143,19 @@ impl Versions {
         if latest.height == height {
             return Ok(latest);
         }
-        let earliest = kept.recent.keys().next().copied().unwrap_or(latest.height);
+        let earliest = kept.earliest(latest.height);
         Err(Rejection::HeightUnavailable { height, earliest, latest: latest.height })
     }
 
     /// The oldest height of the run that ends with the newest provable one.
     pub(crate) fn earliest(&self) -> Height {
-        lock(&self.kept).recent.keys().next().copied().unwrap_or_else(|| self.provable().height)
+        lock(&self.kept).earliest(self.provable().height)
+    }
+}
+
+impl<M: Machine> Kept<M> {
+    /// The oldest height that can be asked for. The genesis state can be read, but 0 asks for the newest one.
+    fn earliest(&self, latest: Height) -> Height {
+        self.recent.keys().next().copied().unwrap_or(latest).max(Height::new(1)).min(latest)
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -126,8 +126,15 @@ pub fn ask(home: &Home, question: &Question, patience: Duration) -> Result<Answe
             home.path().display()
         )));
     };
-    exchange(stream, question, patience).with_context(|| {
-        format!("the devnet in {} did not answer; look into {}", home.path().display(), home.log().display())
+    exchange(stream, question, patience).map_err(|error| {
+        let what = format!("the devnet in {} has not answered in time ({error:#})", home.path().display());
+        let remedy = format!("look into {}, and ask again", home.log().display());
+        match question {
+            Question::Status => Failure::NobodyAnswered(format!("{what}; {remedy}")).into(),
+            Question::Stop | Question::Advance { .. } => {
+                Failure::OutcomeUnknown(format!("{what}, and may still do what it was asked; {remedy}")).into()
+            }
+        }
     })
 }
 

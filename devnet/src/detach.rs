@@ -11,17 +11,22 @@ use anyhow::{Context as _, Result, bail};
 use db3_client::devnet_args::{DevnetCommand, DevnetProgram};
 
 use crate::control::{self, Status};
-use crate::failure::Failure;
+use crate::failure::Report;
 use crate::home::Home;
 
 /// Set in the environment of a detached devnet, which outlives the terminal that started it.
-pub const DETACHED: &str = "DB3_DEVNET_DETACHED";
+const DETACHED: &str = "DB3_DEVNET_DETACHED";
 /// How long a detached devnet may take until it serves: a large state is loaded and hashed at a start.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is asked.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How much of its output is shown when it fails.
 const OUTPUT_BYTES_MAX: u64 = 16 * 1024;
+
+/// Whether this process is a detached devnet.
+pub fn is_detached() -> bool {
+    std::env::var_os(DETACHED).is_some()
+}
 
 /// Starts it and waits until it serves.
 pub fn start(program: &DevnetProgram, home: &Home) -> Result<Status> {
@@ -72,21 +77,17 @@ fn spawn(program: &DevnetProgram, home: &Home, output: &File) -> Result<Child> {
         .with_context(|| format!("cannot start {}", executable.display()))
 }
 
-/// What the child printed, with its exit code.
+/// What the child said when it ended: its error, or, if it died without one, the end of its output.
 fn failed(status: ExitStatus, log: &Path, from: u64) -> anyhow::Error {
     let mut text = String::new();
     let read = File::open(log).and_then(|mut file| {
         file.seek(SeekFrom::Start(from))?;
         file.take(OUTPUT_BYTES_MAX).read_to_string(&mut text)
     });
-    if read.is_err() || text.trim().is_empty() {
-        text = format!("the devnet ended ({status}) without a word; look into {}", log.display());
+    if let Some(report) = text.lines().rev().find_map(Report::read) {
+        return report.into_error();
     }
-    let text = text.trim().trim_start_matches("error: ").to_owned();
-    match status.code() {
-        Some(2) => Failure::Wrong(text).into(),
-        Some(3) => Failure::NobodyAnswered(text).into(),
-        Some(70) => Failure::Fatal(text).into(),
-        _ => anyhow::anyhow!(text),
-    }
+    let said = text.trim();
+    let said = if read.is_err() || said.is_empty() { "without a word" } else { said };
+    anyhow::anyhow!("the devnet ended ({status}): {said}; look into {}", log.display())
 }

@@ -23,6 +23,7 @@ use clap::Parser as _;
 use db3_client::console::OutputFormat;
 use db3_client::devnet_args::{DevnetCommand, DevnetProgram};
 
+use crate::failure::Report;
 use crate::home::Home;
 
 #[global_allocator]
@@ -33,17 +34,10 @@ fn main() -> ExitCode {
     match run(&program) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let code = failure::exit_code(&error);
-            match program.console.output {
-                OutputFormat::Json => {
-                    eprintln!(
-                        "{}",
-                        serde_json::json!({ "error": { "message": format!("{error:#}"), "exit_code": code } })
-                    );
-                }
-                OutputFormat::Table | OutputFormat::Csv => eprintln!("error: {error:#}"),
-            }
-            ExitCode::from(code)
+            let report = Report::of(&error);
+            // The process that started a detached one reads this line, and says it in its own way.
+            let format = if detach::is_detached() { OutputFormat::Json } else { program.console.output };
+            report.print(format)
         }
     }
 }

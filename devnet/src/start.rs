@@ -25,7 +25,7 @@ use crate::banner::banner;
 use crate::command::status_json;
 use crate::control::{self, Status};
 use crate::control_server;
-use crate::detach::{self, DETACHED};
+use crate::detach;
 use crate::failure::Failure;
 use crate::home::{Home, Made};
 use crate::make::{make_chains, network_name, settings, settle};
@@ -86,7 +86,7 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
     home.keep_made(&made)?;
     let shards = start_all(home, &chains, listeners, &accounts).await?;
     let network = Arc::new(announce(home, args, made, &accounts, &shards, began)?);
-    show(&network.status(), home, console, std::env::var_os(DETACHED).is_some());
+    show(&network.status(), home, console, detach::is_detached());
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control_server::serve(control, Arc::clone(&network), stop.clone()));
     let ended = until_told(&network.chains, stopped).await;
@@ -229,7 +229,7 @@ async fn told_by_signal() {
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
         return std::future::pending().await;
     };
-    let detached = std::env::var_os(DETACHED).is_some();
+    let detached = detach::is_detached();
     loop {
         tokio::select! {
             _ = interrupt.recv() => return,

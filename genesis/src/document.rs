@@ -2,26 +2,43 @@
 //! same bytes as the node.
 //!
 //! It names the chain, the time it begins, the validators and their power, and holds the first
-//! state ([`ShardGenesis`]). `app_hash` is empty for a chain that begins with that state, and the
-//! root of the imported state for one that continues from an export.
+//! state ([`AppState`]), whose `kind` says what sort of chain it is. `app_hash` is empty for a
+//! chain that begins with that state, and the root of the imported state for one that continues
+//! from an export.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use db3_light_client::TrustRoot;
-use db3_primitives::{BlockTime, ChainId, Hash32, Height, ShardId, limits};
+use db3_primitives::{BlockTime, ChainId, Hash32, Height, NetworkName, limits};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tendermint::consensus::params::{AbciParams, ValidatorParams, VersionParams};
 use tendermint::{AppHash, PublicKey, Time, block, consensus, evidence, public_key, validator, vote};
 
-use crate::{ChainEntry, GenesisError, ShardGenesis, write_atomic};
+use crate::{
+    AppState, ChainEntry, ChainKind, GenesisError, GenesisState, SettlementGenesis, ShardGenesis, write_atomic,
+};
 
 /// Version of the application in the headers (`version.app`).
 const APP_VERSION: u64 = 1;
 /// A block's envelope (header, evidence, last commit) beside its transactions.
 const BLOCK_OVERHEAD_BYTES: u64 = 64 * 1024;
 
-type Tendermint = tendermint::Genesis<ShardGenesis>;
+type Tendermint = tendermint::Genesis<AppState>;
+
+/// What of a document tells how the rest is read.
+#[derive(Deserialize)]
+struct Outline {
+    app_state: StateOutline,
+}
+
+#[derive(Deserialize)]
+struct StateOutline {
+    kind: ChainKind,
+}
 
 /// A validator of the first set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +61,7 @@ pub struct GenesisInput {
     /// Root of the imported state; none for a chain that begins with `app_state`.
     pub app_hash: Option<Hash32>,
     /// What the first state holds.
-    pub app_state: ShardGenesis,
+    pub app_state: AppState,
 }
 
 /// A checked genesis document.
@@ -56,14 +73,14 @@ pub struct GenesisDocument {
     initial_height: Height,
     validators: Vec<Validator>,
     app_hash: Option<Hash32>,
-    state: db3_shard_state::Genesis,
+    network: NetworkName,
+    state: GenesisState,
 }
 
 impl GenesisDocument {
     /// Makes a document and checks it.
     pub fn new(input: GenesisInput) -> Result<Self, GenesisError> {
-        let network = input.app_state.network()?;
-        let chain_id = ChainId::shard(&network, ShardId::new(input.app_state.shard));
+        let chain_id = input.app_state.chain_id()?;
         let time = to_tendermint_time(input.time)?;
         let validators = input.validators.iter().map(to_validator_info).collect::<Result<Vec<_>, _>>()?;
         let initial_height = i64::try_from(input.initial_height.get())
@@ -91,13 +108,11 @@ impl GenesisDocument {
 
     /// Checks a document's bytes; `path` is for the error's text.
     pub fn from_json(bytes: &[u8], path: &Path) -> Result<Self, GenesisError> {
-        let tendermint = serde_json::from_slice(bytes).map_err(|error| GenesisError::Malformed {
-            path: path.to_owned(),
-            line: error.line(),
-            column: error.column(),
-            detail: error.to_string(),
-        })?;
-        Self::check(tendermint)
+        let outline: Outline = parse(bytes, path)?;
+        Self::check(match outline.app_state.kind {
+            ChainKind::Shard => with_state(parse::<tendermint::Genesis<ShardGenesis>>(bytes, path)?),
+            ChainKind::Settlement => with_state(parse::<tendermint::Genesis<SettlementGenesis>>(bytes, path)?),
+        })
     }
 
     /// Writes the document, whole or not at all.
@@ -120,12 +135,12 @@ impl GenesisDocument {
 
     fn check(tendermint: Tendermint) -> Result<Self, GenesisError> {
         let network = tendermint.app_state.network()?;
-        let chain_id = ChainId::shard(&network, ShardId::new(tendermint.app_state.shard));
+        let chain_id = tendermint.app_state.chain_id()?;
         if tendermint.chain_id.as_str() != chain_id.as_str() {
             return Err(GenesisError::field(
                 "chain_id",
                 &tendermint.chain_id,
-                format!("expected {} by app_state.network and app_state.shard", chain_id.as_str()),
+                format!("expected {} by kind, network and shard in app_state", chain_id.as_str()),
             ));
         }
         let initial_height = u64::try_from(tendermint.initial_height).unwrap_or_default();
@@ -144,7 +159,7 @@ impl GenesisDocument {
         let validators = check_validators(&tendermint.validators)?;
         let state = tendermint.app_state.check(time)?;
         let initial_height = Height::new(initial_height);
-        Ok(Self { tendermint, chain_id, time, initial_height, validators, app_hash, state })
+        Ok(Self { tendermint, chain_id, time, initial_height, validators, app_hash, network, state })
     }
 
     /// The chain's identifier.
@@ -179,13 +194,34 @@ impl GenesisDocument {
 
     /// What the state machine starts from.
     #[must_use]
-    pub fn state(&self) -> &db3_shard_state::Genesis {
+    pub fn state(&self) -> &GenesisState {
         &self.state
+    }
+
+    /// What sort of chain it is.
+    #[must_use]
+    pub fn kind(&self) -> ChainKind {
+        self.app_state().kind()
+    }
+
+    /// The network that the chain belongs to.
+    #[must_use]
+    pub fn network(&self) -> &NetworkName {
+        &self.network
+    }
+
+    /// Length of an epoch.
+    #[must_use]
+    pub fn epoch_secs(&self) -> NonZeroU64 {
+        match &self.state {
+            GenesisState::Shard(state) => state.epoch_secs,
+            GenesisState::Settlement(state) => state.epoch_secs,
+        }
     }
 
     /// The first state as it stands in the file.
     #[must_use]
-    pub fn app_state(&self) -> &ShardGenesis {
+    pub fn app_state(&self) -> &AppState {
         &self.tendermint.app_state
     }
 
@@ -198,8 +234,30 @@ impl GenesisDocument {
     /// What a light client of this chain starts from: the height before the first block, a second
     /// before the chain begins, and the first validators.
     pub fn trust_root(&self) -> Result<TrustRoot, GenesisError> {
-        let entry = ChainEntry::of_shard(self, Vec::new());
+        let entry = ChainEntry::of_genesis(self, Vec::new());
         entry.trust_root().map_err(|error| GenesisError::field("validators", self.validators.len(), error))
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T, GenesisError> {
+    serde_json::from_slice(bytes).map_err(|error| GenesisError::Malformed {
+        path: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+        detail: error.to_string(),
+    })
+}
+
+/// The document with either kind of first state.
+fn with_state<S: Into<AppState>>(document: tendermint::Genesis<S>) -> Tendermint {
+    Tendermint {
+        genesis_time: document.genesis_time,
+        chain_id: document.chain_id,
+        initial_height: document.initial_height,
+        consensus_params: document.consensus_params,
+        validators: document.validators,
+        app_hash: document.app_hash,
+        app_state: document.app_state.into(),
     }
 }
 

@@ -2,20 +2,30 @@
 //! the network is and what to trust.
 //!
 //! - [`GenesisDocument`]: a standard Tendermint genesis file whose `app_state` is a
-//!   [`ShardGenesis`]. Every node of a chain holds the same bytes.
+//!   [`ShardGenesis`] or a [`SettlementGenesis`]. Every node of a chain holds the same bytes.
+//! - [`PeerEntry`]: what one chain's genesis says of another: its trust root.
 //! - [`NetworkFile`]: `network.toml`, one per network: its chains, their endpoints and their trust
 //!   roots.
 //!
 //! Nothing here talks to a network, and nothing reads a clock: the genesis time is an argument.
 
+mod app_state;
+mod decimal;
 mod document;
 mod error;
 mod file;
 mod network;
+mod peer;
+mod prices;
+mod settlement;
 mod shard;
 
+pub use app_state::{AppState, GenesisState};
 pub use document::{GenesisDocument, GenesisInput, Validator};
 pub use error::{GenesisError, NetworkFileError};
 pub use file::{write_atomic, write_secret};
 pub use network::{ChainEntry, ChainKind, NetworkFile, NetworkKind, TrustEntry};
-pub use shard::{Prices, ShardGenesis};
+pub use peer::{PeerEntry, PeerValidator};
+pub use prices::Prices;
+pub use settlement::{AccountEntry, CreditRules, PayoutEntry, SettlementGenesis, SettlementKind, WantEntry};
+pub use shard::{ShardGenesis, ShardKind};

@@ -26,7 +26,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use db3_light_client::{TrustRoot, UnixTime};
-use db3_primitives::{BlockTime, ChainId, Hash32, NetworkName, ShardId, ShardMap, limits};
+use db3_primitives::{BlockTime, ChainId, Hash32, Height, NetworkName, ShardId, ShardMap, limits};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -173,21 +173,29 @@ impl NetworkFile {
     }
 }
 
-impl ChainEntry {
-    /// The entry of a shard chain that begins with `genesis`.
+impl TrustEntry {
+    /// What is trusted of a chain that begins with this height, at this time, under these validators. Known before
+    /// its genesis is written, which names other chains in the same way.
     #[must_use]
-    pub fn of_shard(genesis: &GenesisDocument, endpoints: Vec<String>) -> Self {
-        let time = genesis.time();
+    pub fn before(initial_height: Height, time: BlockTime, validators: Vec<Validator>) -> Self {
+        Self {
+            height: initial_height.get().saturating_sub(1),
+            time: BlockTime { secs: time.secs.saturating_sub(1), nanos: time.nanos },
+            validators,
+        }
+    }
+}
+
+impl ChainEntry {
+    /// The entry of the chain that begins with `genesis`.
+    #[must_use]
+    pub fn of_genesis(genesis: &GenesisDocument, endpoints: Vec<String>) -> Self {
         Self {
             chain_id: genesis.chain_id().clone(),
-            kind: ChainKind::Shard,
-            index: genesis.app_state().shard,
+            kind: genesis.kind(),
+            index: genesis.app_state().index(),
             endpoints,
-            trust: TrustEntry {
-                height: genesis.initial_height().get().saturating_sub(1),
-                time: BlockTime { secs: time.secs.saturating_sub(1), nanos: time.nanos },
-                validators: genesis.validators().to_vec(),
-            },
+            trust: TrustEntry::before(genesis.initial_height(), genesis.time(), genesis.validators().to_vec()),
         }
     }
 

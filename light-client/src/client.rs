@@ -33,8 +33,9 @@ impl LightClient {
     /// Verifies a `tendermint.types.LightBlock` (the signed header and the validator set of its height) and keeps its header.
     ///
     /// `trusted_next_validators` is a `tendermint.types.ValidatorSet`: the set of the height after [`basis`](Self::basis). It is
-    /// needed only where that set is neither the root's nor the block's own, and the block does not follow at once; one that
-    /// hashes to something else is left aside. `now` is the caller's time: block time in consensus, the clock elsewhere.
+    /// needed only where that set is neither the root's nor the block's own, and the block does not follow at once. One that
+    /// belongs to a lower trusted header makes that one the basis, so that headers verified meanwhile do no harm; one that belongs
+    /// to none is left aside. `now` is the caller's time: block time in consensus, the clock elsewhere.
     ///
     /// A header that is trusted already is returned as it is, without a look at anything else.
     pub fn verify(
@@ -140,43 +141,52 @@ impl LightClient {
         now: UnixTime,
         purpose: Purpose,
     ) -> Result<(), LightClientError> {
-        let basis = self.basis_below(block.kept.height);
-        let next_validators = self.next_validators(basis, block, supplied)?;
+        let (basis, next_validators) = self.vouching(block, supplied)?;
         verify(self.root.tendermint_chain_id(), basis, next_validators, block, self.options, now, purpose)
     }
 
     /// The nearest trusted header below a height, or the root.
     fn basis_below(&self, height: u64) -> Basis {
-        match self.position(height).checked_sub(1).and_then(|index| self.headers.get(index)) {
-            Some(header) => {
-                Basis { height: header.height, time: header.time, next_validators_hash: header.next_validators_hash }
-            }
-            None => Basis {
-                height: self.root.height(),
-                time: self.root.time(),
-                next_validators_hash: self.root.validators().hash(),
-            },
+        self.bases_below(height).next().unwrap_or_else(|| self.lowest_basis())
+    }
+
+    /// What is trusted below a height, the nearest first, the root last.
+    fn bases_below(&self, height: u64) -> impl Iterator<Item = Basis> {
+        let below = self.headers.get(..self.position(height)).unwrap_or_default();
+        below.iter().rev().map(Basis::of).chain(std::iter::once(self.lowest_basis()))
+    }
+
+    fn lowest_basis(&self) -> Basis {
+        Basis {
+            height: self.root.height(),
+            time: self.root.time(),
+            next_validators_hash: self.root.validators().hash(),
         }
     }
 
-    /// The set that the basis names, from wherever one with its hash is at hand.
-    fn next_validators<'a>(
+    /// The nearest basis, with its next validators from wherever a set with their hash is at hand; where none is, the basis to
+    /// which the supplied set belongs.
+    fn vouching<'a>(
         &'a self,
-        basis: Basis,
         block: &'a LightBlock,
         supplied: Option<&'a ValidatorSet>,
-    ) -> Result<&'a ValidatorSet, LightClientError> {
-        if basis.height.checked_add(1) == Some(block.kept.height) {
+    ) -> Result<(Basis, &'a ValidatorSet), LightClientError> {
+        let nearest = self.basis_below(block.kept.height);
+        if nearest.height.checked_add(1) == Some(block.kept.height) {
             // The next height's own set must be the one named, and the verifier compares the hashes.
-            return Ok(&block.validators);
+            return Ok((nearest, &block.validators));
         }
-        let at_hand = [supplied, Some(&block.validators), Some(self.root.validators())];
-        at_hand.into_iter().flatten().find(|set| set.hash() == basis.next_validators_hash).ok_or(
-            LightClientError::UnknownValidators {
-                trusted_height: basis.height,
-                expected_hash: basis.next_validators_hash,
-            },
-        )
+        let mut at_hand = [supplied, Some(&block.validators), Some(self.root.validators())].into_iter().flatten();
+        if let Some(set) = at_hand.find(|set| set.hash() == nearest.next_validators_hash) {
+            return Ok((nearest, set));
+        }
+        let named = |set: &ValidatorSet, basis: &Basis| set.hash() == basis.next_validators_hash;
+        let lower =
+            supplied.and_then(|set| Some((self.bases_below(nearest.height).find(|basis| named(set, basis))?, set)));
+        lower.ok_or(LightClientError::UnknownValidators {
+            trusted_height: nearest.height,
+            expected_hash: nearest.next_validators_hash,
+        })
     }
 
     /// Its time must be before that of the nearest trusted header above it; the verifier compares with the one below.

@@ -58,9 +58,17 @@ impl Envelope {
         let commit = Commit::try_from(commit).map_err(|e| malformed(e.detail()))?;
         let signed_header =
             SignedHeader::new(self.header, commit).map_err(|_| malformed("the heights of header and commit differ"))?;
-        let validators = ValidatorSet::from_raw(self.validators.ok_or_else(|| malformed("no validator set"))?)?;
-        Ok(LightBlock { signed_header, validators, kept: self.kept })
+        Ok(LightBlock { signed_header, validators: validators(self.validators)?, kept: self.kept })
     }
+
+    /// The validators alone.
+    pub fn into_validators(self) -> Result<ValidatorSet, LightClientError> {
+        validators(self.validators)
+    }
+}
+
+fn validators(set: Option<RawSet>) -> Result<ValidatorSet, LightClientError> {
+    ValidatorSet::from_raw(set.ok_or_else(|| malformed("no validator set"))?)
 }
 
 fn kept_of(header: &Header) -> Result<TrustedHeader, LightClientError> {

@@ -3,6 +3,8 @@
 //! Byte layout, 117 bytes, integers big endian: height (u64) ‖ header hash (32) ‖ seconds (i64) ‖ nanoseconds (u32) ‖ hash of the
 //! next validators (32) ‖ 1 and the app hash (32), or 33 zero bytes where there is none.
 
+use crate::decode::Envelope;
+use crate::error::LightClientError;
 use crate::limits::HEIGHT_MAX;
 use crate::time::UnixTime;
 
@@ -19,6 +21,28 @@ pub struct TrustedHeader {
     pub next_validators_hash: [u8; 32],
     /// Root of the state after the block before it; none where the header has an empty one.
     pub app_hash: Option<[u8; 32]>,
+}
+
+/// What a light block says of itself, before anything of it is verified: enough to refuse cheaply what cannot be of use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedHeader {
+    /// The chain it names.
+    pub chain_id: String,
+    /// The height it names.
+    pub height: u64,
+    /// The hash of its header.
+    pub header_hash: [u8; 32],
+    /// The app hash it names; none where that is empty.
+    pub app_hash: Option<[u8; 32]>,
+}
+
+impl ClaimedHeader {
+    /// From a `tendermint.types.LightBlock`, of which only the header is looked at.
+    pub fn read(light_block: &[u8]) -> Result<Self, LightClientError> {
+        let envelope = Envelope::decode(light_block)?;
+        let (chain_id, kept) = (envelope.chain_id().to_string(), envelope.kept);
+        Ok(Self { chain_id, height: kept.height, header_hash: kept.header_hash, app_hash: kept.app_hash })
+    }
 }
 
 /// Bytes that are no trusted header.

@@ -30,7 +30,7 @@ mod verify;
 
 pub use client::LightClient;
 pub use error::{Conflict, LightClientError, ResumeError, SignedBy};
-pub use header::{HeaderError, TrustedHeader};
+pub use header::{ClaimedHeader, HeaderError, TrustedHeader};
 pub use options::{Options, OptionsError};
 pub use root::{TrustRoot, TrustRootError};
 pub use time::UnixTime;

@@ -10,6 +10,7 @@ use tendermint_light_client_verifier::{ProdVerifier, Verdict, Verifier};
 
 use crate::decode::LightBlock;
 use crate::error::{LightClientError, SignedBy};
+use crate::header::TrustedHeader;
 use crate::options::Options;
 use crate::time::UnixTime;
 use crate::validators::ValidatorSet;
@@ -20,6 +21,13 @@ pub(crate) struct Basis {
     pub height: u64,
     pub time: UnixTime,
     pub next_validators_hash: [u8; 32],
+}
+
+impl Basis {
+    /// A verified header as basis.
+    pub fn of(header: &TrustedHeader) -> Self {
+        Self { height: header.height, time: header.time, next_validators_hash: header.next_validators_hash }
+    }
 }
 
 /// What a verification is for.

@@ -95,6 +95,29 @@ fn a_changed_set_is_followed_with_the_set_that_comes_along() {
 }
 
 #[test]
+fn a_set_that_came_for_a_lower_header_still_serves_after_another_update() {
+    // The last set shares two of four with the one of heights 5 to 8.
+    let blocks = chain(14, |height| match height {
+        0..5 => members(0, 4),
+        5..9 => members(2, 6),
+        9..13 => members(3, 7),
+        _ => members(4, 8),
+    });
+    let (target, supplied) = (&blocks[13].light, blocks[4].next());
+    let mut alone = client(&members(0, 4));
+    alone.verify(&blocks[4].light, None, now()).unwrap();
+    let mut overtaken = alone.clone();
+    alone.verify(target, Some(&supplied), now()).unwrap();
+    // Another relayer's header at 8 comes first, and nobody brings along the set that it names.
+    overtaken.verify(&blocks[7].light, None, now()).unwrap();
+    let unknown =
+        LightClientError::UnknownValidators { trusted_height: 8, expected_hash: set_of(&members(3, 7)).hash() };
+    assert_eq!(overtaken.verify(target, None, now()), Err(unknown));
+    overtaken.verify(target, Some(&supplied), now()).unwrap();
+    assert_eq!(overtaken.newest(), alone.newest());
+}
+
+#[test]
 fn power_counts_and_not_heads() {
     let set = vec![(0, 68), (1, 10), (2, 10), (3, 12)];
     let twist = Twist { signers: 1, ..Twist::default() };

@@ -4,10 +4,10 @@
 //! I4, that each is handed out exactly once, in order, as it was written.
 
 use crate::delivery::Delivery;
-use crate::frontier::{Frontier, FrontierError};
+use crate::frontier::{CompletedNode, Frontier, FrontierError};
 use crate::hash::Hash;
 use crate::limits::{DELIVERY_BYTES_MAX, DELIVERY_ENTRIES_MAX, ENTRY_BYTES_MAX};
-use crate::range::{FoldError, fold};
+use crate::range::{FoldError, fold_reporting};
 
 /// How far a log from another chain has been applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Received<'d> {
     pub first: u64,
     /// The new entries; none, where all had been applied before.
     pub entries: &'d [Vec<u8>],
+    /// Every subtree of the log that they complete, for the reader's node store.
+    pub nodes: Vec<CompletedNode>,
 }
 
 /// Why a delivery is refused.
@@ -109,17 +111,27 @@ impl Inbox {
         let applied = usize::try_from(applied).unwrap_or(usize::MAX);
         let entries = delivery.entries.get(applied..).unwrap_or_default();
         if entries.is_empty() {
-            return Ok(Received { inbox: self.clone(), first: cursor, entries });
+            return Ok(Received { inbox: self.clone(), first: cursor, entries, nodes: Vec::new() });
         }
         check_lengths(delivery)?;
         if delivery.size != proven_size {
             return Err(InboxError::SizeDiffers { size: delivery.size, proven: proven_size });
         }
-        let (frontier, root) = fold(&self.frontier, entries, &delivery.right, delivery.size)?;
+        let mut nodes = Vec::with_capacity(entries.len().saturating_mul(2));
+        let completed = |node| nodes.push(node);
+        let (frontier, root) = fold_reporting(&self.frontier, entries, &delivery.right, delivery.size, completed)?;
         if root != *proven_root {
             return Err(InboxError::WrongRoot);
         }
-        Ok(Received { inbox: Self { frontier }, first: cursor, entries })
+        Ok(Received { inbox: Self { frontier }, first: cursor, entries, nodes })
+    }
+
+    /// The inbox after some entries that were received but not all taken, and the subtrees that they complete.
+    #[must_use]
+    pub fn after(&self, taken: &[Vec<u8>]) -> (Self, Vec<CompletedNode>) {
+        let mut frontier = self.frontier.clone();
+        let nodes = taken.iter().flat_map(|entry| frontier.append(entry)).collect();
+        (Self { frontier }, nodes)
     }
 
     /// The state value: size ‖ hashes.

@@ -3,8 +3,8 @@
 //! Given the frontier of [0, start), the entries [start, next) and the compact range of [next, size), a reader computes the
 //! frontier at `next` and the root at `size` without any other hash: so the entries are exactly those under the root.
 
-use crate::frontier::Frontier;
-use crate::hash::{Hash, node_hash};
+use crate::frontier::{CompletedNode, Frontier};
+use crate::hash::{Hash, leaf_hash, node_hash};
 use crate::limits::LOG_SIZE_MAX;
 use crate::source::{NodeSource, ProofError, stored};
 
@@ -51,6 +51,17 @@ pub fn fold(
     right: &[Hash],
     size: u64,
 ) -> Result<(Frontier, Hash), FoldError> {
+    fold_reporting(before, entries, right, size, |_| ())
+}
+
+/// As [`fold`], and reports every subtree that the entries complete, in the order of [`Frontier::append`].
+pub(crate) fn fold_reporting(
+    before: &Frontier,
+    entries: &[impl AsRef<[u8]>],
+    right: &[Hash],
+    size: u64,
+    mut completed: impl FnMut(CompletedNode),
+) -> Result<(Frontier, Hash), FoldError> {
     if size > LOG_SIZE_MAX {
         return Err(FoldError::TooLarge { size });
     }
@@ -64,7 +75,7 @@ pub fn fold(
     }
     let mut after = before.clone();
     for entry in entries {
-        after.append(entry.as_ref());
+        after.push_subtree(0, leaf_hash(entry.as_ref()), &mut completed);
     }
     let mut whole = after.clone();
     for ((level, _), hash) in subtrees(next, size).zip(right) {

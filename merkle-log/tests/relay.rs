@@ -266,6 +266,10 @@ fn what_was_applied_is_skipped_and_what_is_new_is_taken() {
     let received = inbox.receive(&second, 20, &root).unwrap();
     assert_eq!((received.first, received.entries), (12, &numbered(20)[12..]));
     assert_eq!(received.inbox.frontier(), writer.outbox.frontier());
+    assert_eq!(inbox.after(received.entries), (received.inbox.clone(), received.nodes.clone()));
+    let (partly, nodes) = inbox.after(&received.entries[..3]);
+    assert_eq!((partly.cursor(), nodes.as_slice()), (15, &received.nodes[..nodes.len()]));
+    assert_eq!(partly.receive(&second, 20, &root).unwrap().inbox, received.inbox);
     // Headers alone: a delivery without entries is allowed and changes nothing.
     let none = Delivery { start: 12, entries: Vec::new(), size: 20, right: Vec::new() };
     assert_eq!(inbox.receive(&none, 20, &root).unwrap().inbox, inbox);

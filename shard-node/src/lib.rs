@@ -1,18 +1,19 @@
-//! The gRPC of a shard: `ShardService` and `ChainService` over one chain, with gRPC-Web, reflection and health on the
-//! same port, and metrics on another.
-//!
-//! Everything is bounded: connections, calls, streams, messages, pages, deadlines, mutations in flight. What is too
-//! much is refused at once, with a time to try again; it must never make memory grow.
+//! The gRPC of a shard, `ShardService`, over one chain; what every node has comes from [`db3_node`].
 
-mod accept;
-mod cors;
-mod deadline;
 mod grpc;
-mod metrics_http;
-mod server;
-mod settings;
-mod shed;
+mod kind;
 
-pub use cors::Cors;
-pub use server::{ServeError, Served, bind, serve, serve_on};
-pub use settings::{ServeConfig, ServeLimits, ShardEndpoints};
+use db3_chain::ChainHandle;
+pub use db3_node::{ChainEndpoints, Cors, ServeConfig, ServeError, ServeLimits, Served, bind};
+pub use kind::ShardKind;
+use tokio::net::TcpListener;
+
+/// Binds the address and serves.
+pub async fn serve(chain: ChainHandle, config: ServeConfig) -> Result<Served, ServeError> {
+    db3_node::serve::<ShardKind>(chain, config).await
+}
+
+/// Serves on a bound listener.
+pub async fn serve_on(listener: TcpListener, chain: ChainHandle, config: ServeConfig) -> Result<Served, ServeError> {
+    db3_node::serve_on::<ShardKind>(listener, chain, config).await
+}

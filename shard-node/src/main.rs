@@ -1,27 +1,12 @@
 //! `shard-node`: runs one shard chain of a network, for who validates it.
 
-mod command;
-
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use db3_shard_node::ShardKind;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let program = command::Program::parse();
-    match command::run(&program) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let code = command::failure::exit_code(&error);
-            if program.output == command::Output::Json {
-                let object = serde_json::json!({ "error": { "message": format!("{error:#}"), "exit_code": code } });
-                eprintln!("{object}");
-            } else {
-                eprintln!("error: {error:#}");
-            }
-            ExitCode::from(code)
-        }
-    }
+    db3_node::command::main::<ShardKind>()
 }

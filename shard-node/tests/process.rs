@@ -159,7 +159,8 @@ async fn a_second_start_says_so_and_a_signal_stops_the_first() {
     let asked = ran(&["status", "--endpoint", &endpoint, "--output", "json"]);
     let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
     assert!(asked["height"].as_str().unwrap().parse::<u64>().unwrap() >= height);
-    assert!(ran(&["status", "--endpoint", &endpoint]).contains("test-shard-0"));
+    // A node that was started elsewhere than its settings say is found by its folder.
+    assert!(ran(&["status", "--home", place.home()]).contains("test-shard-0"));
     assert_eq!(stop(&mut child), Some(0));
     let nobody = run(&["status", "--endpoint", &endpoint]);
     assert_eq!(nobody.status.code(), Some(3), "{}", String::from_utf8_lossy(&nobody.stderr));
@@ -181,6 +182,12 @@ async fn a_state_moves_by_export_and_by_snapshot() {
     let folder = place.home.parent().unwrap();
     let file = folder.join("state.ndjson");
     ran(&["export", "--home", place.home(), "--out", file.to_str().unwrap()]);
+    let kept = std::fs::read(&file).unwrap();
+    let again = run(&["export", "--home", place.home(), "--out", file.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(2), "a file is not overwritten unasked");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--yes"), "{again:?}");
+    ran(&["export", "--home", place.home(), "--out", file.to_str().unwrap(), "--yes"]);
+    assert_eq!(std::fs::read(&file).unwrap(), kept);
     let copy = folder.join("copy");
     ran(&["init", "--home", copy.to_str().unwrap(), "--import", file.to_str().unwrap()]);
     let root = |home: &Path| {

@@ -10,9 +10,11 @@
 //! - Only a block that begins without an emission closes an epoch. Until then the open epoch stays open, whatever the
 //!   time.
 //!
-//! The inbox cursor is 0 as long as a shard hears from nobody: its ceilings come from genesis.
+//! The inbox cursor is sampled with the sums, before any delivery of the block: it says which ceilings the shard knew
+//! when it charged for the last time in these epochs.
 
-use db3_merkle_log::{CompletedNode, Outbox};
+use db3_carry::OutboundEntry;
+use db3_merkle_log::{CompletedNode, Inbox, Outbox};
 use db3_primitives::{
     AccountLeaf, Address, BlockTime, ChainId, EmissionLeaf, Epoch, EpochClose, Hash32, Height, LogEntry, Payee,
     Statement, Tai, key,
@@ -26,8 +28,8 @@ use crate::ledger::Ledger;
 /// What a block did for the close before its first mutation.
 #[derive(Debug, Default)]
 pub(crate) struct CloseWork {
-    pub(crate) entries: Vec<(u64, LogEntry)>,
-    pub(crate) outbox_nodes: Vec<CompletedNode>,
+    pub(crate) entries: Vec<OutboundEntry>,
+    pub(crate) outbox_nodes: Vec<(ChainId, CompletedNode)>,
     pub(crate) closed: Option<EpochClose>,
 }
 
@@ -68,14 +70,21 @@ fn sample(ledger: &mut Ledger, height: Height, time: BlockTime) -> Option<Emissi
         cursor: None,
         statements: 0,
         total: Tai::ZERO,
-        inbox_cursor: 0,
+        inbox_cursor: inbox_cursor(ledger),
     })
+}
+
+/// How many entries of the settlement chain were applied before this block.
+fn inbox_cursor(ledger: &Ledger) -> u64 {
+    let key = key::inbox(&ChainId::settlement(&ledger.chain.network));
+    let inbox = ledger.overlay.base().get(&key);
+    inbox.map_or(0, |leaf| Inbox::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)).cursor())
 }
 
 /// Visits the next accounts, and writes the close after the last one.
 fn emit(ledger: &mut Ledger, mut emission: EmissionLeaf) -> CloseWork {
     let base = ledger.overlay.base().clone();
-    let mut writer = Writer::open(&base, &ledger.chain.network);
+    let mut writer = Writer::open(&base, ChainId::settlement(&ledger.chain.network));
     let from = emission.cursor.map_or_else(key::account_prefix, |cursor| after(&key::account(&cursor)));
     let to = key::prefix_end(&key::account_prefix());
     let mut accounts = base.range(&from, to.as_deref());
@@ -97,7 +106,7 @@ fn state_account(emission: &mut EmissionLeaf, writer: &mut Writer, key: &[u8], l
     // The epochs after the first of a close held no block, so no bill.
     if let Some(stated) = sums.sums_of(emission.first.get()) {
         let statement = Statement { account, payee: Payee::ValidatorPool, cumulative: stated.closing_spent };
-        writer.append(LogEntry::Statement(statement));
+        writer.append(&LogEntry::Statement(statement));
         emission.statements = emission.statements.saturating_add(1);
         let amount = stated.closing_spent.saturating_sub(stated.opening_spent);
         match emission.total.checked_add(amount) {
@@ -129,7 +138,7 @@ fn finish(ledger: &mut Ledger, emission: &EmissionLeaf, writer: &mut Writer) {
         inbox_cursor: emission.inbox_cursor,
         previous: newest_close(ledger.overlay.base()).map_or([0; 32], |(_, hash)| hash),
     };
-    writer.append(LogEntry::EpochClose(close));
+    writer.append(&LogEntry::EpochClose(close));
     writer.work.closed = Some(close);
     ledger.overlay.put(key::epoch(last), close.hash().to_vec());
     ledger.overlay.delete(key::emission());
@@ -151,24 +160,27 @@ fn after(key: &[u8]) -> Vec<u8> {
 
 /// The outbox towards the settlement chain, and what this block appends to it.
 struct Writer {
-    key: Vec<u8>,
+    destination: ChainId,
     outbox: Outbox,
     work: CloseWork,
 }
 
 impl Writer {
-    fn open(tree: &Tree, network: &db3_primitives::NetworkName) -> Self {
-        let key = key::outbox(&ChainId::settlement(network));
+    fn open(tree: &Tree, destination: ChainId) -> Self {
+        let key = key::outbox(&destination);
         let outbox =
             tree.get(&key).map_or_else(Outbox::new, |leaf| Outbox::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)));
-        Self { key, outbox, work: CloseWork::default() }
+        Self { destination, outbox, work: CloseWork::default() }
     }
 
-    fn append(&mut self, entry: LogEntry) {
-        match self.outbox.append(&entry.to_bytes()) {
+    fn append(&mut self, entry: &LogEntry) {
+        let bytes = entry.to_bytes();
+        match self.outbox.append(&bytes) {
             Ok(appended) => {
-                self.work.entries.push((appended.index, entry));
-                self.work.outbox_nodes.extend(appended.nodes);
+                let destination = &self.destination;
+                self.work.outbox_nodes.extend(appended.nodes.into_iter().map(|node| (destination.clone(), node)));
+                let entry = OutboundEntry { destination: destination.clone(), index: appended.index, bytes };
+                self.work.entries.push(entry);
             }
             Err(error) => fatal("I4: every entry can be delivered", error),
         }
@@ -176,7 +188,7 @@ impl Writer {
 
     fn write(&self, ledger: &mut Ledger) {
         if !self.work.entries.is_empty() {
-            ledger.overlay.put(self.key.clone(), self.outbox.to_bytes());
+            ledger.overlay.put(key::outbox(&self.destination), self.outbox.to_bytes());
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Term {
     pub(crate) spent_after: Tai,
     pub(crate) count_before: u64,
     pub(crate) count_after: u64,
+    /// What the newest delivered line says.
+    pub(crate) ceiling_before: Tai,
     pub(crate) ceiling: Tai,
     /// Sum of the account's bills in this block; none if it does not fit.
     pub(crate) billed: Option<Tai>,
@@ -68,6 +70,7 @@ impl Books {
                     spent_after: after.spent,
                     count_before: before.bill_count,
                     count_after: after.bill_count,
+                    ceiling_before: before.ceiling,
                     ceiling: after.ceiling,
                     billed,
                     bills,
@@ -81,6 +84,7 @@ impl Books {
             spent_after: Tai::ZERO,
             count_before: 0,
             count_after: 0,
+            ceiling_before: Tai::ZERO,
             ceiling: Tai::ZERO,
             billed,
             bills,
@@ -100,6 +104,9 @@ impl Books {
                 || term.count_before.checked_add(term.bills) != Some(term.count_after)
             {
                 return broken("I2: new bills are the change of the sums");
+            }
+            if term.ceiling_before != term.ceiling {
+                return broken("I8: only a delivered line moves a ceiling");
             }
             if term.bills > 0 && term.spent_after > term.ceiling {
                 return broken("I2: no charge passes the ceiling");
@@ -126,11 +133,12 @@ impl fmt::Display for Imbalance<'_> {
         for term in terms {
             writeln!(
                 f,
-                "  {}: spent {} -> {} of {} tai, {} bills of {} tai, count {} -> {}",
+                "  {}: spent {} -> {} of {} (was {}) tai, {} bills of {} tai, count {} -> {}",
                 term.account,
                 term.spent_before,
                 term.spent_after,
                 term.ceiling,
+                term.ceiling_before,
                 term.bills,
                 sum(term.billed),
                 term.count_before,
@@ -157,6 +165,7 @@ mod tests {
             spent_after: Tai::new(17),
             count_before: 1,
             count_after: 3,
+            ceiling_before: Tai::new(17),
             ceiling: Tai::new(17),
             billed: Some(Tai::new(7)),
             bills: 2,
@@ -185,7 +194,7 @@ mod tests {
         for number in [1, 2] {
             assert!(text.contains(&Address::new([number; 20]).to_string()), "{text}");
         }
-        assert!(text.contains("spent 10 -> 16 of 17 tai, 2 bills of 7 tai, count 1 -> 3"), "{text}");
+        assert!(text.contains("spent 10 -> 16 of 17 (was 17) tai, 2 bills of 7 tai, count 1 -> 3"), "{text}");
     }
 
     #[test]
@@ -196,7 +205,11 @@ mod tests {
         assert!(broken(|books| books.terms[0].count_after = 2).starts_with("I2"));
         assert!(broken(|books| books.terms[0].spent_before = Tai::new(9)).starts_with("I2"));
         assert!(broken(|books| books.terms[0].billed = None).starts_with("I2"));
-        assert!(broken(|books| books.terms[0].ceiling = Tai::new(16)).starts_with("I2: no charge"));
+        assert!(broken(|books| books.terms[0].ceiling = Tai::new(18)).starts_with("I8: only a delivered line"));
+        let passed = broken(|books| {
+            (books.terms[0].ceiling_before, books.terms[0].ceiling) = (Tai::new(16), Tai::new(16));
+        });
+        assert!(passed.starts_with("I2: no charge"), "{passed}");
         assert!(broken(|books| books.added = Some(Tai::new(13))).starts_with("I2: the epoch's"));
         assert!(broken(|books| books.added = None).starts_with("I2: the epoch's"));
         assert!(broken(|books| books.terms.truncate(1)).starts_with("I2: the epoch's"));

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use db3_carry::{Delivered, OutboundEntry};
 use db3_merkle_log::CompletedNode;
 use db3_primitives::{
-    Address, Bill, Epoch, EpochClose, LogEntry, MutationId, Namespace, Nonce, RecordKey, Rejection, TableName, Tai,
+    Address, Bill, ChainId, Epoch, EpochClose, MutationId, Namespace, Nonce, RecordKey, Rejection, TableName, Tai,
     VerifiedMutation,
 };
 
@@ -126,10 +127,12 @@ pub struct Effects {
     pub bill_epoch: Epoch,
     /// Index in the epoch's bill log of the first of these bills.
     pub first_bill_index: u64,
-    /// Entries for the settlement chain, with their index in the outbox.
-    pub entries: Vec<(u64, LogEntry)>,
-    /// Subtrees of the outbox that these entries completed.
-    pub outbox_nodes: Vec<CompletedNode>,
+    /// Entries for the settlement chain, in order of their index in the outbox.
+    pub entries: Vec<OutboundEntry>,
+    /// Subtrees of an outbox that these entries completed.
+    pub outbox_nodes: Vec<(ChainId, CompletedNode)>,
+    /// What was heard of other chains, in the block's order.
+    pub deliveries: Vec<Delivered>,
     /// What happened to records.
     pub changes: Vec<RecordChange>,
     /// The epoch whose last statement this block wrote.

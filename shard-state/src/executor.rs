@@ -1,13 +1,14 @@
-//! Execution of one block: its close, then its mutations, into a new version and its effects.
+//! Execution of one block: its close, then deliveries, then its mutations, into a new version and its effects.
 //!
-//! A function of the version before, the height, the time and the mutations, and of nothing else (rule I7). What would
+//! A function of the version before, the height, the time, the deliveries and the mutations, and of nothing else (rule I7). What would
 //! be refused at admission is refused here as well, since a replayed block has passed nobody's admission; a refusal
 //! has no effect.
 
 use std::sync::Arc;
 
+use db3_carry::{Delivered, Delivery};
 use db3_merkle_log::CompletedNode;
-use db3_primitives::limits::BLOCK_OPERATIONS_MAX;
+use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BLOCK_OPERATIONS_MAX};
 use db3_primitives::{
     Bill, BillKind, BlockTime, Height, Metered, Mutation, MutationId, Payee, Rejection, Tai, VerifiedMutation, stored,
 };
@@ -17,6 +18,7 @@ use crate::close::{self, CloseWork};
 use crate::conservation::Books;
 use crate::effects::{BlockItem, Effects, Outcome, Receipt, ReceiptOutcome, RecordChange, RefusedItem};
 use crate::fatal::fatal;
+use crate::inbound;
 use crate::ledger::Ledger;
 use crate::operations::{self, Done, Moment};
 use crate::state::ShardState;
@@ -40,9 +42,10 @@ pub struct Executor {
     bills: Vec<Bill>,
     bill_nodes: Vec<CompletedNode>,
     changes: Vec<RecordChange>,
+    deliveries: Vec<Delivered>,
 }
 
-/// Executes a whole block. Total: an item that should not be in a block leaves its refusal and nothing else.
+/// Executes a whole block of mutations. Total: an item that should not be in a block leaves its refusal and nothing else.
 #[must_use]
 pub fn execute(state: &ShardState, height: Height, time: BlockTime, items: &[BlockItem]) -> (ShardState, Effects) {
     let mut executor = Executor::new(state, height, time);
@@ -81,7 +84,19 @@ impl Executor {
             bills: Vec::new(),
             bill_nodes: Vec::new(),
             changes: Vec::new(),
+            deliveries: Vec::new(),
         }
+    }
+
+    /// Applies what another chain tells; after the block's close, before its mutations. A refusal has no effect.
+    pub fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, Rejection> {
+        if self.deliveries.len() >= BLOCK_DELIVERIES_MAX {
+            return Err(Rejection::BlockFull { what: "deliveries" });
+        }
+        let delivered = inbound::deliver(&mut self.ledger, delivery, self.time)?;
+        self.ledger.overlay.keep();
+        self.deliveries.push(delivered.clone());
+        Ok(delivered)
     }
 
     /// Executes one mutation after those before it. What is refused leaves no trace and takes no place in the block,
@@ -157,6 +172,7 @@ impl Executor {
             first_bill_index: self.first_bill_index,
             entries: self.close.entries,
             outbox_nodes: self.close.outbox_nodes,
+            deliveries: self.deliveries,
             changes: self.changes,
             closed: self.close.closed,
         };

@@ -1,12 +1,12 @@
-//! The first version of a shard.
+//! The first version of a shard: no records, no accounts, no lease. Whatever anybody may spend arrives from the
+//! settlement chain, through the log that its peer entry opens.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
+use db3_carry::{Channel, Peer, PeerError};
 use db3_primitives::limits::{BLOCK_MUTATIONS_MAX, CLOSE_ACCOUNTS_PER_BLOCK_MAX, EPOCH_SECS_MAX, EPOCH_SECS_MIN};
-use db3_primitives::{
-    AccountLeaf, Address, BlockTime, ChainLeaf, Epoch, Height, NetworkName, PriceTable, ShardId, ShardMap, Tai, key,
-};
+use db3_primitives::{BlockTime, ChainId, ChainLeaf, Epoch, Height, NetworkName, PriceTable, ShardId, ShardMap, key};
 use db3_state_tree::{BatchError, Tree};
 
 use crate::books::OpenBooks;
@@ -27,14 +27,12 @@ pub struct Genesis {
     pub genesis_time: BlockTime,
     /// What things cost.
     pub prices: PriceTable,
-    /// The last epoch in which the shard may charge.
-    pub lease_epoch: u64,
     /// Accounts that a block visits for a close, 1 to [`CLOSE_ACCOUNTS_PER_BLOCK_MAX`].
     pub close_accounts_max: u32,
     /// How far ahead of block time a mutation may expire, in seconds, ≥ 1.
     pub expiry_max_secs: u64,
-    /// Ceiling of every account that may spend here.
-    pub lines: Vec<(Address, Tai)>,
+    /// The settlement chain: where trust in it begins.
+    pub settlement: Peer,
 }
 
 /// Why a genesis makes no shard.
@@ -72,26 +70,17 @@ pub enum GenesisError {
         /// The protocol's maximum.
         max: u64,
     },
-    /// A lease that ends before the first block.
-    #[error("the lease ends with epoch {lease}, but the first block is in epoch {first}")]
-    Lease {
-        /// The lease given.
-        lease: Epoch,
-        /// Epoch of the genesis time.
-        first: Epoch,
+    /// The chain that is to be heard is another than the network's settlement chain.
+    #[error("the peer is {peer}: a shard of this network hears {expected}")]
+    Settlement {
+        /// The chain given.
+        peer: String,
+        /// The network's settlement chain.
+        expected: ChainId,
     },
-    /// Two lines for one account.
-    #[error("{account} has two lines")]
-    LineTwice {
-        /// The account.
-        account: Address,
-    },
-    /// Ceilings whose sum is no amount, so that sums over accounts could overflow.
-    #[error("the ceilings add up to more than 2^128 - 1 tai, at the line of {account}")]
-    CeilingsOverflow {
-        /// The account whose line is too much.
-        account: Address,
-    },
+    /// The peer is none.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
     /// The leaves make no tree.
     #[error(transparent)]
     Tree(#[from] BatchError),
@@ -105,21 +94,16 @@ impl ShardState {
     pub fn genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
         let chain = chain_leaf(genesis)?;
         let open = Epoch::of(genesis.genesis_time.secs, genesis.epoch_secs);
-        let lease = Epoch::new(genesis.lease_epoch);
-        if lease < open {
-            return Err(GenesisError::Lease { lease, first: open });
+        let settlement = ChainId::settlement(&genesis.network);
+        if genesis.settlement.root.chain_id() != settlement.as_str() {
+            let peer = genesis.settlement.root.chain_id().to_owned();
+            return Err(GenesisError::Settlement { peer, expected: settlement });
         }
         let mut leaves = BTreeMap::new();
         leaves.insert(key::chain(), Some(chain.to_bytes()));
         leaves.insert(key::open_epoch(), Some(OpenBooks::begin(open, Height::new(1)).to_leaf().to_bytes()));
-        let mut sum = Tai::ZERO;
-        for (account, ceiling) in &genesis.lines {
-            sum = sum.checked_add(*ceiling).ok_or(GenesisError::CeilingsOverflow { account: *account })?;
-            let leaf = AccountLeaf::with_ceiling(*ceiling).to_bytes();
-            if leaves.insert(key::account(account), Some(leaf)).is_some() {
-                return Err(GenesisError::LineTwice { account: *account });
-            }
-        }
+        let channel = Channel::new(genesis.settlement.clone())?;
+        leaves.extend(channel.leaves().into_iter().map(|(key, leaf)| (key, Some(leaf))));
         Ok(Self::from_tree(Tree::new().apply(leaves.into_iter().collect())?)?)
     }
 }
@@ -141,7 +125,8 @@ fn chain_leaf(genesis: &Genesis) -> Result<ChainLeaf, GenesisError> {
         epoch_secs,
         prices: genesis.prices,
         shard_map,
-        lease_epoch: genesis.lease_epoch,
+        // Until the first heartbeat arrives nothing may be charged.
+        lease_epoch: 0,
         block_mutations_max: BLOCK_MUTATIONS_MAX,
         expiry_max_secs,
         close_accounts_max,

@@ -1,14 +1,14 @@
 //! What a block works on: the overlay of records, and, decoded once per block, the accounts, windows and books that it
 //! charges.
 //!
-//! Accounts, windows and books change only through a charge or a close, neither of which is ever taken back, so they
-//! need no draft. They are written into the tree when the block ends.
+//! Accounts, windows and books change only through a delivery, a charge or a close, none of which is ever taken back, so
+//! they need no draft. They are written into the tree when the block ends.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use db3_primitives::{AccountLeaf, Address, ChainLeaf, Namespace, NamespaceLeaf, Nonce, NonceWindow, key};
+use db3_primitives::{AccountLeaf, Address, ChainLeaf, Epoch, Namespace, NamespaceLeaf, Nonce, NonceWindow, Tai, key};
 
 use crate::books::OpenBooks;
 use crate::fatal::damaged;
@@ -82,6 +82,26 @@ impl Ledger {
         let window =
             session.windows.entry(namespace.clone()).or_insert_with(|| stored_window(overlay, account, namespace));
         Some((&mut session.leaf, window, books))
+    }
+
+    /// Sets what an account may spend here; its first line opens the account.
+    pub(crate) fn set_ceiling(&mut self, account: &Address, ceiling: Tai) {
+        if let Some(session) = self.accounts.get_mut(account) {
+            // No charge moved it, which the check at the block's end holds against `before`.
+            (session.before.ceiling, session.leaf.ceiling) = (ceiling, ceiling);
+            return;
+        }
+        let leaf = stored_account(&self.overlay, account).unwrap_or_default();
+        self.overlay.put(key::account(account), AccountLeaf { ceiling, ..leaf }.to_bytes());
+    }
+
+    /// Sets the last epoch in which this shard may charge; one that is earlier than what it knows changes nothing.
+    pub(crate) fn extend_lease(&mut self, lease: Epoch) {
+        if lease.get() > self.chain.lease_epoch {
+            let chain = ChainLeaf { lease_epoch: lease.get(), ..(*self.chain).clone() };
+            self.overlay.put(key::chain(), chain.to_bytes());
+            self.chain = Arc::new(chain);
+        }
     }
 
     /// A namespace; none where nobody created it.

@@ -1,18 +1,18 @@
 //! A shard as a function: version + block → new version + effects.
 //!
 //! - [`ShardState`] is one version: a tree and what is decoded of it. [`ShardState::genesis`] makes the first.
-//! - [`Executor`] runs one block on it: the close of the epoch, then mutations. [`execute`] runs a whole block at
-//!   once.
+//! - [`Executor`] runs one block on it: the close of the epoch, then deliveries of the settlement chain's log, then
+//!   mutations. [`execute`] runs a whole block at once.
 //! - [`Effects`] is what the block did beside the new version: receipts, bills, log entries, changes for those who
 //!   watch.
 //! - [`ShardState::admit`] and [`ShardState::estimate`] answer before a mutation is in a block.
 //!
 //! Rules that are asserted here (ARCHITECTURE.md): **I1** every executed mutation writes exactly one bill, in the same
 //! overlay as its effects; **I2** per block, new bills = change of the sums; **I3** epochs close once, contiguous, one
-//! at a time; **I7** no clock, randomness, float or unordered iteration.
+//! at a time; **I4** every entry of the settlement chain's log is applied exactly once, in order; **I7** no clock, randomness, float or unordered iteration.
 //!
-//! No operation, statement or close can raise a ceiling or lower a sum: ceilings come from genesis alone, and sums
-//! only grow.
+//! No operation, statement or close can raise a ceiling or lower a sum: a ceiling is what the newest line entry of the
+//! settlement chain says, the lease what its heartbeats say, and sums only grow.
 //!
 //! This crate must never do I/O, read a clock, or panic on anything that a mutation says. docs/state.md gives the tree
 //! key and the leaf of every object.
@@ -26,6 +26,7 @@ mod estimate;
 mod executor;
 mod fatal;
 mod genesis;
+mod inbound;
 mod ledger;
 mod operations;
 mod overlay;
@@ -33,6 +34,7 @@ mod query;
 mod state;
 
 pub use admission::Admission;
+pub use db3_carry::{Delivered, OutboundEntry, RefusedEntry};
 pub use effects::{BlockItem, ChangeKind, Effects, Outcome, Receipt, ReceiptOutcome, RecordChange, RefusedItem};
 pub use estimate::Estimate;
 pub use executor::{Executor, execute};

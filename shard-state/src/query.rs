@@ -1,5 +1,6 @@
 //! What can be read of a version. Nothing here changes anything, and nothing here is proved: proofs are the tree's.
 
+use db3_carry::Channel;
 use db3_merkle_log::{Frontier, Outbox};
 use db3_primitives::leaf::split_record;
 use db3_primitives::{
@@ -8,6 +9,7 @@ use db3_primitives::{
 };
 
 use crate::fatal::damaged;
+use crate::inbound;
 use crate::state::ShardState;
 
 impl ShardState {
@@ -116,14 +118,26 @@ impl ShardState {
         }
     }
 
-    /// The log towards the settlement chain.
+    /// The log towards another chain; an empty one where nothing was ever written to it.
     #[must_use]
-    pub fn outbox(&self) -> Frontier {
-        let key = key::outbox(&ChainId::settlement(&self.chain().network));
+    pub fn outbox_to(&self, destination: &ChainId) -> Frontier {
+        let key = key::outbox(destination);
         match self.tree().get(&key) {
             Some(leaf) => Outbox::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)).frontier().clone(),
             None => Frontier::new(),
         }
+    }
+
+    /// The settlement chain of this network: the one that a shard hears and tells.
+    #[must_use]
+    pub fn settlement(&self) -> ChainId {
+        ChainId::settlement(&self.chain().network)
+    }
+
+    /// What this chain keeps of another one that it hears; none where it hears nothing from it.
+    #[must_use]
+    pub fn channel(&self, source: &ChainId) -> Option<Channel> {
+        inbound::channel(|key| self.tree().get(key), source)
     }
 
     /// The close that covers an epoch: its last epoch and its hash; none where the epoch is not closed, or its close

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use db3_carry::Delivery;
 use db3_merkle_log::Frontier;
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::split_record;
@@ -16,6 +17,7 @@ use crate::admission::{self, Admission};
 use crate::books::OpenBooks;
 use crate::close;
 use crate::fatal::{damaged, fatal};
+use crate::inbound;
 use crate::ledger::Ledger;
 use crate::overlay::Overlay;
 
@@ -66,6 +68,9 @@ impl ShardState {
                 Some(false) => return Err(StateError::LeafMalformed { key: hex_text(key) }),
                 Some(true) => {}
             }
+        }
+        if let Some(key) = inbound::undecodable(&tree) {
+            return Err(StateError::LeafMalformed { key: hex_text(&key) });
         }
         let decoded = Decoded::of(&tree)?;
         Ok(Self { tree, decoded: Arc::new(decoded) })
@@ -133,6 +138,19 @@ impl ShardState {
         self.decoded.emission.is_some() || Epoch::of(now.secs, self.chain().epoch_secs) > self.decoded.books.epoch
     }
 
+    /// When the open epoch ends, Unix seconds: a block of that time or later closes it. None if no time that can be
+    /// told is late enough.
+    #[must_use]
+    pub fn next_boundary_secs(&self) -> Option<u64> {
+        self.decoded.books.epoch.get().checked_add(1)?.checked_mul(self.chain().epoch_secs.get())
+    }
+
+    /// Everything that a block would check of a delivery, against this version. `now` is the time of a next block, or
+    /// what the caller's clock says if that is later.
+    pub fn check_delivery(&self, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection> {
+        inbound::judge(|key| self.tree.get(key), &self.chain().chain_id(), delivery, now).map(|_| ())
+    }
+
     /// Everything that admission checks of a mutation, its signature apart, against this version and the time of a
     /// next block.
     pub fn admit(&self, mutation: &Mutation, bytes: u32, now: BlockTime) -> Result<Admission, Rejection> {
@@ -166,6 +184,10 @@ fn leaf_decodes(key: &[u8], leaf: &[u8]) -> Option<bool> {
     let name_bytes = key.iter().position(|byte| *byte == b'/').map_or(key.len(), |slash| slash.saturating_add(1));
     let decodes = match key.get(..name_bytes)? {
         b"acct/" => key::split_account(key).map(|_| AccountLeaf::from_bytes(leaf).is_ok())?,
+        // Only together with the peer they have a meaning, which is checked for all three at once.
+        b"client/" => key::split_client(key).map(|_| true)?,
+        b"inbox/" => key::split_inbox(key).map(|_| true)?,
+        b"peer/" => key::split_peer(key).map(|_| true)?,
         b"chain" => ChainLeaf::from_bytes(leaf).is_ok(),
         b"close" => EmissionLeaf::from_bytes(leaf).is_ok(),
         b"epoch/" => key::split_epoch(key).map(|_| leaf.len() == size_of::<Hash32>())?,

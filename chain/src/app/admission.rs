@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use db3_primitives::limits::MUTATION_BYTES_MAX;
-use db3_primitives::{BlockTime, MutationId, Rejection, SignedMutation};
-use db3_proto::{decode_bundle, decode_mutation};
+use db3_primitives::{BlockTime, MutationId, Rejection, Signed};
+use db3_proto::{BlockTx, decode_tx};
 
 use super::Inner;
 use crate::error::{FatalError, SubmitError};
+use crate::machine::Machine;
 use crate::pool::{ReceiptState, ReceiptWatch, verdicts};
 
 /// The clock that block times are taken from: the system's and an offset, which only a devnet ever moves.
@@ -49,13 +49,13 @@ pub struct Submitted {
     pub receipt: ReceiptWatch,
 }
 
-impl Inner {
+impl<M: Machine> Inner<M> {
     /// Whether a mutation may be decoded at all.
     pub(crate) fn check_size(&self, envelope: &Bytes) -> Result<(), SubmitError> {
-        if envelope.len() <= MUTATION_BYTES_MAX {
+        if envelope.len() <= M::ENVELOPE_BYTES_MAX {
             return Ok(());
         }
-        let (bytes, max) = (envelope.len() as u64, MUTATION_BYTES_MAX as u64);
+        let (bytes, max) = (envelope.len() as u64, M::ENVELOPE_BYTES_MAX as u64);
         Err(self.rejected(Rejection::MutationTooLarge { bytes, max }, None))
     }
 
@@ -65,7 +65,7 @@ impl Inner {
         if *self.ended.borrow() {
             return Err(SubmitError::Stopping);
         }
-        let signed = decode_mutation(&envelope).map_err(|rejection| self.rejected(rejection, None))?;
+        let signed = M::decode(&envelope).map_err(|rejection| self.rejected(rejection, None))?;
         let id = signed.id;
         let submitted = |receipt| Submitted { id, receipt };
         if let Some(state) = self.mempool.watch(&id) {
@@ -80,10 +80,10 @@ impl Inner {
         }
     }
 
-    fn take_in(&self, signed: SignedMutation, envelope: Bytes) -> Result<ReceiptWatch, Rejection> {
+    fn take_in(&self, signed: Signed<M::Body>, envelope: Bytes) -> Result<ReceiptWatch, Rejection> {
         let version = self.versions.committed();
         let now = self.clock.now().max(version.time);
-        let admission = version.state.admit(&signed.content, signed.bytes, now)?;
+        let bound = M::admit(&version.state, &signed.content, signed.bytes, now)?;
         let hash = verdicts::hash(&envelope);
         let verified = if let Some(verified) = self.verdicts.recall(&hash) {
             verified
@@ -92,7 +92,7 @@ impl Inner {
             self.verdicts.remember(hash, &verified);
             verified
         };
-        let state = self.mempool.insert(verified, envelope, admission.bound, &self.versions)?;
+        let state = self.mempool.insert(verified, envelope, bound, &self.versions)?;
         Ok(ReceiptWatch { state, provable_height: self.versions.provable_height() })
     }
 
@@ -107,7 +107,7 @@ impl Inner {
         Ok(receipt.map(settled))
     }
 
-    fn rejected(&self, rejection: Rejection, id: Option<MutationId>) -> SubmitError {
+    pub(super) fn rejected(&self, rejection: Rejection, id: Option<MutationId>) -> SubmitError {
         self.metrics.rejected(&rejection);
         match rejection {
             Rejection::Overloaded { what } => SubmitError::Overloaded { what },
@@ -115,15 +115,18 @@ impl Inner {
         }
     }
 
-    /// Whether `CometBFT` may keep a bundle in its mempool: a new one if at least half of its mutations are new and
-    /// good, one that is looked at again while one of them still waits.
-    pub(super) fn check_bundle(&self, bundle: &Bytes, recheck: bool) -> Result<(), Rejection> {
-        let envelopes = decode_bundle(bundle)?;
+    /// Whether `CometBFT` may keep a transaction in its mempool: a delivery, or a bundle, a new one if at least half of
+    /// its mutations are new and good, one that is looked at again while one of them still waits.
+    pub(super) fn check_transaction(&self, tx: &Bytes, recheck: bool) -> Result<(), Rejection> {
+        let envelopes = match decode_tx(tx)? {
+            BlockTx::Delivery(delivery) => return self.check_delivery_tx(delivery, recheck),
+            BlockTx::Bundle(envelopes) => envelopes,
+        };
         let count = envelopes.len();
         let mut good = 0_usize;
         let mut first = None;
         for envelope in envelopes {
-            let checked = if recheck { self.still_waits(envelope) } else { self.take_new(bundle.slice_ref(envelope)) };
+            let checked = if recheck { self.still_waits(envelope) } else { self.take_new(tx.slice_ref(envelope)) };
             match checked {
                 Ok(()) => good = good.saturating_add(1),
                 Err(rejection) => first = first.or(Some(rejection)),
@@ -140,7 +143,7 @@ impl Inner {
         let verified = self.verdicts.recall(&verdicts::hash(envelope));
         let id = match verified {
             Some(verified) => verified.id(),
-            None => decode_mutation(envelope)?.id,
+            None => M::decode(envelope)?.id,
         };
         match self.mempool.watch(&id) {
             Some(_) => Ok(()),
@@ -149,7 +152,7 @@ impl Inner {
     }
 
     fn take_new(&self, envelope: Bytes) -> Result<(), Rejection> {
-        let signed = decode_mutation(&envelope)?;
+        let signed = M::decode(&envelope)?;
         if self.mempool.watch(&signed.id).is_some() {
             return Err(Rejection::Overloaded { what: "the mutation waits already" });
         }

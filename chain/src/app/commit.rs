@@ -7,18 +7,20 @@ use std::time::Instant;
 use db3_primitives::{MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
-use super::events::EventMutation;
-use super::{BlockEvent, Decided, Inner, MutationBody};
+use super::delivery::useless;
+use super::events::EventMutationOf;
+use super::{BlockEventOf, Decided, Executed, Inner, MutationBodyOf};
 use crate::error::FatalError;
 use crate::lock;
+use crate::machine::{Appended, At, Machine};
 use crate::metrics::observe;
 use crate::pool::ReceiptState;
 use crate::store::blocks::BlockSummary;
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Step, StoreError};
-use crate::version::Version;
+use crate::version::VersionOf;
 
-impl Inner {
+impl<M: Machine> Inner<M> {
     /// Writes the decided block's history and makes its version the newest.
     pub(super) fn commit(&self) -> Result<(), FatalError> {
         let Some(mut decided) = lock(&self.decided).take() else {
@@ -26,9 +28,10 @@ impl Inner {
         };
         let started = Instant::now();
         let before = self.versions.committed();
-        let outbox_first = before.state.outbox().size();
-        let receipts = stored_receipts(&mut decided);
-        let summary = summary(&decided, &before, outbox_first, &receipts);
+        let at = At { height: decided.executed.place.height, time: decided.executed.place.time };
+        let receipts: Vec<_> =
+            M::receipts(&decided.executed.state, &mut decided.executed.effects, at).into_iter().map(Arc::new).collect();
+        let summary = summary(&decided, &before, &receipts);
         self.write_history(&decided, &summary, &receipts)?;
         Step::AfterHistory.reached();
         observe(&self.metrics.commit_seconds, started.elapsed());
@@ -37,18 +40,22 @@ impl Inner {
         let time = executed.place.time;
         let dropped = executed.dropped.into_iter().map(|(id, rejection)| self.end_of(id, rejection));
         let dropped = dropped.collect::<Result<Vec<_>, StoreError>>()?;
-        let version = Version::new(executed.place.height, time, executed.state);
+        let version = VersionOf::<M>::new(executed.place.height, time, executed.state);
         self.metrics.block(version.height, time);
-        self.metrics.tree_leaves.set(version.state.tree().len());
+        self.metrics.tree_leaves.set(M::tree(&version.state).len());
         self.metrics.mutations.inc_by(u64::from(summary.applied.saturating_add(summary.failed)));
         let mutations = receipts.iter().filter_map(|receipt| {
             let at = usize::try_from(receipt.index).ok()?;
             let verified = executed.mutations.get(at)?.clone()?;
-            Some(EventMutation { receipt: Arc::clone(receipt), body: MutationBody::Verified(verified) })
+            Some(EventMutationOf { receipt: Arc::clone(receipt), body: MutationBodyOf::Verified(verified) })
         });
-        let event = BlockEvent { mutations: mutations.collect(), closed: executed.effects.closed, summary };
+        M::report(&executed.effects);
+        let closed = M::closed(&executed.effects);
+        let event = BlockEventOf::<M> { mutations: mutations.collect(), closed, summary };
         self.events.push(Arc::new(event));
         self.mempool.settle(time, &receipts, dropped, || self.versions.commit(version));
+        let state = &self.versions.committed().state;
+        self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery| useless::<M>(state, delivery));
         *lock(&self.unproven) = Some(before);
         Ok(())
     }
@@ -63,18 +70,22 @@ impl Inner {
 
     fn write_history(
         &self,
-        decided: &Decided,
+        decided: &Decided<M>,
         summary: &BlockSummary,
         receipts: &[Arc<StoredReceipt>],
     ) -> Result<(), StoreError> {
-        let (place, effects) = (&decided.executed.place, &decided.executed.effects);
         let mut batch = WriteBatch::default();
         for receipt in receipts {
             self.store.add_receipt(&mut batch, receipt)?;
         }
-        let charged = receipts.iter().filter(|receipt| receipt.is_charged());
-        self.store.add_bills(&mut batch, place.time, effects, charged.map(|receipt| &receipt.namespace))?;
-        self.store.add_entries(&mut batch, place.height, place.time, effects)?;
+        for appended in M::appended(&decided.executed.state, &decided.executed.effects) {
+            match appended {
+                Appended::Entry { log, index, bytes } => self.store.add_entry(&mut batch, &log, index, &bytes)?,
+                Appended::Node { log, node } => self.store.add_node(&mut batch, &log, node)?,
+            }
+        }
+        let at = At { height: summary.height, time: summary.time };
+        M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
         self.store.add_summary(&mut batch, summary)?;
         self.store.write(batch, self.sync_commits.load(Ordering::Relaxed))
     }
@@ -94,15 +105,8 @@ impl Inner {
     }
 }
 
-fn stored_receipts(decided: &mut Decided) -> Vec<Arc<StoredReceipt>> {
-    let place = &decided.executed.place;
-    let epoch = decided.executed.effects.bill_epoch;
-    let receipts = std::mem::take(&mut decided.executed.effects.receipts);
-    receipts.into_iter().map(|receipt| Arc::new(StoredReceipt::new(receipt, place.height, place.time, epoch))).collect()
-}
-
-fn summary(decided: &Decided, before: &Version, outbox_first: u64, receipts: &[Arc<StoredReceipt>]) -> BlockSummary {
-    let (place, effects) = (&decided.executed.place, &decided.executed.effects);
+fn summary<M: Machine>(decided: &Decided<M>, before: &VersionOf<M>, receipts: &[Arc<StoredReceipt>]) -> BlockSummary {
+    let Executed { place, state, mutations, .. } = &decided.executed;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let bytes = place.txs.iter().fold(0_u64, |bytes, tx| bytes.saturating_add(tx.len() as u64));
     let fees = receipts.iter().try_fold(Tai::ZERO, |sum, receipt| sum.checked_add(receipt.fee));
@@ -111,17 +115,17 @@ fn summary(decided: &Decided, before: &Version, outbox_first: u64, receipts: &[A
         hash: decided.hash,
         time: place.time,
         app_hash: before.root,
-        root: decided.executed.state.root(),
+        root: M::root(state),
         proposer: decided.proposer,
         transactions: count(place.txs.len()),
         transaction_bytes: bytes,
-        mutations: count(decided.executed.mutations.len()),
+        deliveries: count(M::delivered(&decided.executed.effects).len()),
+        mutations: count(mutations.len()),
         applied: count(receipts.iter().filter(|receipt| receipt.rejection.is_none()).count()),
         failed: count(receipts.iter().filter(|receipt| receipt.rejection.is_some() && receipt.is_charged()).count()),
         // Rule I2: the sums of a block's accounts hold its fees.
         fees: fees.unwrap_or(Tai::ZERO),
-        outbox_first,
-        outbox_entries: count(effects.entries.len()),
-        epoch: effects.bill_epoch,
+        outbox_entries: count(M::outbound_entries(&decided.executed.effects)),
+        epoch: M::open_epoch(state, place.time),
     }
 }

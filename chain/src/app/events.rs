@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use db3_primitives::{
-    BlockTime, EpochClose, Height, LogEntry, Mutation, Operation, RecordKey, Rejection, SignedMutation, TableName,
-    VerifiedMutation,
+    BlockTime, Body as _, EpochClose, Height, Mutation, Operation, RecordKey, Rejection, Signed, TableName, Verified,
 };
-use db3_proto::{decode_bundle, decode_mutation};
+use db3_proto::{BlockTx, decode_tx};
 use tokio::sync::watch;
 
 use crate::lock;
+use crate::machine::{Machine, ShardMachine};
 use crate::pool::verdicts::memory_bytes;
 use crate::store::blocks::BlockSummary;
 use crate::store::receipts::StoredReceipt;
@@ -19,45 +19,62 @@ use crate::store::{Store, StoreError};
 use crate::version::Versions;
 
 /// Newest blocks whose events stay in memory,
-const IN_MEMORY: usize = 64;
+pub const IN_MEMORY: usize = 64;
 /// as far as their mutations take no more than this; the newest one stays in any case.
 const IN_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 
+/// What one block of a shard did.
+pub type BlockEvent = BlockEventOf<ShardMachine>;
+/// A mutation of a shard's block and what became of it.
+pub type EventMutation = EventMutationOf<ShardMachine>;
+/// A mutation as execution had it, or as it was read again from its block.
+pub type MutationBody = MutationBodyOf<ShardMachine>;
+/// Follows a shard's blocks.
+pub type EventCursor = EventCursorOf<ShardMachine>;
+
 /// What one block did.
 #[derive(Debug)]
-pub struct BlockEvent {
+pub struct BlockEventOf<M: Machine> {
     /// The block in short.
     pub summary: BlockSummary,
-    /// Its mutations with their receipts, in order.
-    pub mutations: Vec<EventMutation>,
+    /// Its mutations (on the settlement chain its transactions) with their receipts, in order.
+    pub mutations: Vec<EventMutationOf<M>>,
     /// The epoch whose last statement it wrote.
     pub closed: Option<EpochClose>,
 }
 
 /// A mutation of a block and what became of it.
 #[derive(Clone, Debug)]
-pub struct EventMutation {
+pub struct EventMutationOf<M: Machine> {
     /// What became of it.
     pub receipt: Arc<StoredReceipt>,
     /// What it asked for.
-    pub body: MutationBody,
+    pub body: MutationBodyOf<M>,
 }
 
 /// A mutation as execution had it, or as it was read again from its block.
 #[derive(Clone, Debug)]
-pub enum MutationBody {
+pub enum MutationBodyOf<M: Machine> {
     /// As execution had it.
-    Verified(Arc<VerifiedMutation>),
+    Verified(Arc<Verified<M::Body>>),
     /// Read again. Its block is final, so its signature was checked then.
-    Read(Arc<SignedMutation>),
+    Read(Arc<Signed<M::Body>>),
 }
 
 impl MutationBody {
     /// What it asked for.
     #[must_use]
     pub fn mutation(&self) -> &Mutation {
+        self.content()
+    }
+}
+
+impl<M: Machine> MutationBodyOf<M> {
+    /// What it asked for.
+    #[must_use]
+    pub fn content(&self) -> &M::Body {
         match self {
-            Self::Verified(verified) => verified.mutation(),
+            Self::Verified(verified) => verified.content(),
             Self::Read(signed) => &signed.content,
         }
     }
@@ -67,7 +84,7 @@ impl MutationBody {
             Self::Verified(verified) => verified.bytes(),
             Self::Read(signed) => signed.bytes,
         };
-        memory_bytes(bytes, self.mutation().operations.len())
+        memory_bytes(bytes, self.content().operation_count())
     }
 }
 
@@ -107,7 +124,7 @@ impl EventMutation {
     }
 }
 
-impl BlockEvent {
+impl<M: Machine> BlockEventOf<M> {
     /// The block's height.
     #[must_use]
     pub fn height(&self) -> Height {
@@ -141,23 +158,22 @@ pub enum EventError {
 }
 
 /// The events of one chain.
-pub(crate) struct EventLog {
-    recent: Mutex<Recent>,
+pub(crate) struct EventLog<M: Machine> {
+    recent: Mutex<Recent<M>>,
     store: Arc<Store>,
-    versions: Arc<Versions>,
+    versions: Arc<Versions<M>>,
 }
 
 /// The newest blocks, oldest first.
-#[derive(Default)]
-struct Recent {
+struct Recent<M: Machine> {
     /// Each with the memory that it takes, about.
-    events: VecDeque<(usize, Arc<BlockEvent>)>,
+    events: VecDeque<(usize, Arc<BlockEventOf<M>>)>,
     bytes: usize,
 }
 
-impl Recent {
+impl<M: Machine> Recent<M> {
     /// Adds the newest block and takes out those that are too many.
-    fn push(&mut self, event: Arc<BlockEvent>, bytes_max: usize) -> Vec<Arc<BlockEvent>> {
+    fn push(&mut self, event: Arc<BlockEventOf<M>>, bytes_max: usize) -> Vec<Arc<BlockEventOf<M>>> {
         let bytes = event.memory_bytes();
         self.bytes = self.bytes.saturating_add(bytes);
         self.events.push_back((bytes, event));
@@ -171,31 +187,32 @@ impl Recent {
     }
 }
 
-impl EventLog {
-    pub(crate) fn new(store: Arc<Store>, versions: Arc<Versions>) -> Self {
-        Self { recent: Mutex::default(), store, versions }
+impl<M: Machine> EventLog<M> {
+    pub(crate) fn new(store: Arc<Store>, versions: Arc<Versions<M>>) -> Self {
+        let recent = Recent { events: VecDeque::new(), bytes: 0 };
+        Self { recent: Mutex::new(recent), store, versions }
     }
 
-    pub(super) fn push(&self, event: Arc<BlockEvent>) {
+    pub(super) fn push(&self, event: Arc<BlockEventOf<M>>) {
         // Freed without the lock.
         let oldest = lock(&self.recent).push(event, IN_MEMORY_BYTES);
         drop(oldest);
     }
 
     /// The events of a height.
-    pub(crate) fn at(&self, height: Height) -> Result<Arc<BlockEvent>, EventError> {
+    pub(crate) fn at(&self, height: Height) -> Result<Arc<BlockEventOf<M>>, EventError> {
         match self.kept(height) {
             Some(event) => Ok(event),
             None => self.read(height).map(Arc::new),
         }
     }
 
-    fn kept(&self, height: Height) -> Option<Arc<BlockEvent>> {
+    fn kept(&self, height: Height) -> Option<Arc<BlockEventOf<M>>> {
         let recent = lock(&self.recent);
         recent.events.iter().map(|(_, event)| event).find(|event| event.height() == height).cloned()
     }
 
-    fn read(&self, height: Height) -> Result<BlockEvent, EventError> {
+    fn read(&self, height: Height) -> Result<BlockEventOf<M>, EventError> {
         let unknown = || EventError::Rejected(Rejection::BlockNotFound { height });
         let summary = self.store.summary(height)?.ok_or_else(unknown)?;
         let Some(block) = self.store.block(height)? else {
@@ -206,8 +223,9 @@ impl EventLog {
         let mut bodies = Vec::new();
         for tx in block.data.unwrap_or_default().txs {
             // What cannot be read stands in no receipt, but takes its place in the block's order.
-            match decode_bundle(&tx) {
-                Ok(envelopes) => bodies.extend(envelopes.into_iter().map(decode_mutation)),
+            match decode_tx(&tx) {
+                Ok(BlockTx::Bundle(envelopes)) => bodies.extend(envelopes.into_iter().map(M::decode)),
+                Ok(BlockTx::Delivery(_)) => {}
                 Err(rejection) => bodies.push(Err(rejection)),
             }
         }
@@ -216,35 +234,24 @@ impl EventLog {
         for receipt in self.store.receipts(height, 0, usize::MAX)? {
             let body = usize::try_from(receipt.index).ok().and_then(|index| bodies.get(index));
             let body = body.ok_or_else(|| StoreError::missing("mutation of block", height))?;
-            let body = MutationBody::Read(body.as_ref().map_err(damaged)?.clone());
-            mutations.push(EventMutation { receipt: Arc::new(receipt), body });
+            let body = MutationBodyOf::Read(body.as_ref().map_err(damaged)?.clone());
+            mutations.push(EventMutationOf { receipt: Arc::new(receipt), body });
         }
-        Ok(BlockEvent { mutations, closed: self.closed_by(&summary)?, summary })
-    }
-
-    fn closed_by(&self, summary: &BlockSummary) -> Result<Option<EpochClose>, StoreError> {
-        let after = summary.outbox_first.saturating_add(u64::from(summary.outbox_entries));
-        let Some(last) = after.checked_sub(1).filter(|_| summary.outbox_entries > 0) else { return Ok(None) };
-        let entry = self.store.outbox_entry(last)?.ok_or_else(|| StoreError::missing("outbox entry", last))?;
-        match LogEntry::from_bytes(&entry) {
-            Ok(LogEntry::EpochClose(close)) => Ok(Some(close)),
-            Ok(LogEntry::Statement(_)) => Ok(None),
-            Err(error) => Err(StoreError::damaged("outbox entry", &last.to_be_bytes(), error)),
-        }
+        Ok(BlockEventOf { mutations, closed: M::closed_by(&self.store, &summary)?, summary })
     }
 }
 
 /// Follows a chain's blocks, one after the other, none left out.
-pub struct EventCursor {
-    events: Arc<EventLog>,
+pub struct EventCursorOf<M: Machine> {
+    events: Arc<EventLog<M>>,
     committed: watch::Receiver<Height>,
     ended: watch::Receiver<bool>,
     next: Height,
 }
 
-impl EventCursor {
+impl<M: Machine> EventCursorOf<M> {
     /// Begins after a height; none: after the newest block.
-    pub(crate) fn new(events: Arc<EventLog>, ended: watch::Receiver<bool>, after: Option<Height>) -> Self {
+    pub(crate) fn new(events: Arc<EventLog<M>>, ended: watch::Receiver<bool>, after: Option<Height>) -> Self {
         let committed = events.versions.committed_height();
         let after = after.unwrap_or_else(|| *committed.borrow());
         Self { events, committed, ended, next: after.next().unwrap_or(after) }
@@ -257,7 +264,7 @@ impl EventCursor {
     }
 
     /// The next block's events, as soon as the block is committed. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Result<Arc<BlockEvent>, EventError> {
+    pub async fn next(&mut self) -> Result<Arc<BlockEventOf<M>>, EventError> {
         let next = self.next;
         tokio::select! {
             // What is committed is told even when no further block comes.

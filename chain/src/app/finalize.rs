@@ -4,17 +4,18 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use db3_shard_state::{BlockItem, ShardState, execute};
+use db3_primitives::limits::BLOCK_DELIVERIES_MAX;
 use tendermint_proto::v0_38::abci::{ExecTxResult, RequestFinalizeBlock, ResponseFinalizeBlock};
 
-use super::proposal::{Item, judge};
+use super::proposal::{Judged, Placed, judge, misplaced_delivery};
 use super::{Decided, Executed, Inner, Place, place};
 use crate::error::FatalError;
 use crate::lock;
+use crate::machine::Machine;
 use crate::metrics::observe;
 use crate::pool::Verdicts;
 
-impl Inner {
+impl<M: Machine> Inner<M> {
     /// The result of a decided block; it is kept until the commit.
     pub(super) fn finalize(&self, request: RequestFinalizeBlock) -> Result<ResponseFinalizeBlock, FatalError> {
         let engine = |detail: &str| FatalError::Engine { detail: detail.to_owned() };
@@ -31,14 +32,14 @@ impl Inner {
         };
         let response = ResponseFinalizeBlock {
             tx_results: executed.place.txs.iter().map(|_| ExecTxResult::default()).collect(),
-            app_hash: Bytes::copy_from_slice(&executed.state.root()),
+            app_hash: Bytes::copy_from_slice(&M::root(&executed.state)),
             ..ResponseFinalizeBlock::default()
         };
         *lock(&self.decided) = Some(Decided { executed, hash, proposer });
         Ok(response)
     }
 
-    fn execute(&self, place: Place) -> Executed {
+    fn execute(&self, place: Place) -> Executed<M> {
         let started = Instant::now();
         let executed = execute_block(&self.versions.committed().state, place, &self.verdicts, self.threads);
         observe(&self.metrics.execution_seconds, started.elapsed());
@@ -47,14 +48,36 @@ impl Inner {
 }
 
 /// Executes a final block, whatever it holds.
-pub(crate) fn execute_block(state: &ShardState, place: Place, verdicts: &Verdicts, threads: usize) -> Executed {
-    let (items, mutations): (Vec<_>, Vec<_>) = judge(verdicts, threads, &place.txs)
-        .into_iter()
-        .map(|Item { verdict, .. }| match verdict {
-            Ok(verified) => (BlockItem::Verified(verified.clone()), Some(verified)),
-            Err(refusal) => (BlockItem::Refused { id: refusal.id, rejection: refusal.rejection }, None),
-        })
-        .unzip();
-    let (state, effects) = execute(state, place.height, place.time, &items);
+pub(crate) fn execute_block<M: Machine>(
+    state: &M::State,
+    place: Place,
+    verdicts: &Verdicts<M>,
+    threads: usize,
+) -> Executed<M> {
+    let mut executor = M::begin(state, place.height, place.time);
+    let mut mutations = Vec::new();
+    let Judged { deliveries, items } = judge(verdicts, threads, &place.txs);
+    for Placed { delivery, misplaced, .. } in deliveries.into_iter().take(BLOCK_DELIVERIES_MAX) {
+        let refused =
+            if misplaced { Err(misplaced_delivery()) } else { M::deliver(&mut executor, &delivery).map(|_| ()) };
+        if let Err(rejection) = refused {
+            tracing::warn!(source = %delivery.source, %rejection, "app.finalize: a delivery without effect");
+        }
+    }
+    for item in items {
+        match item.verdict {
+            Ok(verified) => {
+                if let Err(rejection) = M::apply(&mut executor, &verified) {
+                    M::refuse(&mut executor, &verified, rejection);
+                }
+                mutations.push(Some(verified));
+            }
+            Err(refusal) => {
+                M::refuse_item(&mut executor, refusal.id, refusal.rejection);
+                mutations.push(None);
+            }
+        }
+    }
+    let (state, effects) = M::finish(executor);
     Executed { place, state, effects, mutations, dropped: Vec::new() }
 }

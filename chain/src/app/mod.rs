@@ -3,10 +3,11 @@
 //!
 //! Consensus calls come one after the other from the one engine; they alone write. Everybody else reads versions.
 //! A call that cannot go on (the disk fails, a rule is broken) notes the reason, answers with nothing of use, and the
-//! engine stops: see [`ShardApp::fatal`].
+//! engine stops: see [`App::fatal`].
 
 mod admission;
 mod commit;
+mod delivery;
 mod events;
 mod finalize;
 mod proposal;
@@ -16,8 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use db3_genesis::GenesisDocument;
-use db3_primitives::{BlockTime, Height, MutationId, Rejection, VerifiedMutation};
-use db3_shard_state::{Effects, ShardState};
+use db3_primitives::{BlockTime, Height, MutationId, Rejection, Verified};
 use tendermint_abci::Application;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
@@ -31,48 +31,58 @@ use tokio::sync::watch;
 use crate::config::ChainConfig;
 use crate::error::FatalError;
 use crate::lock;
+use crate::machine::{Machine, ShardMachine};
 use crate::metrics::Metrics;
-use crate::pool::{Mempool, Verdicts};
+use crate::pool::{Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::Snapshotter;
 use crate::store::Store;
-use crate::version::{Version, Versions};
+use crate::version::{VersionOf, Versions};
 
 pub(crate) use admission::Clock;
 pub use admission::Submitted;
+pub(crate) use delivery::Gate;
 pub(crate) use events::EventLog;
-pub use events::{BlockEvent, Change, EventCursor, EventError, EventMutation, MutationBody};
+pub use events::{
+    BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
+    IN_MEMORY, MutationBody, MutationBodyOf,
+};
 pub(crate) use finalize::execute_block;
-pub(crate) use proposal::bundles;
+pub(crate) use proposal::{DELIVERY_BYTES_MAX, bundles};
 
 /// Version of the rules, which stands in every header.
 pub(crate) const APP_VERSION: u64 = 1;
 
-/// The application of a shard chain. A clone is the same one.
+/// The application of a shard chain.
+pub type ShardApp = App<ShardMachine>;
+
+/// The application of a chain. A clone is the same one.
 #[derive(Clone)]
-pub struct ShardApp {
-    pub(crate) inner: Arc<Inner>,
+pub struct App<M: Machine> {
+    pub(crate) inner: Arc<Inner<M>>,
 }
 
 /// What the application is made of.
-pub(crate) struct Inner {
+pub(crate) struct Inner<M: Machine> {
     pub(crate) genesis: GenesisDocument,
     pub(crate) config: ChainConfig,
     pub(crate) store: Arc<Store>,
-    pub(crate) versions: Arc<Versions>,
-    pub(crate) verdicts: Verdicts,
-    pub(crate) mempool: Mempool,
+    pub(crate) versions: Arc<Versions<M>>,
+    pub(crate) verdicts: Verdicts<M>,
+    pub(crate) mempool: Mempool<M>,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) gate: Gate,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) events: Arc<EventLog>,
-    pub(crate) snapshotter: Snapshotter,
+    pub(crate) events: Arc<EventLog<M>>,
+    pub(crate) snapshotter: Snapshotter<M>,
     pub(crate) clock: Clock,
     pub(crate) threads: usize,
     /// The newest proposal that was executed and not decided.
-    pub(crate) executed: Mutex<Option<Executed>>,
+    pub(crate) executed: Mutex<Option<Executed<M>>>,
     /// What was decided and waits for its commit.
-    pub(crate) decided: Mutex<Option<Decided>>,
+    pub(crate) decided: Mutex<Option<Decided<M>>>,
     /// The version before the newest committed one, until its header is known.
-    pub(crate) unproven: Mutex<Option<Arc<Version>>>,
+    pub(crate) unproven: Mutex<Option<Arc<VersionOf<M>>>>,
     /// Whether a commit puts block and history on the disk: the solo engine relies on it, `CometBFT` keeps its own log.
     pub(crate) sync_commits: AtomicBool,
     pub(crate) fatal: OnceLock<FatalError>,
@@ -91,24 +101,24 @@ pub(crate) struct Place {
 }
 
 /// A block that was executed on the newest version.
-pub(crate) struct Executed {
+pub(crate) struct Executed<M: Machine> {
     pub(crate) place: Place,
-    pub(crate) state: ShardState,
-    pub(crate) effects: Effects,
+    pub(crate) state: M::State,
+    pub(crate) effects: M::Effects,
     /// Its mutations by their index; none for items that are no mutation of anybody's.
-    pub(crate) mutations: Vec<Option<Arc<VerifiedMutation>>>,
+    pub(crate) mutations: Vec<Option<Arc<Verified<M::Body>>>>,
     /// What the proposer left out because it can never be charged, and why.
     pub(crate) dropped: Vec<(MutationId, Rejection)>,
 }
 
 /// A block that is final.
-pub(crate) struct Decided {
-    pub(crate) executed: Executed,
+pub(crate) struct Decided<M: Machine> {
+    pub(crate) executed: Executed<M>,
     pub(crate) hash: [u8; 32],
     pub(crate) proposer: [u8; 20],
 }
 
-impl ShardApp {
+impl<M: Machine> App<M> {
     /// What stopped the application, if something did. A node that sees it must end with exit code 70.
     #[must_use]
     pub fn fatal(&self) -> Option<&FatalError> {
@@ -116,7 +126,7 @@ impl ShardApp {
     }
 }
 
-impl Inner {
+impl<M: Machine> Inner<M> {
     /// Notes why nothing goes on; the first reason stays.
     pub(crate) fn fail(&self, error: FatalError) {
         tracing::error!(%error, "chain.fatal");
@@ -127,7 +137,7 @@ impl Inner {
     }
 }
 
-impl Application for ShardApp {
+impl<M: Machine> Application for App<M> {
     fn info(&self, _request: RequestInfo) -> ResponseInfo {
         let version = self.inner.versions.committed();
         let blocks = version.height >= self.inner.genesis.initial_height();
@@ -156,7 +166,7 @@ impl Application for ShardApp {
 
     fn check_tx(&self, request: RequestCheckTx) -> ResponseCheckTx {
         let recheck = request.r#type == i32::from(CheckTxType::Recheck);
-        match self.inner.check_bundle(&request.tx, recheck) {
+        match self.inner.check_transaction(&request.tx, recheck) {
             Ok(()) => ResponseCheckTx::default(),
             Err(rejection) => ResponseCheckTx {
                 code: rejection.code(),
@@ -213,9 +223,9 @@ pub(crate) fn place(height: i64, time: Option<Timestamp>, txs: Vec<Bytes>) -> Op
     })
 }
 
-impl Inner {
+impl<M: Machine> Inner<M> {
     /// Forgets an execution that is not for this block.
-    fn take_executed(&self, place: &Place) -> Option<Executed> {
+    fn take_executed(&self, place: &Place) -> Option<Executed<M>> {
         lock(&self.executed).take().filter(|executed| executed.place == *place)
     }
 }

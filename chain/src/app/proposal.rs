@@ -1,6 +1,7 @@
 //! Making a block and judging one.
 //!
-//! A block never holds a mutation that cannot be charged: whoever makes it leaves those out, counting what stands
+//! A block never holds a delivery that brings nothing, nor a mutation that cannot be charged, and its deliveries come
+//! first: whoever makes it leaves those out, counting what stands
 //! before in the same block, and whoever judges it refuses it as a whole. Both execute, and keep the result: it is
 //! taken when the block is decided.
 
@@ -8,13 +9,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use db3_primitives::limits::{BLOCK_BYTES_MAX, TX_BYTES_MAX};
-use db3_primitives::{Mutation, MutationId, Rejection, VerifiedMutation};
-use db3_proto::{decode_bundle, element_bytes, encode_bundle};
-use db3_shard_state::{Executor, Outcome};
+use db3_carry::Delivery;
+use db3_primitives::limits::{BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, DELIVERY_TX_BYTES_MAX, TX_BYTES_MAX};
+use db3_primitives::{MutationId, Rejection, Verified};
+use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle};
 
 use super::{Executed, Inner, Place};
 use crate::lock;
+use crate::machine::Machine;
 use crate::metrics::observe;
 use crate::pool::Verdicts;
 use crate::pool::order;
@@ -22,53 +24,100 @@ use crate::pool::verdicts::{Refusal, Verdict};
 
 /// Bundles are filled to this; `CometBFT` moves transactions of 128 to 256 KiB best.
 const BUNDLE_BYTES: usize = 256 * 1024;
+/// Deliveries take at most so much of a block, so that mutations have room beside them.
+pub(crate) const DELIVERY_BYTES_MAX: usize = BLOCK_BYTES_MAX / 2;
+const _: () = assert!(DELIVERY_TX_BYTES_MAX <= DELIVERY_BYTES_MAX, "a block has room for every delivery");
 
-/// One mutation of a block, as bytes and as judged.
-pub(crate) struct Item {
-    /// Its envelope; none where the bundle around it could not be read.
-    pub(crate) envelope: Option<Bytes>,
-    pub(crate) verdict: Verdict,
+/// The transactions of a block, taken apart and judged.
+pub(crate) struct Judged<M: Machine> {
+    pub(crate) deliveries: Vec<Placed>,
+    pub(crate) items: Vec<Item<M>>,
 }
 
-impl Item {
-    fn mutation(&self) -> Option<&Mutation> {
-        self.verdict.as_ref().ok().map(|verified| verified.mutation())
+/// A delivery of a block.
+pub(crate) struct Placed {
+    pub(crate) tx: Bytes,
+    pub(crate) delivery: Delivery,
+    /// It stands after a bundle, where none may.
+    pub(crate) misplaced: bool,
+}
+
+/// One mutation of a block, as bytes and as judged.
+pub(crate) struct Item<M: Machine> {
+    /// Its envelope; none where the bundle around it could not be read.
+    pub(crate) envelope: Option<Bytes>,
+    pub(crate) verdict: Verdict<M>,
+}
+
+impl<M: Machine> Item<M> {
+    fn body(&self) -> Option<&M::Body> {
+        self.verdict.as_ref().ok().map(|verified| verified.content())
     }
 }
 
 /// Candidates that were offered to a block.
-struct Offered {
-    kept: Vec<(Bytes, Arc<VerifiedMutation>)>,
+struct Offered<M: Machine> {
+    kept: Vec<(Bytes, Arc<Verified<M::Body>>)>,
     dropped: Vec<(MutationId, Rejection)>,
     /// Something was left for a later block, or could not be read.
     left_out: bool,
 }
 
-impl Inner {
-    /// The block to propose from these transactions: what can be charged, in nonce order, within the limits.
+impl<M: Machine> Inner<M> {
+    /// The block to propose from these transactions: deliveries that bring something, then what can be charged, in nonce
+    /// order, within the limits.
     pub(super) fn prepare(&self, place: Place, bytes_max: usize) -> Vec<Bytes> {
         let started = Instant::now();
-        let mut items = self.judge(&place.txs);
+        let bytes_max = bytes_max.min(BLOCK_BYTES_MAX);
+        let Judged { deliveries, mut items } = self.judge(&place.txs);
         let before: Vec<_> = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).collect();
-        order::by_nonce(&mut items, Item::mutation);
-        let ordered = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).eq(before);
-        let fits = total_bytes(&place.txs) <= bytes_max.min(BLOCK_BYTES_MAX);
+        order::by_nonce::<M, _>(&mut items, Item::body);
+        let ordered = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).eq(before)
+            && deliveries.iter().all(|placed| !placed.misplaced);
+        let fits = total_bytes(&place.txs) <= bytes_max;
 
         let version = self.versions.committed();
-        let mut executor = Executor::new(&version.state, place.height, place.time);
-        let offered = offer(&mut executor, items, bytes_max.min(BLOCK_BYTES_MAX));
-        if ordered && fits && !offered.left_out && offered.dropped.is_empty() {
+        let mut executor = M::begin(&version.state, place.height, place.time);
+        let offered_deliveries = deliveries.len();
+        let delivered = self.deliver(&mut executor, deliveries, bytes_max);
+        let bytes_left = bytes_max.saturating_sub(total_bytes(&delivered));
+        let offered = offer::<M>(&mut executor, items, bytes_left);
+        let all = delivered.len() == offered_deliveries && !offered.left_out && offered.dropped.is_empty();
+        if ordered && fits && all {
             // Every transaction was taken as it is, and nothing was refused: this is what `process` would do.
             let txs = place.txs.clone();
-            let (state, effects) = executor.finish();
+            let (state, effects) = M::finish(executor);
             let mutations = offered.kept.into_iter().map(|(_, verified)| Some(verified)).collect();
             *lock(&self.executed) = Some(Executed { place, state, effects, mutations, dropped: Vec::new() });
             observe(&self.metrics.execution_seconds, started.elapsed());
             return txs;
         }
         drop(executor);
-        let txs = bundles(offered.kept.into_iter().map(|(envelope, _)| envelope));
+        let bundles = bundles(offered.kept.into_iter().map(|(envelope, _)| envelope));
+        let txs = delivered.into_iter().chain(bundles).collect();
         self.propose(Place { txs, ..place }, offered.dropped)
+    }
+
+    /// Applies the deliveries that bring something and gives their transactions. What never will stops waiting.
+    fn deliver(&self, executor: &mut M::Executor, deliveries: Vec<Placed>, bytes_max: usize) -> Vec<Bytes> {
+        let mut bytes_left = bytes_max.min(DELIVERY_BYTES_MAX);
+        let mut delivered = Vec::new();
+        for Placed { tx, delivery, .. } in deliveries {
+            let Some(left) = bytes_left.checked_sub(tx.len()) else { continue };
+            if delivered.len() >= BLOCK_DELIVERIES_MAX {
+                break;
+            }
+            match M::deliver(executor, &delivery) {
+                Ok(_) => {
+                    bytes_left = left;
+                    delivered.push(tx);
+                }
+                // Block time catches up, and a later block has room.
+                Err(Rejection::HeaderTooEarly { .. } | Rejection::BlockFull { .. }) => {}
+                Err(rejection) => self.deliveries.refuse(&tx, &rejection),
+            }
+        }
+        delivered
     }
 
     /// Judges the proposal that is about to be made, and proposes an empty block where it would be refused.
@@ -106,38 +155,52 @@ impl Inner {
     }
 
     /// Executes a proposal that must hold nothing that could not be charged.
-    fn check(&self, place: Place) -> Result<Executed, Rejection> {
+    fn check(&self, place: Place) -> Result<Executed<M>, Rejection> {
         let started = Instant::now();
         if total_bytes(&place.txs) > BLOCK_BYTES_MAX {
             return Err(Rejection::BlockFull { what: "bytes" });
         }
         let version = self.versions.committed();
-        let mut executor = Executor::new(&version.state, place.height, place.time);
+        let mut executor = M::begin(&version.state, place.height, place.time);
         let mut mutations = Vec::new();
-        for item in self.judge(&place.txs) {
-            let verified = item.verdict.map_err(|refusal| refusal.rejection)?;
-            if let Outcome::Refused(rejection) = executor.apply(&verified) {
-                return Err(rejection);
+        let Judged { deliveries, items } = self.judge(&place.txs);
+        if deliveries.len() > BLOCK_DELIVERIES_MAX {
+            return Err(Rejection::BlockFull { what: "deliveries" });
+        }
+        for Placed { delivery, misplaced, .. } in &deliveries {
+            if *misplaced {
+                return Err(misplaced_delivery());
             }
+            let _ = M::deliver(&mut executor, delivery)?;
+        }
+        for item in items {
+            let verified = item.verdict.map_err(|refusal| refusal.rejection)?;
+            M::apply(&mut executor, &verified)?;
             mutations.push(Some(verified));
         }
-        let (state, effects) = executor.finish();
+        let (state, effects) = M::finish(executor);
         observe(&self.metrics.execution_seconds, started.elapsed());
         Ok(Executed { place, state, effects, mutations, dropped: Vec::new() })
     }
 
-    fn judge(&self, txs: &[Bytes]) -> Vec<Item> {
+    fn judge(&self, txs: &[Bytes]) -> Judged<M> {
         judge(&self.verdicts, self.threads, txs)
     }
 }
 
 /// Takes transactions apart and judges every mutation in them, on `threads` threads. A transaction that cannot be read
 /// is one refused item.
-pub(crate) fn judge(verdicts: &Verdicts, threads: usize, txs: &[Bytes]) -> Vec<Item> {
+pub(crate) fn judge<M: Machine>(verdicts: &Verdicts<M>, threads: usize, txs: &[Bytes]) -> Judged<M> {
     let mut items = Vec::new();
+    let mut deliveries = Vec::new();
     for tx in txs {
-        match decode_bundle(tx) {
-            Ok(envelopes) => items.extend(envelopes.into_iter().map(|envelope| Ok(tx.slice_ref(envelope)))),
+        match decode_tx(tx) {
+            Ok(BlockTx::Bundle(envelopes)) => {
+                items.extend(envelopes.into_iter().map(|envelope| Ok(tx.slice_ref(envelope))));
+            }
+            Ok(BlockTx::Delivery(delivery)) => {
+                deliveries.push(Placed { tx: tx.clone(), delivery, misplaced: !items.is_empty() });
+            }
             Err(rejection) => items.push(Err(rejection)),
         }
     }
@@ -147,11 +210,16 @@ pub(crate) fn judge(verdicts: &Verdicts, threads: usize, txs: &[Bytes]) -> Vec<I
         Ok(envelope) => verdicts.next().map(|verdict| Item { envelope: Some(envelope), verdict }),
         Err(rejection) => Some(Item { envelope: None, verdict: Err(Box::new(Refusal { id: None, rejection })) }),
     };
-    items.into_iter().filter_map(item).collect()
+    Judged { deliveries, items: items.into_iter().filter_map(item).collect() }
+}
+
+/// Why a block with a delivery in the wrong place is none.
+pub(super) fn misplaced_delivery() -> Rejection {
+    Rejection::DeliveryMalformed { detail: "it stands after a bundle; deliveries come first in a block".to_owned() }
 }
 
 /// Offers candidates to a block, in order, until its bytes are used up.
-fn offer(executor: &mut Executor, items: Vec<Item>, bytes_max: usize) -> Offered {
+fn offer<M: Machine>(executor: &mut M::Executor, items: Vec<Item<M>>, bytes_max: usize) -> Offered<M> {
     let mut offered = Offered { kept: Vec::with_capacity(items.len()), dropped: Vec::new(), left_out: false };
     let mut bytes_left = bytes_max;
     for item in items {
@@ -163,14 +231,14 @@ fn offer(executor: &mut Executor, items: Vec<Item>, bytes_max: usize) -> Offered
             offered.left_out = true;
             continue;
         };
-        match executor.apply(&verified) {
-            Outcome::Applied(_) | Outcome::Failed(_) => {
+        match M::apply(executor, &verified) {
+            Ok(()) => {
                 bytes_left = left;
                 offered.kept.push((envelope, verified));
             }
             // Room in a later block, and a block time that has caught up after a halt, change these.
-            Outcome::Refused(Rejection::BlockFull { .. } | Rejection::ExpiryTooFar { .. }) => offered.left_out = true,
-            Outcome::Refused(rejection) => offered.dropped.push((verified.id(), rejection)),
+            Err(Rejection::BlockFull { .. } | Rejection::ExpiryTooFar { .. }) => offered.left_out = true,
+            Err(rejection) => offered.dropped.push((verified.id(), rejection)),
         }
     }
     offered

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use db3_primitives::{Address, BlockTime, MutationId, Namespace, Nonce, Rejection, Tai, VerifiedMutation};
+use db3_primitives::{Address, BlockTime, Body, MutationId, Nonce, Rejection, Tai, Verified};
 use db3_proto::element_bytes;
 use tokio::sync::watch;
 
@@ -15,6 +15,7 @@ use super::receipt::ReceiptState;
 use super::verdicts::operation_bytes;
 use crate::config::ChainConfig;
 use crate::lock;
+use crate::machine::Machine;
 use crate::metrics::Metrics;
 use crate::signal::Signal;
 use crate::store::receipts::StoredReceipt;
@@ -24,8 +25,8 @@ use crate::version::Versions;
 const FORGET_AFTER: usize = 20_000;
 
 /// A mutation that waits.
-pub(crate) struct Pending {
-    pub(crate) verified: Arc<VerifiedMutation>,
+pub(crate) struct Pending<M: Machine> {
+    pub(crate) verified: Arc<Verified<M::Body>>,
     /// Its envelope, as it goes into a bundle.
     pub(crate) envelope: Bytes,
     bound: Tai,
@@ -41,22 +42,21 @@ pub(crate) struct Room {
 }
 
 /// The mutations that wait.
-pub(crate) struct Mempool {
-    pool: Mutex<Pool>,
+pub(crate) struct Mempool<M: Machine> {
+    pool: Mutex<Pool<M>>,
     mutations_max: usize,
     bytes_max: usize,
     signal: Arc<Signal>,
     metrics: Arc<Metrics>,
 }
 
-#[derive(Default)]
-struct Pool {
+struct Pool<M: Machine> {
     /// By arrival.
-    queue: BTreeMap<u64, Arc<Pending>>,
+    queue: BTreeMap<u64, Arc<Pending<M>>>,
     arrivals: u64,
     by_id: HashMap<MutationId, u64>,
     /// Nonces that wait, so that each does only once.
-    nonces: HashMap<(Address, Namespace), BTreeSet<Nonce>>,
+    nonces: HashMap<M::Lane, BTreeSet<Nonce>>,
     reserved: HashMap<Address, Tai>,
     by_expiry: BTreeSet<(u64, u64)>,
     bytes: usize,
@@ -66,19 +66,19 @@ struct Pool {
     ended_order: VecDeque<MutationId>,
 }
 
-impl Mempool {
+impl<M: Machine> Mempool<M> {
     pub(crate) fn new(config: &ChainConfig, signal: Arc<Signal>, metrics: Arc<Metrics>) -> Self {
         let (mutations_max, bytes_max) = (config.mempool_mutations, config.mempool_bytes);
-        Self { pool: Mutex::default(), mutations_max, bytes_max, signal, metrics }
+        Self { pool: Mutex::new(Pool::new()), mutations_max, bytes_max, signal, metrics }
     }
 
     /// Takes a mutation in, or says why not; one that waits already is the same one.
     pub(crate) fn insert(
         &self,
-        verified: Arc<VerifiedMutation>,
+        verified: Arc<Verified<M::Body>>,
         envelope: Bytes,
         bound: Tai,
-        versions: &Versions,
+        versions: &Versions<M>,
     ) -> Result<watch::Receiver<ReceiptState>, Rejection> {
         let mut pool = lock(&self.pool);
         if let Some(pending) = pool.get(&verified.id()) {
@@ -119,13 +119,13 @@ impl Mempool {
     }
 
     /// What a block may take, by arrival. It waits on until [`Self::settle`].
-    pub(crate) fn select(&self, room: Room) -> Vec<Arc<Pending>> {
+    pub(crate) fn select(&self, room: Room) -> Vec<Arc<Pending<M>>> {
         let pool = lock(&self.pool);
         let (mut bytes, mut operations) = (room.bytes, room.operations);
         let mut selected = Vec::new();
         for pending in pool.queue.values().take(room.mutations) {
             let left = bytes.checked_sub(element_bytes(pending.envelope.len()));
-            let left = left.zip(operations.checked_sub(pending.verified.mutation().operations.len()));
+            let left = left.zip(operations.checked_sub(pending.verified.content().operation_count()));
             let Some((bytes_left, operations_left)) = left else { break };
             (bytes, operations) = (bytes_left, operations_left);
             selected.push(Arc::clone(pending));
@@ -168,80 +168,87 @@ impl Mempool {
         }
     }
 
-    fn measure(&self, pool: &Pool) {
+    fn measure(&self, pool: &Pool<M>) {
         self.metrics.mempool_mutations.set(pool.queue.len() as u64);
         self.metrics.mempool_bytes.set(pool.bytes as u64);
     }
 }
 
-fn memory(verified: &VerifiedMutation, envelope: &Bytes) -> usize {
-    envelope.len().saturating_add(operation_bytes(verified.mutation().operations.len()))
+fn memory<B: Body>(verified: &Verified<B>, envelope: &Bytes) -> usize {
+    envelope.len().saturating_add(operation_bytes(verified.content().operation_count()))
 }
 
-impl Pool {
-    fn get(&self, id: &MutationId) -> Option<&Arc<Pending>> {
+impl<M: Machine> Pool<M> {
+    fn new() -> Self {
+        Self {
+            queue: BTreeMap::new(),
+            arrivals: 0,
+            by_id: HashMap::new(),
+            nonces: HashMap::new(),
+            reserved: HashMap::new(),
+            by_expiry: BTreeSet::new(),
+            bytes: 0,
+            memory: 0,
+            ended: HashMap::new(),
+            ended_order: VecDeque::new(),
+        }
+    }
+
+    fn get(&self, id: &MutationId) -> Option<&Arc<Pending<M>>> {
         self.by_id.get(id).and_then(|arrival| self.queue.get(arrival))
     }
 
     /// Whether it fits beside what waits: its nonce, and its bound within what its account has left.
-    fn check(&self, verified: &VerifiedMutation, bound: Tai, versions: &Versions) -> Result<(), Rejection> {
-        let mutation = verified.mutation();
+    fn check(&self, verified: &Verified<M::Body>, bound: Tai, versions: &Versions<M>) -> Result<(), Rejection> {
+        let body = verified.content();
         let state = &versions.committed().state;
-        let nonces = self.nonces.get(&(mutation.account, mutation.namespace.clone()));
-        if nonces.is_some_and(|nonces| nonces.contains(&mutation.nonce)) {
-            let next = state.window(&mutation.account, &mutation.namespace).next();
-            return Err(Rejection::NonceUsed { nonce: mutation.nonce, next });
+        let (account, nonce) = (body.account(), body.nonce());
+        if self.nonces.get(&M::lane(body)).is_some_and(|nonces| nonces.contains(&nonce)) {
+            return Err(Rejection::NonceUsed { nonce, next: M::next_nonce(state, body) });
         }
-        let Some(line) = state.account(&mutation.account) else {
-            return Err(Rejection::LineMissing { account: mutation.account });
-        };
-        let reserved = self.reserved.get(&mutation.account).copied().unwrap_or(Tai::ZERO);
-        let available = line.ceiling.saturating_sub(line.spent).saturating_sub(reserved);
-        if bound > available {
-            return Err(Rejection::CreditExhausted { ceiling: line.ceiling, available, fee: bound });
-        }
-        Ok(())
+        let reserved = self.reserved.get(&account).copied().unwrap_or(Tai::ZERO);
+        M::check_funds(state, body, reserved, bound)
     }
 
-    fn add(&mut self, pending: Pending) {
+    fn add(&mut self, pending: Pending<M>) {
         let arrival = self.arrivals;
         self.arrivals = arrival.saturating_add(1);
-        let mutation = pending.verified.mutation();
-        let reserved = self.reserved.entry(mutation.account).or_default();
+        let body = pending.verified.content();
+        let reserved = self.reserved.entry(body.account()).or_default();
         // Bounds that were admitted add up to what their account had left at most.
         *reserved = reserved.checked_add(pending.bound).unwrap_or(*reserved);
-        self.nonces.entry((mutation.account, mutation.namespace.clone())).or_default().insert(mutation.nonce);
-        self.by_expiry.insert((mutation.expire_unix_secs, arrival));
+        self.nonces.entry(M::lane(body)).or_default().insert(body.nonce());
+        self.by_expiry.insert((body.expire_unix_secs(), arrival));
         self.bytes = self.bytes.saturating_add(pending.envelope.len());
         self.memory = self.memory.saturating_add(memory(&pending.verified, &pending.envelope));
         self.by_id.insert(pending.verified.id(), arrival);
         self.queue.insert(arrival, Arc::new(pending));
     }
 
-    fn remove(&mut self, id: &MutationId) -> Option<Arc<Pending>> {
+    fn remove(&mut self, id: &MutationId) -> Option<Arc<Pending<M>>> {
         let arrival = self.by_id.remove(id)?;
         let pending = self.queue.remove(&arrival)?;
-        let mutation = pending.verified.mutation();
-        self.by_expiry.remove(&(mutation.expire_unix_secs, arrival));
+        let body = pending.verified.content();
+        self.by_expiry.remove(&(body.expire_unix_secs(), arrival));
         self.bytes = self.bytes.saturating_sub(pending.envelope.len());
         self.memory = self.memory.saturating_sub(memory(&pending.verified, &pending.envelope));
-        if let Some(reserved) = self.reserved.get_mut(&mutation.account) {
+        if let Some(reserved) = self.reserved.get_mut(&body.account()) {
             *reserved = reserved.saturating_sub(pending.bound);
             if *reserved == Tai::ZERO {
-                self.reserved.remove(&mutation.account);
+                self.reserved.remove(&body.account());
             }
         }
-        let place = (mutation.account, mutation.namespace.clone());
-        if let Some(nonces) = self.nonces.get_mut(&place) {
-            nonces.remove(&mutation.nonce);
+        let lane = M::lane(body);
+        if let Some(nonces) = self.nonces.get_mut(&lane) {
+            nonces.remove(&body.nonce());
             if nonces.is_empty() {
-                self.nonces.remove(&place);
+                self.nonces.remove(&lane);
             }
         }
         Some(pending)
     }
 
-    fn take_expired(&mut self, time: BlockTime) -> Option<Arc<Pending>> {
+    fn take_expired(&mut self, time: BlockTime) -> Option<Arc<Pending<M>>> {
         let (expire, arrival) = self.by_expiry.first().copied()?;
         if expire > time.secs {
             return None;

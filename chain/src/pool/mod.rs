@@ -1,12 +1,15 @@
 //! What waits: mutations to be verified, verdicts that are remembered, mutations to be put in a block. Each has its
 //! maximum, and what does not fit is answered at once.
 
+pub(crate) mod deliveries;
 pub(crate) mod mempool;
 pub(crate) mod order;
 pub(crate) mod receipt;
 pub(crate) mod verdicts;
 pub(crate) mod verifiers;
 
+pub(crate) use deliveries::Deliveries;
+pub use deliveries::{DeliveryState, SubmittedDelivery};
 pub(crate) use mempool::Mempool;
 pub use receipt::{ReceiptState, ReceiptWatch};
 pub(crate) use verdicts::Verdicts;

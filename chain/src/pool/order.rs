@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 
-use db3_primitives::{Mutation, Nonce};
+use db3_primitives::{Body as _, Nonce};
+
+use crate::machine::Machine;
 
 /// Puts items in nonce order per account and namespace, and changes as little as that asks for: the places that one
-/// account's mutations on a namespace have stay theirs, only filled in order. What has no mutation stays where it is.
-pub(crate) fn by_nonce<T>(items: &mut [T], mutation: impl Fn(&T) -> Option<&Mutation>) {
-    if is_ordered(items, &mutation) {
+/// account's mutations on a namespace (those of one lane) have stay theirs, only filled in order. What has no body stays
+/// where it is.
+pub(crate) fn by_nonce<M: Machine, T>(items: &mut [T], body: impl Fn(&T) -> Option<&M::Body>) {
+    if is_ordered::<M, T>(items, &body) {
         return;
     }
     let mut groups: HashMap<_, Vec<(Nonce, usize)>> = HashMap::new();
     for (at, item) in items.iter().enumerate() {
-        if let Some(mutation) = mutation(item) {
-            let group = groups.entry((mutation.account, mutation.namespace.clone())).or_default();
-            group.push((mutation.nonce, at));
+        if let Some(body) = body(item) {
+            let group = groups.entry(M::lane(body)).or_default();
+            group.push((body.nonce(), at));
         }
     }
     // `take[at]` is the item that belongs at place `at`.
@@ -32,11 +35,11 @@ pub(crate) fn by_nonce<T>(items: &mut [T], mutation: impl Fn(&T) -> Option<&Muta
     permute(items, &take);
 }
 
-fn is_ordered<T>(items: &[T], mutation: &impl Fn(&T) -> Option<&Mutation>) -> bool {
-    let mut last: HashMap<_, Nonce> = HashMap::new();
-    items.iter().filter_map(mutation).all(|mutation| {
-        let before = last.insert((mutation.account, &mutation.namespace), mutation.nonce);
-        before.is_none_or(|before| before <= mutation.nonce)
+fn is_ordered<M: Machine, T>(items: &[T], body: &impl Fn(&T) -> Option<&M::Body>) -> bool {
+    let mut last: HashMap<M::Lane, Nonce> = HashMap::new();
+    items.iter().filter_map(body).all(|body| {
+        let before = last.insert(M::lane(body), body.nonce());
+        before.is_none_or(|before| before <= body.nonce())
     })
 }
 

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use db3_primitives::{Hash32, MutationId, Rejection, VerifiedMutation};
-use db3_proto::decode_mutation;
+use db3_primitives::{Body as _, Hash32, MutationId, Rejection, Verified};
 
 use crate::lock;
+use crate::machine::Machine;
 
 /// A mutation decoded takes about this much beside its bytes,
 const OVERHEAD_BYTES: usize = 512;
@@ -36,28 +36,31 @@ pub(crate) struct Refusal {
 }
 
 /// What was found about some signed bytes.
-pub(crate) type Verdict = Result<Arc<VerifiedMutation>, Box<Refusal>>;
+pub(crate) type Verdict<M> = Result<Arc<Verified<<M as Machine>::Body>>, Box<Refusal>>;
 
 /// The verdicts that are remembered.
-pub(crate) struct Verdicts {
-    generations: Mutex<Generations>,
+pub(crate) struct Verdicts<M: Machine> {
+    generations: Mutex<Generations<M>>,
     bytes_max: usize,
 }
 
-#[derive(Default)]
-struct Generations {
-    young: HashMap<Hash32, Arc<VerifiedMutation>>,
-    old: HashMap<Hash32, Arc<VerifiedMutation>>,
+/// Verified envelopes by hash.
+type Remembered<M> = HashMap<Hash32, Arc<Verified<<M as Machine>::Body>>>;
+
+struct Generations<M: Machine> {
+    young: Remembered<M>,
+    old: Remembered<M>,
     young_bytes: usize,
 }
 
-impl Verdicts {
+impl<M: Machine> Verdicts<M> {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { generations: Mutex::default(), bytes_max }
+        let generations = Generations { young: HashMap::new(), old: HashMap::new(), young_bytes: 0 };
+        Self { generations: Mutex::new(generations), bytes_max }
     }
 
-    pub(crate) fn remember(&self, hash: Hash32, verified: &Arc<VerifiedMutation>) {
-        let cost = memory_bytes(verified.bytes(), verified.mutation().operations.len());
+    pub(crate) fn remember(&self, hash: Hash32, verified: &Arc<Verified<M::Body>>) {
+        let cost = memory_bytes(verified.bytes(), verified.content().operation_count());
         let mut generations = lock(&self.generations);
         if generations.young.insert(hash, Arc::clone(verified)).is_none() {
             generations.young_bytes = generations.young_bytes.saturating_add(cost);
@@ -67,15 +70,15 @@ impl Verdicts {
         drop(forgotten);
     }
 
-    pub(crate) fn recall(&self, hash: &Hash32) -> Option<Arc<VerifiedMutation>> {
+    pub(crate) fn recall(&self, hash: &Hash32) -> Option<Arc<Verified<M::Body>>> {
         let generations = lock(&self.generations);
         generations.young.get(hash).or_else(|| generations.old.get(hash)).cloned()
     }
 
     /// Verdicts about many signed bytes, in order; what is not remembered is verified on `threads` threads.
-    pub(crate) fn of_all(&self, envelopes: &[&[u8]], threads: usize) -> Vec<Verdict> {
+    pub(crate) fn of_all(&self, envelopes: &[&[u8]], threads: usize) -> Vec<Verdict<M>> {
         let hashes: Vec<Hash32> = envelopes.iter().map(|bytes| hash(bytes)).collect();
-        let mut verdicts: Vec<Option<Verdict>> = hashes.iter().map(|hash| self.recall(hash).map(Ok)).collect();
+        let mut verdicts: Vec<Option<Verdict<M>>> = hashes.iter().map(|hash| self.recall(hash).map(Ok)).collect();
         let mut missing: Vec<_> =
             verdicts.iter_mut().zip(envelopes.iter().zip(&hashes)).filter(|(verdict, _)| verdict.is_none()).collect();
         let share = missing.len().div_ceil(threads.max(1)).max(MINIMUM_SHARE);
@@ -88,11 +91,11 @@ impl Verdicts {
                 });
             }
         });
-        verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(not_verified)).collect()
+        verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(not_verified::<M>)).collect()
     }
 
-    fn verify(&self, bytes: &[u8], hash: Hash32) -> Verdict {
-        let signed = decode_mutation(bytes).map_err(|rejection| Box::new(Refusal { id: None, rejection }))?;
+    fn verify(&self, bytes: &[u8], hash: Hash32) -> Verdict<M> {
+        let signed = M::decode(bytes).map_err(|rejection| Box::new(Refusal { id: None, rejection }))?;
         let verified = signed
             .verify()
             .map_err(|(signed, rejection)| Box::new(Refusal { id: Some(signed.id), rejection }))
@@ -105,8 +108,8 @@ impl Verdicts {
 /// Fewer verifications than this are not worth a thread.
 const MINIMUM_SHARE: usize = 16;
 
-impl Generations {
-    fn turn(&mut self) -> HashMap<Hash32, Arc<VerifiedMutation>> {
+impl<M: Machine> Generations<M> {
+    fn turn(&mut self) -> Remembered<M> {
         self.young_bytes = 0;
         let young = std::mem::take(&mut self.young);
         std::mem::replace(&mut self.old, young)
@@ -119,7 +122,7 @@ pub(crate) fn hash(envelope: &[u8]) -> Hash32 {
 }
 
 /// Every share fills its verdicts; a missing one is as good as a refusal.
-fn not_verified() -> Verdict {
+fn not_verified<M: Machine>() -> Verdict<M> {
     let rejection = Rejection::EnvelopeMalformed { detail: "it was not verified".to_owned() };
     Err(Box::new(Refusal { id: None, rejection }))
 }

@@ -10,8 +10,8 @@ use db3_light_client::build::{
     make_header, results_hash, sign_commit,
 };
 use db3_light_client::{UnixTime, ValidatorSet};
-use db3_primitives::limits::{BLOCK_BYTES_MAX, BLOCK_OPERATIONS_MAX};
-use db3_primitives::{BlockTime, Epoch, Hash32, Height};
+use db3_primitives::limits::{BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, BLOCK_OPERATIONS_MAX};
+use db3_primitives::{BlockTime, Hash32, Height};
 use prost::Message as _;
 use tendermint::block::{self, Commit};
 use tendermint_abci::Application as _;
@@ -23,8 +23,9 @@ use tendermint_proto::v0_38::abci::{
 use tendermint_proto::v0_38::types::LightBlock;
 
 use super::timing::{Due, View, block_time, until};
-use crate::app::{APP_VERSION, ShardApp};
+use crate::app::{APP_VERSION, App, DELIVERY_BYTES_MAX};
 use crate::error::{FatalError, StartError};
+use crate::machine::Machine;
 use crate::metrics::observe;
 use crate::pool::mempool::Room;
 use crate::pool::order;
@@ -73,8 +74,8 @@ impl Tip {
 }
 
 /// The engine.
-pub(crate) struct Engine {
-    app: ShardApp,
+pub(crate) struct Engine<M: Machine> {
+    app: App<M>,
     key: ValidatorKey,
     validators: ValidatorSet,
     consensus_hash: Hash32,
@@ -85,10 +86,10 @@ pub(crate) struct Engine {
     tip: Option<Tip>,
 }
 
-impl Engine {
+impl<M: Machine> Engine<M> {
     /// An engine for a chain whose one validator has `key`.
     pub(crate) fn new(
-        app: ShardApp,
+        app: App<M>,
         key: ValidatorKey,
         tip: Option<Tip>,
         signal: Arc<Signal>,
@@ -132,15 +133,13 @@ impl Engine {
         let inner = &self.app.inner;
         let version = inner.versions.committed();
         let now = inner.clock.now();
-        let (open, _) = version.state.open_epoch();
-        let epoch_secs = version.state.chain().epoch_secs;
-        let boundary = open.next().and_then(|next: Epoch| next.start_secs(epoch_secs));
+        let boundary = M::next_boundary_secs(&version.state);
         View {
             now: Instant::now(),
             content_from: self.content_from,
-            waiting: inner.mempool.size().0 > 0,
+            waiting: inner.mempool.size().0 > 0 || !inner.deliveries.is_empty(),
             root_unproven: self.tip.as_ref().is_none_or(|tip| tip.app_hash != version.root),
-            work_pending: version.state.work_pending(block_time(now, version.time)),
+            work_pending: M::work_pending(&version.state, block_time(now, version.time)),
             until_boundary: boundary.map_or(Duration::MAX, |secs| until(now, secs)),
         }
     }
@@ -193,7 +192,8 @@ impl Engine {
             commit,
             results_hash: results_hash(&result.tx_results),
         });
-        if transactions > 0 {
+        // A delivery that block time is behind waits on, and must not make one block after the other.
+        if transactions > 0 || !inner.deliveries.is_empty() {
             // From the start of this block, so that blocks keep their pace however long they take.
             self.content_from = started.checked_add(self.interval).unwrap_or(started);
         }
@@ -209,15 +209,18 @@ impl Engine {
 
     fn propose(&self, height: Height, time: BlockTime, content: bool) -> Result<Vec<Bytes>, FatalError> {
         let inner = &self.app.inner;
+        let deliveries =
+            if content { inner.deliveries.select(BLOCK_DELIVERIES_MAX, DELIVERY_BYTES_MAX) } else { Vec::new() };
+        let delivered = deliveries.iter().fold(0_usize, |bytes, tx| bytes.saturating_add(tx.len()));
         let room = Room {
-            bytes: BLOCK_BYTES_MAX,
-            mutations: usize::try_from(inner.versions.committed().state.chain().block_mutations_max)
-                .unwrap_or(usize::MAX),
+            bytes: BLOCK_BYTES_MAX.saturating_sub(delivered),
+            mutations: M::block_envelopes_max(&inner.versions.committed().state),
             operations: usize::try_from(BLOCK_OPERATIONS_MAX).unwrap_or(usize::MAX),
         };
         let mut pending = if content { inner.mempool.select(room) } else { Vec::new() };
-        order::by_nonce(&mut pending, |pending| Some(pending.verified.mutation()));
-        let txs = crate::app::bundles(pending.into_iter().map(|pending| pending.envelope.clone()));
+        order::by_nonce::<M, _>(&mut pending, |pending| Some(pending.verified.content()));
+        let bundles = crate::app::bundles(pending.into_iter().map(|pending| pending.envelope.clone()));
+        let txs = deliveries.into_iter().chain(bundles).collect();
         let response = self.app.prepare_proposal(RequestPrepareProposal {
             max_tx_bytes: i64::try_from(BLOCK_BYTES_MAX).unwrap_or(i64::MAX),
             txs,

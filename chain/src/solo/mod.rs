@@ -12,4 +12,5 @@ mod key;
 mod timing;
 
 pub(crate) use engine::{Engine, Tip};
+pub(crate) use key::key_file;
 pub use key::{KeyError, load_key, new_key};

@@ -1,8 +1,8 @@
 //! Blocks, their headers with commits, and one row about each that stays when the block is pruned.
 //!
-//! Summary row, 188 bytes: hash (32) ‖ time (12) ‖ root before (32) ‖ root after (32) ‖ proposer (20) ‖ transactions (4)
-//! ‖ their bytes (8) ‖ mutations (4) ‖ applied (4) ‖ failed (4) ‖ fees (16) ‖ first outbox index (8) ‖ outbox entries
-//! (4) ‖ open epoch (8).
+//! Summary row, 184 bytes: hash (32) ‖ time (12) ‖ root before (32) ‖ root after (32) ‖ proposer (20) ‖ transactions (4)
+//! ‖ their bytes (8) ‖ deliveries (4) ‖ mutations (4) ‖ applied (4) ‖ failed (4) ‖ fees (16) ‖ outbox entries (4) ‖ open
+//! epoch (8).
 
 use db3_primitives::{BlockTime, Epoch, Hash32, Height, Tai};
 use prost::Message as _;
@@ -27,11 +27,13 @@ pub struct BlockSummary {
     pub root: Hash32,
     /// Address of the validator that proposed it.
     pub proposer: [u8; 20],
-    /// Consensus transactions (bundles).
+    /// Consensus transactions (bundles and deliveries).
     pub transactions: u32,
     /// Their bytes.
     pub transaction_bytes: u64,
-    /// Mutations in them, refused ones counted.
+    /// Deliveries among them.
+    pub deliveries: u32,
+    /// Mutations in the bundles (on the settlement chain its transactions), refused ones counted.
     pub mutations: u32,
     /// How many of those were applied.
     pub applied: u32,
@@ -39,9 +41,7 @@ pub struct BlockSummary {
     pub failed: u32,
     /// What was charged.
     pub fees: Tai,
-    /// Size of the outbox before it.
-    pub outbox_first: u64,
-    /// Entries that it appended to the outbox.
+    /// Entries that it appended to its outboxes.
     pub outbox_entries: u32,
     /// Epoch that was open in it.
     pub epoch: Epoch,
@@ -57,11 +57,11 @@ impl BlockSummary {
             &self.proposer,
             &self.transactions.to_be_bytes(),
             &self.transaction_bytes.to_be_bytes(),
+            &self.deliveries.to_be_bytes(),
             &self.mutations.to_be_bytes(),
             &self.applied.to_be_bytes(),
             &self.failed.to_be_bytes(),
             &self.fees.get().to_be_bytes(),
-            &self.outbox_first.to_be_bytes(),
             &self.outbox_entries.to_be_bytes(),
             &self.epoch.get().to_be_bytes(),
         ]
@@ -79,11 +79,11 @@ impl BlockSummary {
                 proposer: row.array()?,
                 transactions: row.u32()?,
                 transaction_bytes: row.u64()?,
+                deliveries: row.u32()?,
                 mutations: row.u32()?,
                 applied: row.u32()?,
                 failed: row.u32()?,
                 fees: row.tai()?,
-                outbox_first: row.u64()?,
                 outbox_entries: row.u32()?,
                 epoch: Epoch::new(row.u64()?),
             })

@@ -13,9 +13,13 @@
 //! | `bills` | account ‖ number | see [`bills`] |
 //! | `bill_order` | epoch ‖ index in its log | account ‖ number |
 //! | `bill_nodes` | epoch ‖ level (1) ‖ index | hash |
-//! | `epochs` | last epoch | see [`outbox`] |
-//! | `outbox` | index | entry |
-//! | `outbox_nodes` | level (1) ‖ index | hash |
+//! | `epochs` | last epoch | see [`epochs`] |
+//! | `logs` | log ‖ index | entry; see [`logs`] |
+//! | `log_nodes` | log ‖ level (1) ‖ index | hash |
+//! | `statements`, `statement_order`, `closes`, `close_order` | | see [`statements`] |
+//! | `account_postings`, `posting_marks` | | see [`postings`] |
+//!
+//! Which families a folder has depends on the kind of its chain.
 //!
 //! Blocks are the log. A block is on disk before anything of it leaves the process: its history batch is written with
 //! a synced write-ahead log, which also syncs the block written before it. Everything but blocks and the snapshot can
@@ -23,110 +27,43 @@
 
 pub mod bills;
 pub mod blocks;
+pub mod epochs;
 mod error;
+pub(crate) mod family;
 pub mod lock;
-pub mod outbox;
+pub mod logs;
+pub mod postings;
 pub mod receipts;
 mod row;
 pub mod snapshot;
+pub mod statements;
 mod steps;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, IteratorMode, Options,
-    WriteBatch, WriteOptions,
-};
+use rocksdb::{Cache, ColumnFamily, DB, IteratorMode, Options, WriteBatch, WriteOptions};
+
+use crate::machine::Machine;
 
 pub use error::StoreError;
+pub(crate) use family::Family;
 pub(crate) use row::Row;
 pub(crate) use steps::Step;
 
 /// Layout of the rows.
-const FORMAT: &[u8] = b"1";
+const FORMAT: &[u8] = b"2";
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
-const WRITE_BUFFER_BYTES: usize = 32 * 1024 * 1024;
 const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A row: key and value.
 pub(crate) type KeyValue = (Box<[u8]>, Box<[u8]>);
 
-/// A column family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    Meta,
-    Blocks,
-    LightBlocks,
-    Summaries,
-    Snapshot,
-    Receipts,
-    ReceiptIds,
-    Bills,
-    BillOrder,
-    BillNodes,
-    Epochs,
-    Outbox,
-    OutboxNodes,
-}
-
-impl Family {
-    const ALL: [Self; 13] = [
-        Self::Meta,
-        Self::Blocks,
-        Self::LightBlocks,
-        Self::Summaries,
-        Self::Snapshot,
-        Self::Receipts,
-        Self::ReceiptIds,
-        Self::Bills,
-        Self::BillOrder,
-        Self::BillNodes,
-        Self::Epochs,
-        Self::Outbox,
-        Self::OutboxNodes,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::Blocks => "blocks",
-            Self::LightBlocks => "light_blocks",
-            Self::Summaries => "summaries",
-            Self::Snapshot => "snapshot",
-            Self::Receipts => "receipts",
-            Self::ReceiptIds => "receipt_ids",
-            Self::Bills => "bills",
-            Self::BillOrder => "bill_order",
-            Self::BillNodes => "bill_nodes",
-            Self::Epochs => "epochs",
-            Self::Outbox => "outbox",
-            Self::OutboxNodes => "outbox_nodes",
-        }
-    }
-
-    fn descriptor(self, cache: &Cache) -> ColumnFamilyDescriptor {
-        let mut table = BlockBasedOptions::default();
-        table.set_block_cache(cache);
-        if matches!(self, Self::ReceiptIds | Self::Bills) {
-            table.set_bloom_filter(10.0, false);
-        }
-        let mut options = Options::default();
-        options.set_block_based_table_factory(&table);
-        options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-        options.set_compression_type(match self {
-            // Hashes do not compress.
-            Self::BillNodes | Self::OutboxNodes | Self::ReceiptIds => DBCompressionType::None,
-            _ => DBCompressionType::Lz4,
-        });
-        ColumnFamilyDescriptor::new(self.name(), options)
-    }
-}
-
 /// The open files of one chain. Whoever holds it has the folder for itself.
 pub struct Store {
     db: DB,
     home: PathBuf,
-    _lock: lock::HomeLock,
+    lock: lock::HomeLock,
 }
 
 impl std::fmt::Debug for Store {
@@ -136,8 +73,8 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens, or makes, the files of `chain_id` in `<home>/data`.
-    pub fn open(home: &Path, chain_id: &str) -> Result<Self, StoreError> {
+    /// Opens, or makes, the files of `chain_id` in `<home>/data`, with the rows that `M` asks for.
+    pub fn open<M: Machine>(home: &Path, chain_id: &str) -> Result<Self, StoreError> {
         let lock = lock::HomeLock::take(home)?;
         let data = home.join("data");
         std::fs::create_dir_all(&data).map_err(|source| StoreError::File { path: data.clone(), source })?;
@@ -150,9 +87,9 @@ impl Store {
         // A tail of the log that was cut off in the middle of a write is no damage; anything else is.
         options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
         let cache = Cache::new_lru_cache(CACHE_BYTES);
-        let families = Family::ALL.map(|family| family.descriptor(&cache));
+        let families = Family::COMMON.iter().chain(M::FAMILIES).map(|family| family.descriptor(&cache));
         let db = DB::open_cf_descriptors(&options, &data, families).map_err(StoreError::database("be opened"))?;
-        let store = Self { db, home: home.to_owned(), _lock: lock };
+        let store = Self { db, home: home.to_owned(), lock };
         store.check_owner(chain_id)?;
         Ok(store)
     }
@@ -175,6 +112,11 @@ impl Store {
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// Notes in the folder where its node listens.
+    pub(crate) fn announce(&self, listen: Option<SocketAddr>) -> Result<(), StoreError> {
+        self.lock.write(listen).map_err(|source| StoreError::File { path: self.home.join("node.lock"), source })
     }
 
     /// Seconds by which block time runs ahead of the clock.

@@ -10,6 +10,7 @@ use prost::Message as _;
 use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use super::{Family, Row, Store, StoreError};
+use crate::machine::At;
 
 /// What a block holds about one mutation.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,23 +29,25 @@ pub struct StoredReceipt {
     pub account: Address,
     /// Who signed.
     pub signer: Address,
-    /// Where it wrote.
-    pub namespace: Namespace,
+    /// Where it wrote; none on the settlement chain.
+    pub namespace: Option<Namespace>,
     /// Its nonce.
     pub nonce: Nonce,
-    /// Why it had no effect; none if it was applied. `charged` tells whether it paid.
+    /// Why it had no effect; none if it was applied.
     pub rejection: Option<v1::Rejection>,
     /// What was charged.
     pub fee: Tai,
-    /// Number of its bill among the account's; none if it has none.
+    /// Whether it paid.
+    pub charged: bool,
+    /// Number of its bill among the account's; none if it has none, as on the settlement chain.
     pub bill_seq: Option<u64>,
     /// For every operation the version that it wrote.
     pub versions: Vec<u64>,
 }
 
 impl StoredReceipt {
-    /// From what execution says.
-    pub(crate) fn new(receipt: Receipt, height: Height, time: BlockTime, epoch: Epoch) -> Self {
+    /// From what execution of a mutation says.
+    pub(crate) fn of_mutation(receipt: Receipt, at: At, epoch: Epoch) -> Self {
         let rejection = match receipt.outcome {
             ReceiptOutcome::Applied => None,
             ReceiptOutcome::Failed(rejection) | ReceiptOutcome::Refused(rejection) => {
@@ -53,25 +56,52 @@ impl StoredReceipt {
         };
         Self {
             id: receipt.id,
-            height,
-            time,
+            height: at.height,
+            time: at.time,
             index: receipt.index,
             epoch,
             account: receipt.account,
             signer: receipt.signer,
-            namespace: receipt.namespace,
+            namespace: Some(receipt.namespace),
             nonce: receipt.nonce,
             rejection,
             fee: receipt.fee,
+            charged: receipt.bill_seq.is_some(),
             bill_seq: receipt.bill_seq,
             versions: receipt.versions,
+        }
+    }
+
+    /// From what execution of a transaction says.
+    pub(crate) fn of_transaction(receipt: db3_settlement_state::Receipt, at: At, epoch: Epoch) -> Self {
+        use db3_settlement_state::ReceiptOutcome as Outcome;
+        let (rejection, charged) = match receipt.outcome {
+            Outcome::Applied => (None, true),
+            Outcome::Failed(rejection) => (Some(rejection), true),
+            Outcome::Refused(rejection) => (Some(rejection), false),
+        };
+        Self {
+            id: receipt.id,
+            height: at.height,
+            time: at.time,
+            index: receipt.index,
+            epoch,
+            account: receipt.account,
+            signer: receipt.signer,
+            namespace: None,
+            nonce: receipt.nonce,
+            rejection: rejection.map(|rejection| status::to_message(&rejection, Some(&receipt.id))),
+            fee: receipt.fee,
+            charged,
+            bill_seq: None,
+            versions: Vec::new(),
         }
     }
 
     /// Whether it was applied or failed: then it is charged, its nonce is used, and this is final.
     #[must_use]
     pub fn is_charged(&self) -> bool {
-        self.bill_seq.is_some()
+        self.charged
     }
 
     /// The height at and above which reads see its effects, once it is provable: that of its block.
@@ -93,7 +123,7 @@ impl StoredReceipt {
             block_time: Some(timestamp(self.time)),
             account: bytes::Bytes::copy_from_slice(self.account.as_bytes()),
             signer: bytes::Bytes::copy_from_slice(self.signer.as_bytes()),
-            namespace: self.namespace.as_str().to_owned(),
+            namespace: self.namespace.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
             nonce: self.nonce.get(),
             fee_tai: if self.is_charged() { self.fee.to_string() } else { String::new() },
             bill_seq: self.bill_seq.unwrap_or_default(),
@@ -123,7 +153,10 @@ impl StoredReceipt {
             epoch: Epoch::new(message.epoch),
             account: address(&message.account)?,
             signer: address(&message.signer)?,
-            namespace: message.namespace.parse().map_err(|_| damaged("names no namespace"))?,
+            namespace: match message.namespace.as_str() {
+                "" => None,
+                name => Some(name.parse().map_err(|_| damaged("names no namespace"))?),
+            },
             nonce: Nonce::new(message.nonce),
             rejection: message.rejection,
             fee: if message.fee_tai.is_empty() {
@@ -131,6 +164,7 @@ impl StoredReceipt {
             } else {
                 message.fee_tai.parse().map_err(|_| damaged("has a fee that is none"))?
             },
+            charged: !message.fee_tai.is_empty(),
             bill_seq: (message.bill_seq > 0).then_some(message.bill_seq),
             versions: message.results.iter().map(|result| result.version).collect(),
         })

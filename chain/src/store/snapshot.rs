@@ -4,7 +4,6 @@
 //! Row `snapshot` of `meta`, 52 bytes: height (8) ‖ time (12) ‖ root (32).
 
 use db3_primitives::{BlockTime, Hash32, Height};
-use db3_shard_state::ShardState;
 use db3_state_tree::Tree;
 use rocksdb::{IteratorMode, WriteBatch};
 
@@ -37,8 +36,8 @@ impl Store {
         .transpose()
     }
 
-    /// Reads the snapshot's state and compares its root with the one noted.
-    pub fn load_snapshot(&self, meta: &SnapshotMeta) -> Result<ShardState, StoreError> {
+    /// Reads the tree of the snapshot's state and compares its root with the one noted.
+    pub fn load_snapshot(&self, meta: &SnapshotMeta) -> Result<Tree, StoreError> {
         let mut builder = TreeBuilder::default();
         for row in self.rows(Family::Snapshot, IteratorMode::Start)? {
             let (key, value) = row?;
@@ -75,7 +74,7 @@ impl Store {
     }
 }
 
-/// Builds a state from leaves that come in key order.
+/// Builds a tree from leaves that come in key order.
 #[derive(Default)]
 pub(crate) struct TreeBuilder {
     tree: Tree,
@@ -95,14 +94,14 @@ impl TreeBuilder {
         Ok(())
     }
 
-    /// The state, if its root is the one that `meta` names.
-    pub(crate) fn finish(mut self, meta: &SnapshotMeta) -> Result<ShardState, StoreError> {
+    /// The tree, if its root is the one that `meta` names.
+    pub(crate) fn finish(mut self, meta: &SnapshotMeta) -> Result<Tree, StoreError> {
         self.flush()?;
         let found = self.tree.root();
         if found != meta.root {
             let (height, expected) = (meta.height.get(), meta.root);
             return Err(StoreError::RootMismatch { height, found, expected, by: "the snapshot" });
         }
-        ShardState::from_tree(self.tree).map_err(|error| StoreError::damaged("state", b"", error))
+        Ok(self.tree)
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::support::{Account, commit, home, now, settings, start};
-use crate::{ChainConfig, ChainHandle, ReceiptState, audit};
+use crate::{ChainConfig, ChainHandle, ReceiptState, ShardMachine, audit};
 
 const HOME: &str = "DB3_TEST_CRASH_HOME";
 const BLOCKS_KEPT: &str = "DB3_TEST_BLOCKS_KEPT";
@@ -82,7 +82,7 @@ async fn check(home: &Path) {
     }
     chain.shutdown().await;
     drop(chain);
-    audit::check(&settings(home), true).unwrap();
+    audit::check::<ShardMachine>(&settings(home), true).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

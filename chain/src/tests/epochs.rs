@@ -4,7 +4,7 @@ use db3_merkle_log::{Frontier, verify_inclusion};
 use db3_primitives::{EpochClose, LogEntry, Rejection, Statement, Tai};
 use db3_state_tree::{Proof, verify_existence};
 
-use super::support::{Account, EPOCH_SECS, commit, home, now, start, until};
+use super::support::{Account, EPOCH_SECS, commit, home, now, settlement, start, until};
 use crate::{BillCursor, BillFilter, BillProof, BillRow, ChainHandle, QueryError, Version};
 
 fn check(row: &BillRow, proof: &BillProof, version: &Version) {
@@ -75,7 +75,7 @@ async fn bills_add_up_to_the_statements_of_the_closed_epoch() {
         assert_eq!(proof.close.map(|close| close.hash()), Some(version.state.epoch_hash(row.epoch).unwrap().1));
         check(row, &proof, &version);
     }
-    let page = chain.outbox(&version, 0, 1_000, usize::MAX).unwrap();
+    let page = chain.outbox(&version, &settlement(), 0, 1_000, usize::MAX).unwrap();
     let entries: Vec<_> = page.entries.iter().map(|entry| LogEntry::from_bytes(entry).unwrap()).collect();
     let stated: Vec<Statement> = entries
         .iter()
@@ -92,7 +92,7 @@ async fn bills_add_up_to_the_statements_of_the_closed_epoch() {
     // What travels folds to the proven frontier.
     let (after, root) = db3_merkle_log::fold(&Frontier::new(), &page.entries, &page.right, page.size).unwrap();
     assert_eq!((after.size(), root), (page.size, version.state.outbox().root()));
-    let half = chain.outbox(&version, 0, 3, usize::MAX).unwrap();
+    let half = chain.outbox(&version, &settlement(), 0, 3, usize::MAX).unwrap();
     let (_, root) = db3_merkle_log::fold(&Frontier::new(), &half.entries, &half.right, half.size).unwrap();
     assert_eq!(root, version.state.outbox().root());
 }

@@ -11,8 +11,8 @@ use tendermint_proto::v0_38::abci::{
 };
 
 use super::support::{Account, home, home_with, put, settings, sign};
-use crate::ShardApp;
 use crate::open::open;
+use crate::{ShardApp, ShardMachine};
 
 struct Proposals {
     app: ShardApp,
@@ -22,7 +22,7 @@ struct Proposals {
 impl Proposals {
     fn new() -> Self {
         let (folder, home) = home();
-        Self { app: open(settings(&home)).unwrap().app, _folder: folder }
+        Self { app: open::<ShardMachine>(settings(&home)).unwrap().app, _folder: folder }
     }
 
     fn next(&self) -> (i64, BlockTime) {
@@ -215,7 +215,10 @@ fn a_result_is_the_same_whether_it_was_prepared_judged_or_only_decided() {
         .map(|(way, folder)| {
             let home = folder.path().join("node");
             super::support::copy_folder(&first, &home);
-            let chain = Proposals { app: open(settings(&home)).unwrap().app, _folder: tempfile::tempdir().unwrap() };
+            let chain = Proposals {
+                app: open::<ShardMachine>(settings(&home)).unwrap().app,
+                _folder: tempfile::tempdir().unwrap(),
+            };
             let txs = txs(chain.time());
             if way == 0 {
                 assert_eq!(chain.prepare(txs.clone(), 4_000_000), txs);
@@ -264,7 +267,7 @@ fn info_names_the_newest_block_and_its_root() {
 #[test]
 fn an_engine_that_jumps_stops_the_application() {
     let (_folder, home) = home_with(&[]);
-    let app = open(settings(&home)).unwrap().app;
+    let app = open::<ShardMachine>(settings(&home)).unwrap().app;
     let time = app.inner.versions.committed().time;
     let request = RequestFinalizeBlock {
         height: 5,

@@ -5,7 +5,7 @@ use std::path::Path;
 use rocksdb::{DB, IteratorMode, Options};
 
 use super::support::{Account, commit, copy_folder, home, now, settings, start};
-use crate::{ChainConfig, ChainHandle, ReceiptState, StartError, StoreError, audit};
+use crate::{ChainConfig, ChainHandle, ReceiptState, ShardMachine, StartError, StoreError, audit};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_goes_on_where_it_stopped() {
@@ -86,8 +86,8 @@ async fn replay_from_genesis_gives_the_same_roots() {
     chain.shutdown().await;
     drop(chain);
     drop(committed);
-    let short = audit::check(&config, false).unwrap();
-    let long = audit::check(&config, true).unwrap();
+    let short = audit::check::<ShardMachine>(&config, false).unwrap();
+    let long = audit::check::<ShardMachine>(&config, true).unwrap();
     assert_eq!((long.from.get(), long.mutations, long.pruned), (0, 30, false));
     assert_eq!((short.height, short.root, short.leaves), (long.height, long.root, long.leaves));
     assert!(short.mutations <= long.mutations);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use db3_primitives::{
-    Address, Mutation, Namespace, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
+    Address, ChainId, Mutation, Namespace, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, Tai, Write,
+    sign_mutation,
 };
 use db3_proto::{encode_body, encode_envelope};
 use tempfile::TempDir;
@@ -120,6 +121,11 @@ pub(super) async fn commit(chain: &ChainHandle, envelope: Bytes) -> std::sync::A
         ReceiptState::Done(receipt) => receipt,
         other => panic!("{other:?}"),
     }
+}
+
+/// The chain that the outbox is for.
+pub(super) fn settlement() -> ChainId {
+    ChainId::settlement(&"test".parse().unwrap())
 }
 
 pub(super) fn now(chain: &ChainHandle) -> u64 {

@@ -9,9 +9,9 @@ use db3_primitives::LogEntry;
 use prost::Message as _;
 use tendermint_proto::v0_38::types::LightBlock;
 
-use super::support::{Account, EPOCH_SECS, commit, home, now, settings, start, until};
+use super::support::{Account, EPOCH_SECS, commit, home, now, settings, settlement, start, until};
 use crate::transfer::{ImportInput, TransferError, export, import, snapshot};
-use crate::{BillFilter, ChainHandle, StoreError, init};
+use crate::{BillFilter, ChainHandle, ShardMachine, StoreError, init};
 
 /// What the outbox of a grown chain holds: three statements and the close of their epoch.
 const ENTRIES: u64 = 4;
@@ -19,7 +19,7 @@ const ENTRIES: u64 = 4;
 /// The outbox and the epochs that it closes came along.
 fn check_outbox(chain: &ChainHandle) {
     let version = chain.committed();
-    let page = chain.outbox(&version, 0, 100, usize::MAX).unwrap();
+    let page = chain.outbox(&version, &settlement(), 0, 100, usize::MAX).unwrap();
     assert!(page.size >= ENTRIES && page.entries.len() as u64 == page.size);
     let closes = page.entries.iter().filter_map(|entry| match LogEntry::from_bytes(entry).unwrap() {
         LogEntry::EpochClose(close) => Some(close),
@@ -51,7 +51,7 @@ async fn grown() -> (tempfile::TempDir, std::path::PathBuf) {
 
 fn exported(home: &Path) -> Vec<u8> {
     let mut lines = Vec::new();
-    export(settings(home), &mut lines).unwrap();
+    export::<ShardMachine>(settings(home), &mut lines).unwrap();
     lines
 }
 
@@ -61,7 +61,7 @@ async fn a_new_chain_continues_from_an_exported_state() {
     let lines = exported(&home);
     let copy = folder.path().join("imported");
     let input = ImportInput { settings: settings(&copy), time: None };
-    let genesis = import(&copy, &mut Cursor::new(&lines), &input).unwrap();
+    let genesis = import::<ShardMachine>(&copy, &mut Cursor::new(&lines), &input).unwrap();
     let first = genesis.initial_height();
     let chain = start(&copy).await;
     check_outbox(&chain);
@@ -88,7 +88,7 @@ async fn an_altered_export_is_refused() {
     let attempt = |name: &str, text: String| {
         let copy = folder.path().join(name);
         let input = ImportInput { settings: settings(&copy), time: None };
-        let error = import(&copy, &mut Cursor::new(text), &input).unwrap_err();
+        let error = import::<ShardMachine>(&copy, &mut Cursor::new(text), &input).unwrap_err();
         assert!(!crate::genesis_file(&copy).exists());
         error
     };
@@ -103,8 +103,8 @@ async fn an_altered_export_is_refused() {
         "{error}"
     );
     let error = attempt("entry", lines[..lines.len() - 1].join("\n"));
-    assert!(error.to_string().contains("outbox"), "{error}");
-    let header = lines[0].replace(&format!(r#""outbox_entries":"{ENTRIES}""#), r#""outbox_entries":"0""#);
+    assert!(error.to_string().contains("entries"), "{error}");
+    let header = lines[0].replace(&format!(r#""log_entries":"{ENTRIES}""#), r#""log_entries":"0""#);
     let leaves = lines.iter().filter(|line| line.contains("key")).copied();
     let error = attempt("outbox", std::iter::once(header.as_str()).chain(leaves).collect::<Vec<_>>().join("\n"));
     assert!(error.to_string().contains("outbox"), "{error}");
@@ -129,23 +129,24 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_snapshot_is_the_chain_at_its_newest_block() {
     let (folder, home) = grown().await;
-    let (path, manifest) = snapshot::make(settings(&home)).unwrap();
+    let (path, manifest) = snapshot::make::<ShardMachine>(settings(&home)).unwrap();
     assert_eq!(snapshot::list(&snapshot::snapshots_folder(&home)).unwrap(), vec![(path.clone(), manifest.clone())]);
-    assert_eq!(snapshot::make(settings(&home)).unwrap().1, manifest);
+    assert_eq!(snapshot::make::<ShardMachine>(settings(&home)).unwrap().1, manifest);
 
     let copy = folder.path().join("restored");
-    assert_eq!(snapshot::restore(&copy, &path, &settings(&copy)).unwrap(), manifest);
+    assert_eq!(snapshot::restore::<ShardMachine>(&copy, &path, &settings(&copy)).unwrap(), manifest);
     // The key is not in it, and is moved by hand.
     assert!(ChainHandle::start(settings(&copy)).await.is_err());
     fs::copy(home.join("config/priv_validator_key.json"), copy.join("config/priv_validator_key.json")).unwrap();
     let original = start(&home).await;
     let (tip, root) = (original.committed().height, original.committed().root);
-    let entries = original.outbox(&original.provable(), 0, 100, usize::MAX).unwrap();
+    let entries = original.outbox(&original.provable(), &settlement(), 0, 100, usize::MAX).unwrap();
     original.shutdown().await;
     drop(original);
     let chain = start(&copy).await;
     assert_eq!(chain.store().summary(tip).unwrap().unwrap().root, root);
-    let restored = chain.outbox(&chain.version_at(tip.get().saturating_sub(1).into()).unwrap(), 0, 100, usize::MAX);
+    let restored =
+        chain.outbox(&chain.version_at(tip.get().saturating_sub(1).into()).unwrap(), &settlement(), 0, 100, usize::MAX);
     assert_eq!(restored.unwrap().entries, entries.entries);
     check_outbox(&chain);
     let mut account = Account::new(1);
@@ -163,8 +164,8 @@ async fn a_snapshot_is_the_same_bytes_on_every_node() {
     let (folder, home) = grown().await;
     let copy = folder.path().join("copy");
     super::support::copy_folder(&home, &copy);
-    let (first, _) = snapshot::make(settings(&home)).unwrap();
-    let (second, _) = snapshot::make(settings(&copy)).unwrap();
+    let (first, _) = snapshot::make::<ShardMachine>(settings(&home)).unwrap();
+    let (second, _) = snapshot::make::<ShardMachine>(settings(&copy)).unwrap();
     let (first, second) = (files(&first), files(&second));
     assert!(first.len() >= 3);
     assert_eq!(first, second);
@@ -173,8 +174,8 @@ async fn a_snapshot_is_the_same_bytes_on_every_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_snapshot_is_refused() {
     let (folder, home) = grown().await;
-    let (path, manifest) = snapshot::make(settings(&home)).unwrap();
-    let victims = [manifest.state[0].file.clone(), manifest.outbox[0].file.clone(), "manifest.json".to_owned()];
+    let (path, manifest) = snapshot::make::<ShardMachine>(settings(&home)).unwrap();
+    let victims = [manifest.state[0].file.clone(), manifest.logs[0].chunks[0].file.clone(), "manifest.json".to_owned()];
     for (number, victim) in victims.into_iter().enumerate() {
         let file = path.join(&victim);
         let good = fs::read(&file).unwrap();
@@ -183,7 +184,7 @@ async fn a_damaged_snapshot_is_refused() {
         bad[at] ^= 1;
         fs::write(&file, bad).unwrap();
         let copy = folder.path().join(format!("restored{number}"));
-        let error = snapshot::restore(&copy, &path, &settings(&copy)).unwrap_err();
+        let error = snapshot::restore::<ShardMachine>(&copy, &path, &settings(&copy)).unwrap_err();
         assert!(!crate::genesis_file(&copy).exists(), "{victim}: {error}");
         fs::write(&file, good).unwrap();
     }
@@ -203,7 +204,7 @@ fn parts(mut bytes: &[u8]) -> Vec<Vec<u8>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_whose_next_header_is_missing_or_unsigned_is_refused() {
     let (folder, home) = grown().await;
-    let (path, manifest) = snapshot::make(settings(&home)).unwrap();
+    let (path, manifest) = snapshot::make::<ShardMachine>(settings(&home)).unwrap();
     let file = path.join("blocks.bin");
     let good = parts(&fs::read(&file).unwrap());
     let attempt = |name: &str, parts: &[Vec<u8>]| {
@@ -212,7 +213,7 @@ async fn a_snapshot_whose_next_header_is_missing_or_unsigned_is_refused() {
             .flat_map(|part| [&u32::try_from(part.len()).unwrap().to_be_bytes()[..], part.as_slice()].concat());
         fs::write(&file, bytes.collect::<Vec<_>>()).unwrap();
         let copy = folder.path().join(name);
-        let error = snapshot::restore(&copy, &path, &settings(&copy)).unwrap_err();
+        let error = snapshot::restore::<ShardMachine>(&copy, &path, &settings(&copy)).unwrap_err();
         assert!(!crate::genesis_file(&copy).exists());
         error.to_string()
     };
@@ -225,7 +226,7 @@ async fn a_snapshot_whose_next_header_is_missing_or_unsigned_is_refused() {
     assert!(attempt("unsigned", &unsigned).contains("not the chain's"));
     // Another chain's block, whole and signed.
     let (_other_folder, other) = grown().await;
-    let (other_path, _) = snapshot::make(settings(&other)).unwrap();
+    let (other_path, _) = snapshot::make::<ShardMachine>(settings(&other)).unwrap();
     let foreign = parts(&fs::read(other_path.join("blocks.bin")).unwrap());
     assert!(attempt("foreign", &foreign).contains("blocks.bin"));
     // A chunk that has grown is not read.
@@ -238,9 +239,9 @@ async fn a_snapshot_whose_next_header_is_missing_or_unsigned_is_refused() {
 async fn a_snapshot_of_the_genesis_state_is_restored() {
     let (folder, home) = home();
     start(&home).await.shutdown().await;
-    let (path, _) = snapshot::make(settings(&home)).unwrap();
+    let (path, _) = snapshot::make::<ShardMachine>(settings(&home)).unwrap();
     let copy = folder.path().join("restored");
-    snapshot::restore(&copy, &path, &settings(&copy)).unwrap();
+    snapshot::restore::<ShardMachine>(&copy, &path, &settings(&copy)).unwrap();
     fs::copy(home.join("config/priv_validator_key.json"), copy.join("config/priv_validator_key.json")).unwrap();
     let chain = start(&copy).await;
     commit(&chain, Account::new(1).put(now(&chain), "k", 1)).await;
@@ -259,8 +260,11 @@ fn nothing_is_made_over_a_chain_that_is_there() {
     };
     assert!(init(&home, &input, &settings(&home)).is_err());
     let config = settings(&home);
-    assert!(import(&home, &mut Cursor::new(""), &ImportInput { settings: config.clone(), time: None }).is_err());
-    assert!(snapshot::restore(&home, Path::new("nowhere"), &config).is_err());
+    assert!(
+        import::<ShardMachine>(&home, &mut Cursor::new(""), &ImportInput { settings: config.clone(), time: None })
+            .is_err()
+    );
+    assert!(snapshot::restore::<ShardMachine>(&home, Path::new("nowhere"), &config).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The whole state as lines of JSON: a header that names chain, height, time, root and the numbers of leaves and entries,
-//! then one line per leaf, `{"key":"<hex>","value":"<hex>"}`, in key order, then one per entry of the outbox,
-//! `{"entry":"<hex>"}`, in order.
+//! then one line per leaf, `{"key":"<hex>","value":"<hex>"}`, in key order, then one per entry of each log that the
+//! state names, `{"log":"outbox <chain id>","entry":"<hex>"}`, in order.
 
 use std::io::Write;
 
@@ -8,18 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::TransferError;
 use crate::config::ChainConfig;
+use crate::machine::Machine;
 use crate::open::open;
-use crate::store::{Store, StoreError};
-use crate::version::Version;
+use crate::store::Store;
+use crate::store::logs::missing_entry;
+use crate::version::VersionOf;
 
-/// The only layout so far.
-pub(super) const FORMAT: u32 = 1;
+/// The layout. (Layout 1 had the one outbox of a shard, without its name.)
+pub(super) const FORMAT: u32 = 2;
 
 /// The first line of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportHeader {
-    /// Layout, 1.
+    /// Layout, 2.
     pub format: u32,
     /// Chain.
     pub chain_id: String,
@@ -31,8 +33,8 @@ pub struct ExportHeader {
     pub root: String,
     /// Number of leaves, decimal.
     pub leaves: String,
-    /// Number of entries of the outbox, decimal.
-    pub outbox_entries: String,
+    /// Number of entries of the logs, decimal.
+    pub log_entries: String,
 }
 
 /// A leaf.
@@ -43,16 +45,17 @@ pub(super) struct LeafLine<'a> {
     pub(super) value: std::borrow::Cow<'a, str>,
 }
 
-/// An entry of the outbox.
+/// An entry of a log.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EntryLine {
+    pub(super) log: String,
     pub(super) entry: String,
 }
 
 /// Exports the newest provable state of a folder that no node has open.
-pub fn export(config: ChainConfig, to: &mut dyn Write) -> Result<ExportHeader, TransferError> {
-    let opened = open(config)?;
+pub fn export<M: Machine>(config: ChainConfig, to: &mut dyn Write) -> Result<ExportHeader, TransferError> {
+    let opened = open::<M>(config)?;
     let inner = &opened.app.inner;
     let version = inner.versions.provable();
     if version.light_block.is_none() {
@@ -62,14 +65,15 @@ pub fn export(config: ChainConfig, to: &mut dyn Write) -> Result<ExportHeader, T
 }
 
 /// Exports one version; `store` is of its chain.
-pub fn export_version(
+pub fn export_version<M: Machine>(
     store: &Store,
     chain_id: &str,
-    version: &Version,
+    version: &VersionOf<M>,
     to: &mut dyn Write,
 ) -> Result<ExportHeader, TransferError> {
-    let outbox_entries = version.state.outbox().size();
-    let tree = version.state.tree();
+    let logs = M::logs(&version.state);
+    let log_entries = logs.iter().fold(0_u64, |sum, (_, log)| sum.saturating_add(log.size()));
+    let tree = M::tree(&version.state);
     let header = ExportHeader {
         format: FORMAT,
         chain_id: chain_id.to_owned(),
@@ -77,15 +81,17 @@ pub fn export_version(
         time: version.time.rfc3339(),
         root: hex::encode(version.root),
         leaves: tree.len().to_string(),
-        outbox_entries: outbox_entries.to_string(),
+        log_entries: log_entries.to_string(),
     };
     write_line(to, &header)?;
     for (key, value) in tree.range(&[], None) {
         write_line(to, &LeafLine { key: hex::encode(key).into(), value: hex::encode(value).into() })?;
     }
-    for index in 0..outbox_entries {
-        let entry = store.outbox_entry(index)?.ok_or_else(|| StoreError::missing("outbox entry", index))?;
-        write_line(to, &EntryLine { entry: hex::encode(entry) })?;
+    for (log, frontier) in logs {
+        for index in 0..frontier.size() {
+            let entry = store.log_entry(&log, index)?.ok_or_else(|| missing_entry(&log, index))?;
+            write_line(to, &EntryLine { log: log.to_string(), entry: hex::encode(entry) })?;
+        }
     }
     to.flush()?;
     Ok(header)

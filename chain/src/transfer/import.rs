@@ -4,15 +4,17 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use db3_genesis::{GenesisDocument, Prices, ShardGenesis};
+use db3_genesis::GenesisDocument;
 use db3_primitives::{BlockTime, Height, limits};
 use db3_state_tree::Tree;
 
 use super::TransferError;
 use super::export::{EntryLine, ExportHeader, FORMAT, LeafLine};
-use super::outbox::Entries;
+use super::logs::Logs;
 use crate::config::ChainConfig;
 use crate::init::{check_empty, genesis_file, make_genesis, write_settings};
+use crate::machine::Machine;
+use crate::open::state_of;
 use crate::store::Store;
 use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
 
@@ -37,57 +39,58 @@ pub struct ImportInput {
 }
 
 /// Makes a folder from an export. The root of the leaves must be the one that its header names, and the entries
-/// of the outbox must fold to what the state names.
-pub fn import(home: &Path, from: &mut dyn BufRead, input: &ImportInput) -> Result<GenesisDocument, TransferError> {
+/// of each log must fold to what the state names.
+pub fn import<M: Machine>(
+    home: &Path,
+    from: &mut dyn BufRead,
+    input: &ImportInput,
+) -> Result<GenesisDocument, TransferError> {
     check_empty(home)?;
     let mut lines = Lines { from, number: 0, buffer: Vec::new() };
     let header: ExportHeader = lines.next()?.ok_or_else(|| TransferError::malformed("line 1", "is missing"))?;
     let meta = meta_of(&header)?;
     let mut builder = TreeBuilder::default();
     let mut leaves = 0_u64;
-    let mut outbox = Entries::default();
+    let mut logs = Logs::default();
     while let Some(content) = lines.next::<Content>()? {
         let line = lines.number;
         let bytes = |text: &str| hex::decode(text).map_err(|error| TransferError::malformed(at(line), error));
         match content {
-            Content::Leaf(LeafLine { key, value }) if outbox.len() == 0 => {
+            Content::Leaf(LeafLine { key, value }) if logs.len() == 0 => {
                 builder.add(bytes(&key)?, bytes(&value)?)?;
                 leaves = leaves.saturating_add(1);
             }
-            Content::Leaf(_) => return Err(TransferError::malformed(at(line), "a leaf stands after the outbox")),
-            Content::Entry(EntryLine { entry }) => outbox.add(bytes(&entry)?),
+            Content::Leaf(_) => return Err(TransferError::malformed(at(line), "a leaf stands after the logs")),
+            Content::Entry(EntryLine { log, entry }) => {
+                let log = log.parse().map_err(|error: String| TransferError::malformed(at(line), error))?;
+                logs.add(log, bytes(&entry)?);
+            }
         }
     }
     if leaves.to_string() != header.leaves {
         let detail = format!("the header names {} leaves, {leaves} follow", header.leaves);
         return Err(TransferError::malformed(at(lines.number), detail));
     }
-    if outbox.len().to_string() != header.outbox_entries {
-        let detail =
-            format!("the header names {} entries of the outbox, {} follow", header.outbox_entries, outbox.len());
+    if logs.len().to_string() != header.log_entries {
+        let detail = format!("the header names {} entries of logs, {} follow", header.log_entries, logs.len());
         return Err(TransferError::malformed(at(lines.number), detail));
     }
-    let state = builder.finish(&meta)?;
-    outbox.check("outbox", &state.outbox())?;
-    let chain = state.chain();
-    if chain.chain_id().as_str() != header.chain_id {
-        let detail = format!("the header names {}, the state {}", header.chain_id, chain.chain_id().as_str());
+    let state = state_of::<M>(builder.finish(&meta)?)?;
+    logs.check("the entries", &M::logs(&state))?;
+    let app_state = M::genesis_again(&state);
+    let app_state = app_state.ok_or_else(|| TransferError::malformed("the leaves", "name no chain to hear"))?;
+    let chain_id = M::chain_id(&state);
+    if chain_id.as_str() != header.chain_id {
+        let detail = format!("the header names {}, the state {chain_id}", header.chain_id);
         return Err(TransferError::malformed("line 1", detail));
     }
-    let app_state = ShardGenesis {
-        lease_epoch: chain.lease_epoch,
-        close_accounts_max: chain.close_accounts_max,
-        expiry_max_secs: chain.expiry_max_secs,
-        prices: Prices::from(&chain.prices),
-        ..ShardGenesis::new(&chain.network, chain.shard, chain.shard_map.shards(), chain.epoch_secs, &[])
-    };
     let first = meta.height.next().ok_or_else(|| TransferError::malformed("line 1", "there is no next height"))?;
     let time = input.time.unwrap_or_else(|| crate::app::Clock::default().now()).max(meta.time);
     let genesis = make_genesis(home, app_state, first, Some(meta.root), Some(time))?;
     write_settings(home, &input.settings)?;
-    let store = Store::open(home, &header.chain_id)?;
-    outbox.write(&store, chain.epoch_secs)?;
-    store.advance_snapshot(Some(&Tree::new()), state.tree(), &SnapshotMeta { time, ..meta })?;
+    let store = Store::open::<M>(home, &header.chain_id)?;
+    logs.write::<M>(&store, &state)?;
+    store.advance_snapshot(Some(&Tree::new()), M::tree(&state), &SnapshotMeta { time, ..meta })?;
     store.sync()?;
     // Last, so that a folder with a genesis is a whole one.
     genesis.save(&genesis_file(home)).map_err(crate::error::StartError::from)?;

@@ -3,9 +3,11 @@
 //!
 //! All of it works on a folder that no node has open; a running chain writes a snapshot of a version it holds.
 
+mod blocks;
+mod chunk;
 mod export;
 mod import;
-mod outbox;
+mod logs;
 pub mod snapshot;
 
 use std::io;

@@ -47,6 +47,7 @@ pub const fn shard_fault(fault: ShardFault) -> v1::ShardFault {
         ShardFault::CloseTotal => v1::ShardFault::CloseTotal,
         ShardFault::CloseCursor => v1::ShardFault::CloseCursor,
         ShardFault::CloseEarly => v1::ShardFault::CloseEarly,
+        ShardFault::HeaderConflict => v1::ShardFault::HeaderConflict,
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use db3_chain::{BillCursor, BillFilter, BillRow};
+use db3_node::grpc::{PageToken, Question, Refusal, View, named};
 use db3_primitives::{Epoch, Height, Rejection};
 use db3_proto::convert::request::{account, invalid, mutation_id, optional_account, optional_time, page_size};
 use db3_proto::convert::{BillAbout, bill_message};
@@ -11,17 +12,15 @@ use db3_proto::v1;
 use db3_shard_state::ShardState;
 use tokio::time::Instant;
 
-use super::Node;
-use super::context::View;
-use super::refusal::{Refusal, named};
-use super::token::{PageToken, Question};
+use super::ShardNode;
+use crate::kind::ShardKind;
 
 /// Rows that one page looks at, so that a filter that matches little cannot hold the node: of one account, whose rows
 /// stand together, and of all accounts.
 const VISITS_MAX: usize = 10_000;
 const VISITS_OF_ALL_MAX: usize = 1_000;
 
-impl Node {
+impl ShardNode {
     pub(super) async fn get_bill(
         &self,
         request: v1::GetBillRequest,
@@ -30,7 +29,7 @@ impl Node {
         let row = self.find_bill(request.by).await?;
         let options = request.read.unwrap_or_default();
         if !options.prove {
-            let view = self.view(Some(options), None, deadline).await?;
+            let view = self.node.view(Some(options), None, deadline).await?;
             return Ok(v1::GetBillResponse { bill: Some(message(&row, view.state())) });
         }
         let (view, proof) = self.prove_bill(&row, options, deadline).await?;
@@ -40,22 +39,23 @@ impl Node {
 
     async fn find_bill(&self, by: Option<v1::get_bill_request::By>) -> Result<BillRow, Refusal> {
         use v1::get_bill_request::By;
-        let shard = self.chain.provable().state.chain().shard;
+        let shard = self.node.chain().provable().state.chain().shard;
         let (row, text) = match by {
             Some(By::Name(name)) => {
                 let account = account("name.account", &name.account)?;
-                let row = self.read(move |store| store.bill(&account, name.seq)).await?;
+                let row = self.node.read(move |store| store.bill(&account, name.seq)).await?;
                 (row, format!("{shard}/{account}/{}", name.seq))
             }
             Some(By::MutationId(id)) => {
                 let id = mutation_id("mutation_id", &id)?;
                 let row = self
+                    .node
                     .read(move |store| match store.receipt(&id)? {
                         Some(receipt) => store.bill(&receipt.account, receipt.bill_seq.unwrap_or_default()),
                         None => Ok(None),
                     })
                     .await?;
-                (row, format!("of mutation {id}"))
+                (row, format!("for mutation {id}"))
             }
             None => return Err(invalid("by", "is missing; name an account and a number, or a mutation").into()),
         };
@@ -68,11 +68,11 @@ impl Node {
         row: &BillRow,
         mut options: v1::ReadOptions,
         deadline: Instant,
-    ) -> Result<(View, v1::LogProof), Refusal> {
+    ) -> Result<(View<ShardKind>, v1::LogProof), Refusal> {
         let asked = options.height;
         options.min_height = options.min_height.max(row.bill.height.get());
         loop {
-            let view = self.view(Some(options), None, deadline).await?;
+            let view = self.node.view(Some(options), None, deadline).await?;
             if let Some(proof) = self.bill_proof(row, &view).await? {
                 return Ok((view, proof));
             }
@@ -86,16 +86,16 @@ impl Node {
     }
 
     /// The proof; none while the epoch is being closed.
-    async fn bill_proof(&self, row: &BillRow, view: &View) -> Result<Option<v1::LogProof>, Refusal> {
+    async fn bill_proof(&self, row: &BillRow, view: &View<ShardKind>) -> Result<Option<v1::LogProof>, Refusal> {
         let closing = view.state().emission();
         if closing.is_some_and(|leaf| leaf.first <= row.epoch && row.epoch <= leaf.last) {
             return Ok(None);
         }
-        let (chain, wanted, version) = (self.chain.clone(), row.clone(), Arc::clone(view.version()));
-        let proof = self.read(move |_| chain.bill_proof(&wanted, &version)).await?;
+        let (chain, wanted, version) = (self.node.chain().clone(), row.clone(), Arc::clone(view.version()));
+        let proof = self.node.read(move |_| chain.bill_proof(&wanted, &version)).await?;
         let shard = view.state().chain().shard;
         let unproven = || Rejection::BillNotFound {
-            bill: format!("{shard}/{}/{} in the history from which it could be proven", row.bill.account, row.bill.seq),
+            bill: format!("{shard}/{}/{} that can be proven from the history kept", row.bill.account, row.bill.seq),
         };
         let proof = proof.ok_or_else(unproven)?;
         Ok(Some(v1::LogProof {
@@ -110,7 +110,7 @@ impl Node {
     }
 
     pub(super) async fn list_bills(&self, request: v1::ListBillsRequest) -> Result<v1::ListBillsResponse, Refusal> {
-        let version = self.chain.committed();
+        let version = self.node.chain().committed();
         let (open, _) = version.state.open_epoch();
         let items = page_size(request.page_size)?;
         let question = question(&request);
@@ -119,7 +119,7 @@ impl Node {
         let filter = BillFilter { height_max: Some(Height::new(height)), ..filter(&request, open)? };
         let cursor = token.map(|token| read_cursor(&token.cursor)).transpose()?;
         let visits = if filter.account.is_some() { VISITS_MAX } else { VISITS_OF_ALL_MAX };
-        let (rows, next) = self.read(move |store| store.bills(&filter, cursor, items, visits)).await?;
+        let (rows, next) = self.node.read(move |store| store.bills(&filter, cursor, items, visits)).await?;
         Ok(v1::ListBillsResponse {
             bills: rows.iter().map(|row| message(row, &version.state)).collect(),
             next_page_token: next

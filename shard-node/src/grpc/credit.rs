@@ -1,24 +1,23 @@
-//! `GetCreditLine`, `GetNonceWindow`, `EstimateFee` and `GetParams`: what an account may do, and what it would cost.
+//! `GetCreditLine`, `GetNonceWindow` and `EstimateFee`: what an account may do, and what it would cost.
 
-use bytes::Bytes;
+use db3_node::grpc::{Refusal, named};
 use db3_primitives::{Namespace, Rejection, key, upper_bound};
 use db3_proto::convert::request::{account, invalid};
-use db3_proto::convert::{charge_message, charges_message, credit_line_message, params_message, window_message};
+use db3_proto::convert::{charge_message, charges_message, credit_line_message, window_message};
 use db3_proto::status::to_message;
 use db3_proto::{decode_body, decode_envelope, envelope_bytes, v1};
 use tokio::time::Instant;
 
-use super::Node;
-use super::refusal::{Refusal, named};
+use super::ShardNode;
 
-impl Node {
+impl ShardNode {
     pub(super) async fn get_credit_line(
         &self,
         request: v1::GetCreditLineRequest,
         deadline: Instant,
     ) -> Result<v1::GetCreditLineResponse, Rejection> {
         let account = account("account", &request.account)?;
-        let view = self.view(request.read, None, deadline).await?;
+        let view = self.node.view(request.read, None, deadline).await?;
         let state = view.state();
         let chain = state.chain();
         let leaf = state.account(&account);
@@ -37,7 +36,7 @@ impl Node {
     ) -> Result<v1::GetNonceWindowResponse, Refusal> {
         let account = account("account", &request.account)?;
         let namespace: Namespace = named("namespace", &request.namespace)?;
-        let view = self.view(request.read, None, deadline).await?;
+        let view = self.node.view(request.read, None, deadline).await?;
         self.check_shard(view.state(), &namespace)?;
         let tree_key = key::window(&account, &namespace);
         let window = view.state().window(&account, &namespace);
@@ -45,7 +44,7 @@ impl Node {
             window: Some(window_message(&account, &namespace, &window)),
             ics23_proof: view.proof_of(&tree_key),
             context: Some(view.context()),
-            stored: Bytes::copy_from_slice(view.state().tree().get(&tree_key).unwrap_or_default()),
+            stored: view.stored(&tree_key),
         })
     }
 
@@ -61,7 +60,7 @@ impl Node {
             }
             None => return Err(invalid("subject", "is missing; send a body or a signed mutation")),
         };
-        let version = self.chain.committed();
+        let version = self.node.chain().committed();
         let state = &version.state;
         let estimate = state.estimate(&mutation, bytes)?;
         let prices = &state.chain().prices;
@@ -73,19 +72,6 @@ impl Node {
             price_version: prices.version,
             height: version.height.get(),
             rejection: estimate.failure.map(|rejection| to_message(&rejection, None)),
-        })
-    }
-
-    pub(super) async fn get_params(
-        &self,
-        request: v1::GetParamsRequest,
-        deadline: Instant,
-    ) -> Result<v1::GetParamsResponse, Rejection> {
-        let view = self.view(request.read, None, deadline).await?;
-        Ok(v1::GetParamsResponse {
-            params: Some(params_message(view.state().chain())),
-            ics23_proof: view.proof_of(&key::chain()),
-            context: Some(view.context()),
         })
     }
 }

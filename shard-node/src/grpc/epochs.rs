@@ -1,6 +1,7 @@
 //! `GetEpoch` and `ListEpochs`.
 
 use bytes::Bytes;
+use db3_node::grpc::{PageToken, Question, Refusal};
 use db3_primitives::{EmissionLeaf, Epoch, OpenEpochLeaf, Rejection, Tai, key};
 use db3_proto::convert::request::page_size;
 use db3_proto::convert::{epoch_message, open_epoch_message, timestamp_of_secs};
@@ -8,24 +9,22 @@ use db3_proto::v1;
 use db3_shard_state::ShardState;
 use tokio::time::Instant;
 
-use super::Node;
-use super::refusal::Refusal;
-use super::token::{PageToken, Question};
+use super::ShardNode;
 
-impl Node {
+impl ShardNode {
     pub(super) async fn get_epoch(
         &self,
         request: v1::GetEpochRequest,
         deadline: Instant,
     ) -> Result<v1::GetEpochResponse, Refusal> {
-        let view = self.view(request.read, None, deadline).await?;
+        let view = self.node.view(request.read, None, deadline).await?;
         let state = view.state();
         let (open, _) = state.open_epoch();
         let wanted = request.epoch.map_or(open, Epoch::new);
         let (epoch, ics23_proof) = if wanted == open {
             (open_epoch(state), Bytes::new())
         } else if let Some((last, _)) = state.epoch_hash(wanted) {
-            let row = self.read(move |store| store.epoch(wanted)).await?;
+            let row = self.node.read(move |store| store.epoch(wanted)).await?;
             let row = row.ok_or(Rejection::EpochNotFound { epoch: wanted })?;
             (epoch_message(&row.close, state.chain().epoch_secs), view.proof_of(&key::epoch(last)))
         } else {
@@ -43,7 +42,7 @@ impl Node {
             &[&request.from_epoch.map_or_else(Vec::new, |epoch| epoch.to_be_bytes().to_vec())],
         );
         let token = PageToken::open(&request.page_token, question)?;
-        let version = self.chain.committed();
+        let version = self.node.chain().committed();
         let state = &version.state;
         let mut epochs = Vec::new();
         let (height, from) = if let Some(token) = &token {
@@ -55,7 +54,7 @@ impl Node {
         };
         // One more than fits says whether there is a next page.
         let limit = items.saturating_add(1);
-        let rows = self.read(move |store| store.epochs(from.map(Epoch::new), limit)).await?;
+        let rows = self.node.read(move |store| store.epochs(from.map(Epoch::new), limit)).await?;
         let closed = rows.iter().filter(|row| row.height.get() <= height);
         epochs.extend(closed.map(|row| epoch_message(&row.close, state.chain().epoch_secs)));
         let more = epochs.len() > items;

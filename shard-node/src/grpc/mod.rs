@@ -1,131 +1,49 @@
-//! The services: every method of `ShardService` and `ChainService`, over one chain.
+//! `ShardService`: every method of it, over one shard.
 //!
 //! Nothing here decides anything about state. A method reads its request, asks the chain, and says what it answered.
 
 mod bills;
-mod blocks;
-mod chain_service;
-mod context;
 mod credit;
 mod epochs;
-mod follow;
-mod light_blocks;
 mod names;
-mod outbox;
-mod pages;
-mod receipts;
 mod records;
-mod refusal;
 mod shard_service;
-mod status;
 mod stream;
-mod subscribe;
-mod token;
-mod watch_receipts;
 mod writes;
 
-use std::sync::Arc;
+use db3_node::grpc::{Node, Refusal};
+use db3_primitives::{ChainId, Namespace, Rejection};
+use db3_shard_state::ShardState;
 
-use arc_swap::ArcSwapOption;
-use db3_chain::store::Store;
-use db3_chain::{ChainHandle, StoreError};
-use db3_primitives::{Rejection, ShardId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Instant;
-use tonic::metadata::MetadataMap;
+use crate::kind::ShardKind;
 
-use crate::deadline;
-use crate::settings::{ServeConfig, ServeLimits, ShardEndpoints};
-use light_blocks::Newest;
-use refusal::Refusal;
-
-/// What every method works with. A clone is a handful of pointers.
+/// A shard as its service reaches it. A clone is a handful of pointers.
 #[derive(Clone)]
-pub struct Node {
-    chain: ChainHandle,
-    chain_id: Arc<str>,
-    limits: Arc<ServeLimits>,
-    endpoints: Arc<[ShardEndpoints]>,
-    streams: Arc<Semaphore>,
-    reads: Arc<Semaphore>,
-    history_reads: Arc<Semaphore>,
-    stopped: watch::Receiver<bool>,
-    newest: Arc<ArcSwapOption<Newest>>,
+pub struct ShardNode {
+    node: Node<ShardKind>,
 }
 
-impl Node {
-    /// Serves this chain; `stopped` turns true when streams are to end.
-    pub fn new(chain: ChainHandle, config: &ServeConfig, stopped: watch::Receiver<bool>) -> Self {
-        Self {
-            chain_id: chain.chain_id().into(),
-            chain,
-            limits: Arc::new(config.limits.clone()),
-            endpoints: config.shard_endpoints.clone().into(),
-            streams: Arc::new(Semaphore::new(config.limits.streams_max)),
-            reads: Arc::new(Semaphore::new(config.limits.reads_max)),
-            history_reads: Arc::new(Semaphore::new(config.limits.history_reads_max)),
-            stopped,
-            newest: Arc::default(),
+impl ShardNode {
+    /// Serves this shard.
+    pub fn new(node: Node<ShardKind>) -> Self {
+        Self { node }
+    }
+
+    /// Refuses to read a namespace of another shard: its absence here would say nothing.
+    fn check_shard(&self, state: &ShardState, namespace: &Namespace) -> Result<(), Refusal> {
+        let chain = state.chain();
+        let slot = namespace.slot();
+        let shard = chain.shard_map.shard_of(slot);
+        if shard == chain.shard {
+            return Ok(());
         }
-    }
-
-    fn deadline(&self, metadata: &MetadataMap) -> Instant {
-        deadline::deadline(metadata, self.limits.call_time_max)
-    }
-
-    /// A place for one more stream.
-    fn stream_place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Rejection::Overloaded { what: "streams at once" })
-    }
-
-    /// Reads the chain's files on a thread that may block, if there is a place for one more read.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let place = Arc::clone(&self.reads).try_acquire_owned();
-        let place = place.map_err(|_| Rejection::Overloaded { what: "reads of the node's files at once" })?;
-        self.read_at(place, read).await
-    }
-
-    /// Reads for a stream, which waits for its place: no more wait than there are streams.
-    async fn read_in_turn<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let place = Arc::clone(&self.reads).acquire_owned().await.map_err(|_| Refusal::Lost)?;
-        self.read_at(place, read).await
-    }
-
-    async fn read_at<T: Send + 'static>(
-        &self,
-        place: OwnedSemaphorePermit,
-        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let chain = self.chain.clone();
-        let job = move || {
-            let result = read(chain.store());
-            // Held by the reading itself: a caller who went away does not make room before it has ended.
-            drop(place);
-            result
+        let rejection = Rejection::WrongShard {
+            namespace: namespace.clone(),
+            slot,
+            chain_id: ChainId::shard(&chain.network, shard),
+            map_version: chain.shard_map.version(),
         };
-        match tokio::task::spawn_blocking(job).await {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(Refusal::Lost),
-        }
+        let message = self.node.explain(&rejection, None);
+        Err(Refusal::Explained(rejection, Box::new(message)))
     }
-
-    fn endpoints_of(&self, shard: ShardId) -> Vec<String> {
-        self.endpoints
-            .iter()
-            .find(|known| known.shard == shard.get())
-            .map(|known| known.endpoints.clone())
-            .unwrap_or_default()
-    }
-}
-
-/// Ends when the server is told to stop.
-async fn told(stopped: &mut watch::Receiver<bool>) {
-    // A sender that is gone has stopped as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
 }

@@ -1,5 +1,6 @@
 //! `GetNamespace`, `ListNamespaces` and `ListTables`.
 
+use db3_node::grpc::{Ask, PageToken, Question, Refusal, named};
 use db3_primitives::{Namespace, NamespaceLeaf, TableLeaf, TableName, key};
 use db3_proto::convert::request::{optional_account, page_size};
 use db3_proto::convert::{namespace_message, table_message};
@@ -7,19 +8,16 @@ use db3_proto::v1;
 use db3_state_tree::prefix_end;
 use tokio::time::Instant;
 
-use super::Node;
-use super::pages::Ask;
-use super::refusal::{Refusal, named};
-use super::token::{PageToken, Question};
+use super::ShardNode;
 
-impl Node {
+impl ShardNode {
     pub(super) async fn get_namespace(
         &self,
         request: v1::GetNamespaceRequest,
         deadline: Instant,
     ) -> Result<v1::GetNamespaceResponse, Refusal> {
         let namespace: Namespace = named("namespace", &request.namespace)?;
-        let view = self.view(request.read, None, deadline).await?;
+        let view = self.node.view(request.read, None, deadline).await?;
         self.check_shard(view.state(), &namespace)?;
         let tree_key = key::namespace(&namespace);
         let leaf = view.state().namespace(&namespace);
@@ -39,7 +37,7 @@ impl Node {
         let question = Question::new("ListNamespaces", &[&request.owner]);
         let items = page_size(request.page_size)?;
         let token = PageToken::open(&request.page_token, question)?;
-        let view = self.view(request.read, token.as_ref().map(|token| token.height), deadline).await?;
+        let view = self.node.view(request.read, token.as_ref().map(|token| token.height), deadline).await?;
         let prefix = owner.as_ref().map_or_else(key::namespace_prefix, key::namespaces_of);
         let mut ask = prefix_ask(prefix, items);
         ask.resume(token.as_ref());
@@ -61,7 +59,7 @@ impl Node {
             .collect();
         let frame = page.frame(&view, question);
         if !frame.next_page_token.is_empty() {
-            self.chain.pin(view.version());
+            self.node.chain().pin(view.version());
         }
         Ok(v1::ListNamespacesResponse {
             namespaces,
@@ -84,7 +82,7 @@ impl Node {
         let question = Question::new("ListTables", &[namespace.as_str().as_bytes(), request.table.as_bytes()]);
         let items = page_size(request.page_size)?;
         let token = PageToken::open(&request.page_token, question)?;
-        let view = self.view(request.read, token.as_ref().map(|token| token.height), deadline).await?;
+        let view = self.node.view(request.read, token.as_ref().map(|token| token.height), deadline).await?;
         self.check_shard(view.state(), &namespace)?;
         let mut ask = match &only {
             Some(table) => {
@@ -98,7 +96,7 @@ impl Node {
         let tables = page.leaves.iter().filter_map(|(tree_key, leaf)| table_of_leaf(tree_key, leaf)).collect();
         let frame = page.frame(&view, question);
         if !frame.next_page_token.is_empty() {
-            self.chain.pin(view.version());
+            self.node.chain().pin(view.version());
         }
         Ok(v1::ListTablesResponse {
             tables,

@@ -1,6 +1,7 @@
 //! `GetRecord`, `BatchGetRecords` and `ScanRecords`.
 
 use bytes::Bytes;
+use db3_node::grpc::{Ask, PageToken, Question, Refusal, View, named};
 use db3_primitives::leaf::split_record;
 use db3_primitives::{Namespace, RecordKey, Rejection, TableName, key, limits};
 use db3_proto::convert::request::{invalid, page_size};
@@ -9,23 +10,20 @@ use db3_proto::v1;
 use db3_state_tree::{prefix_end, value_hash};
 use tokio::time::Instant;
 
-use super::Node;
-use super::context::View;
-use super::pages::Ask;
-use super::refusal::{Refusal, named};
-use super::token::{PageToken, Question};
+use super::ShardNode;
+use crate::kind::ShardKind;
 
 /// What a result of a batch costs beside its record and proof.
 const RESULT_OVERHEAD_BYTES: usize = 192;
 
-impl Node {
+impl ShardNode {
     pub(super) async fn get_record(
         &self,
         request: v1::GetRecordRequest,
         deadline: Instant,
     ) -> Result<v1::GetRecordResponse, Refusal> {
         let name = Name::read("", &request.namespace, &request.table, &request.key)?;
-        let view = self.view(request.read, None, deadline).await?;
+        let view = self.node.view(request.read, None, deadline).await?;
         self.check_shard(view.state(), &name.namespace)?;
         let (record, ics23_proof) = read(&view, &name);
         Ok(v1::GetRecordResponse { record, context: Some(view.context()), ics23_proof })
@@ -46,7 +44,7 @@ impl Node {
             .enumerate()
             .map(|(at, name)| Name::read(&format!("names[{at}]."), &name.namespace, &name.table, &name.key))
             .collect::<Result<Vec<_>, _>>()?;
-        let view = self.view(request.read, None, deadline).await?;
+        let view = self.node.view(request.read, None, deadline).await?;
         let mut results = Vec::with_capacity(count);
         let mut bytes = 0_usize;
         for name in &names {
@@ -92,7 +90,7 @@ impl Node {
             ],
         );
         let token = PageToken::open(&request.page_token, question)?;
-        let view = self.view(request.read, token.as_ref().map(|token| token.height), deadline).await?;
+        let view = self.node.view(request.read, token.as_ref().map(|token| token.height), deadline).await?;
         self.check_shard(view.state(), &namespace)?;
         let (from, to) = scan_range(&namespace, &table, &request);
         let keys_only = request.keys_only;
@@ -119,7 +117,7 @@ impl Node {
             .collect();
         let frame = page.frame(&view, question);
         if !frame.next_page_token.is_empty() {
-            self.chain.pin(view.version());
+            self.node.chain().pin(view.version());
         }
         Ok(v1::ScanRecordsResponse {
             records,
@@ -155,7 +153,7 @@ impl Name {
     }
 }
 
-fn read(view: &View, name: &Name) -> (Option<v1::Record>, Bytes) {
+fn read(view: &View<ShardKind>, name: &Name) -> (Option<v1::Record>, Bytes) {
     let record = view
         .state()
         .tree()

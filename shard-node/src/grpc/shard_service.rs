@@ -1,22 +1,22 @@
 //! `ShardService`: reads the deadline, calls the method, and turns what it says into an answer or a status.
 
+use db3_node::grpc::answer;
 use db3_proto::v1;
 use db3_proto::v1::shard_service_server::ShardService;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Node;
-use super::refusal::answer;
+use super::ShardNode;
 
 #[tonic::async_trait]
-impl ShardService for Node {
+impl ShardService for ShardNode {
     type StreamMutationsStream = ReceiverStream<Result<v1::StreamMutationsResponse, Status>>;
 
     async fn submit_mutation(
         &self,
         request: Request<v1::SubmitMutationRequest>,
     ) -> Result<Response<v1::SubmitMutationResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.submit_mutation(request.into_inner(), deadline).await)
     }
 
@@ -24,7 +24,7 @@ impl ShardService for Node {
         &self,
         request: Request<v1::BatchSubmitMutationsRequest>,
     ) -> Result<Response<v1::BatchSubmitMutationsResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.batch_submit_mutations(request.into_inner(), deadline).await)
     }
 
@@ -32,7 +32,7 @@ impl ShardService for Node {
         &self,
         request: Request<Streaming<v1::StreamMutationsRequest>>,
     ) -> Result<Response<Self::StreamMutationsStream>, Status> {
-        let place = self.stream_place();
+        let place = self.node.stream_place();
         answer(place.map(|place| ReceiverStream::new(self.stream_mutations(request.into_inner(), place))))
     }
 
@@ -47,7 +47,7 @@ impl ShardService for Node {
         &self,
         request: Request<v1::GetNonceWindowRequest>,
     ) -> Result<Response<v1::GetNonceWindowResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.get_nonce_window(request.into_inner(), deadline).await)
     }
 
@@ -55,7 +55,7 @@ impl ShardService for Node {
         &self,
         request: Request<v1::GetRecordRequest>,
     ) -> Result<Response<v1::GetRecordResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.get_record(request.into_inner(), deadline).await)
     }
 
@@ -63,7 +63,7 @@ impl ShardService for Node {
         &self,
         request: Request<v1::BatchGetRecordsRequest>,
     ) -> Result<Response<v1::BatchGetRecordsResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.batch_get_records(request.into_inner(), deadline).await)
     }
 
@@ -71,7 +71,7 @@ impl ShardService for Node {
         &self,
         request: Request<v1::ScanRecordsRequest>,
     ) -> Result<Response<v1::ScanRecordsResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.scan_records(request.into_inner(), deadline).await)
     }
 
@@ -79,7 +79,7 @@ impl ShardService for Node {
         &self,
         request: Request<v1::GetNamespaceRequest>,
     ) -> Result<Response<v1::GetNamespaceResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.get_namespace(request.into_inner(), deadline).await)
     }
 
@@ -87,7 +87,7 @@ impl ShardService for Node {
         &self,
         request: Request<v1::ListNamespacesRequest>,
     ) -> Result<Response<v1::ListNamespacesResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.list_namespaces(request.into_inner(), deadline).await)
     }
 
@@ -95,7 +95,7 @@ impl ShardService for Node {
         &self,
         request: Request<v1::ListTablesRequest>,
     ) -> Result<Response<v1::ListTablesResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.list_tables(request.into_inner(), deadline).await)
     }
 
@@ -103,12 +103,12 @@ impl ShardService for Node {
         &self,
         request: Request<v1::GetCreditLineRequest>,
     ) -> Result<Response<v1::GetCreditLineResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.get_credit_line(request.into_inner(), deadline).await)
     }
 
     async fn get_bill(&self, request: Request<v1::GetBillRequest>) -> Result<Response<v1::GetBillResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.get_bill(request.into_inner(), deadline).await)
     }
 
@@ -120,7 +120,7 @@ impl ShardService for Node {
     }
 
     async fn get_epoch(&self, request: Request<v1::GetEpochRequest>) -> Result<Response<v1::GetEpochResponse>, Status> {
-        let deadline = self.deadline(request.metadata());
+        let deadline = self.node.deadline(request.metadata());
         answer(self.get_epoch(request.into_inner(), deadline).await)
     }
 

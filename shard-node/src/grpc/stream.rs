@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use db3_chain::{SubmitError, Submitted};
-use db3_primitives::{MutationId, mutation_id};
+use db3_node::grpc::{Node, Wait, encode};
+use db3_node::unreadable;
+use db3_primitives::{MutationId, Rejection, mutation_id};
+use db3_proto::status::to_status;
 use db3_proto::v1;
 use futures::stream::FuturesUnordered;
 use futures::{Stream, StreamExt as _};
@@ -17,9 +20,11 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
-use super::writes::{Wait, encode, missing};
-use super::{Node, told};
+use super::ShardNode;
+use super::writes::missing;
+use crate::kind::ShardKind;
 
+const CALL: &str = "/db3.v1.ShardService/StreamMutations";
 /// Most mutations that are admitted together.
 const TOGETHER_MAX: usize = 256;
 /// Answers that wait for the caller to read them.
@@ -34,7 +39,7 @@ struct Taken {
     claimed: MutationId,
 }
 
-impl Node {
+impl ShardNode {
     /// Takes mutations until the caller ends the stream, then answers what is open.
     pub(super) fn stream_mutations(
         &self,
@@ -42,7 +47,7 @@ impl Node {
         place: OwnedSemaphorePermit,
     ) -> mpsc::Receiver<Answer> {
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
-        let node = self.clone();
+        let node = self.node.clone();
         tokio::spawn(async move {
             // The caller is gone when nobody reads the answers.
             tokio::select! {
@@ -55,13 +60,13 @@ impl Node {
     }
 }
 
-async fn run(node: &Node, inbound: Streaming<v1::StreamMutationsRequest>, answers: &mpsc::Sender<Answer>) {
-    let in_flight_max = node.limits.in_flight_per_stream_max;
+async fn run(node: &Node<ShardKind>, inbound: Streaming<v1::StreamMutationsRequest>, answers: &mpsc::Sender<Answer>) {
+    let in_flight_max = node.limits().in_flight_per_stream_max;
     let mut inbound = inbound.ready_chunks(TOGETHER_MAX);
     let mut waiting = FuturesUnordered::new();
-    let mut stopped = node.stopped.clone();
     let mut open = true;
-    let mut idle = deadline(node.limits.idle_stream_time_max);
+    let mut last_word = None;
+    let mut idle = deadline(node.limits().idle_stream_time_max);
     while open || !waiting.is_empty() {
         tokio::select! {
             biased;
@@ -69,26 +74,31 @@ async fn run(node: &Node, inbound: Streaming<v1::StreamMutationsRequest>, answer
                 if answers.send(Ok(answer)).await.is_err() {
                     return;
                 }
-                idle = deadline(node.limits.idle_stream_time_max);
+                idle = deadline(node.limits().idle_stream_time_max);
             }
-            () = told(&mut stopped), if open => open = false,
+            () = node.told(), if open => open = false,
             chunk = next(&mut inbound), if open && waiting.len() < in_flight_max => {
                 let Some(chunk) = chunk else { open = false; continue };
-                idle = deadline(node.limits.idle_stream_time_max);
-                let (taken, envelopes, ended) = sort(node, chunk, answers).await;
-                open = open && !ended;
-                let submitted = node.chain.submit_batch(envelopes).await;
-                let deadline = deadline(node.limits.call_time_max);
-                for (taken, submitted) in taken.into_iter().zip(submitted) {
+                idle = deadline(node.limits().idle_stream_time_max);
+                let sorted = sort(node, chunk, answers).await;
+                open = open && !sorted.ended;
+                last_word = sorted.refusal;
+                let submitted = node.chain().submit_batch(sorted.envelopes).await;
+                let deadline = deadline(node.limits().call_time_max);
+                for (taken, submitted) in sorted.taken.into_iter().zip(submitted) {
                     waiting.push(answer(node, taken, submitted, deadline));
                 }
             }
             () = tokio::time::sleep_until(idle), if open && waiting.is_empty() => {
                 // Nobody is left to be told if this fails.
-                let _ = answers.send(Err(idle_status(node.limits.idle_stream_time_max))).await;
+                let _ = answers.send(Err(idle_status(node.limits().idle_stream_time_max))).await;
                 return;
             }
         }
+    }
+    if let Some(refusal) = last_word {
+        // What was taken before is answered by now.
+        let _ = answers.send(Err(to_status(&refusal))).await;
     }
 }
 
@@ -96,17 +106,30 @@ async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     stream.next().await
 }
 
-/// Answers at once what cannot be submitted; gives the rest with its bytes, and says whether the stream has ended.
+/// What has arrived together, sorted.
+#[derive(Default)]
+struct Sorted {
+    /// What is to be submitted, and its bytes.
+    taken: Vec<Taken>,
+    envelopes: Vec<Bytes>,
+    /// Whether the stream has ended.
+    ended: bool,
+    /// Why, if it could not be read on.
+    refusal: Option<Rejection>,
+}
+
+/// Answers at once what cannot be submitted, and gives the rest with its bytes.
 async fn sort(
-    node: &Node,
+    node: &Node<ShardKind>,
     chunk: Vec<Result<v1::StreamMutationsRequest, Status>>,
     answers: &mpsc::Sender<Answer>,
-) -> (Vec<Taken>, Vec<Bytes>, bool) {
-    let mut taken = Vec::with_capacity(chunk.len());
-    let mut envelopes = Vec::with_capacity(chunk.len());
+) -> Sorted {
+    let mut sorted = Sorted::default();
     for request in chunk {
-        let Ok(v1::StreamMutationsRequest { sequence, mutation, wait }) = request else {
-            return (taken, envelopes, true);
+        let v1::StreamMutationsRequest { sequence, mutation, wait } = match request {
+            Ok(request) => request,
+            // Nothing after a message that cannot be read can be read.
+            Err(status) => return Sorted { ended: true, refusal: unreadable(CALL, &status), ..sorted },
         };
         let read = match (Wait::read(wait), mutation) {
             (Ok(wait), Some(envelope)) => Ok((wait, envelope)),
@@ -115,22 +138,22 @@ async fn sort(
         };
         match read {
             Ok((wait, envelope)) => {
-                taken.push(Taken { sequence, wait, claimed: mutation_id(&envelope.body) });
-                envelopes.push(encode(&envelope));
+                sorted.taken.push(Taken { sequence, wait, claimed: mutation_id(&envelope.body) });
+                sorted.envelopes.push(encode(&envelope));
             }
             Err(rejection) => {
                 let outcome = Some(node.refused(None, &rejection));
                 if answers.send(Ok(v1::StreamMutationsResponse { sequence, outcome })).await.is_err() {
-                    return (taken, envelopes, true);
+                    return Sorted { ended: true, ..sorted };
                 }
             }
         }
     }
-    (taken, envelopes, false)
+    sorted
 }
 
 async fn answer(
-    node: &Node,
+    node: &Node<ShardKind>,
     taken: Taken,
     submitted: Result<Submitted, SubmitError>,
     deadline: Instant,

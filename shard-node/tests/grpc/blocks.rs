@@ -1,7 +1,8 @@
 //! Status, blocks, headers and the shard map.
 
+use db3_primitives::ChainId;
 use db3_proto::v1;
-use db3_shard_node::{ServeConfig, ShardEndpoints};
+use db3_shard_node::{ChainEndpoints, ServeConfig};
 use tonic::Code;
 
 use crate::node::{Plan, TestNode, code, put};
@@ -94,8 +95,11 @@ async fn light_blocks_carry_the_root_of_the_state_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shard_map_has_every_slot_once_and_the_known_endpoints() {
-    let endpoints = vec![ShardEndpoints { shard: 1, endpoints: vec!["http://127.0.0.1:9".to_owned()] }];
-    let serve = ServeConfig { shard_endpoints: endpoints, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) };
+    let endpoints = vec![ChainEndpoints {
+        chain_id: ChainId::parse("test-shard-1").unwrap(),
+        endpoints: vec!["http://127.0.0.1:9".to_owned()],
+    }];
+    let serve = ServeConfig { endpoints: endpoints, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) };
     let mut node = TestNode::with(Plan { shards: 3, serve, ..Plan::default() }).await;
     let map = node.chains.get_shard_map(v1::GetShardMapRequest {}).await.unwrap().into_inner();
     assert_eq!((map.slots, map.ranges.len()), (1_024, 3));

@@ -15,7 +15,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
-use crate::node::{Plan, TestNode, connect, own};
+use crate::node::{Plan, TestNode, code, connect, own};
 
 fn limited(limits: ServeLimits) -> Plan {
     Plan { serve: ServeConfig { limits, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) }, ..Plan::default() }
@@ -121,7 +121,18 @@ async fn a_message_that_is_too_long_is_refused() {
         mutation: Some(v1::SignedEnvelope { body, scheme: 1, ..Default::default() }),
         wait: 0,
     };
-    assert_eq!(node.shard.submit_mutation(request).await.unwrap_err().code(), Code::OutOfRange);
+    let status = node.shard.submit_mutation(request.clone()).await.unwrap_err();
+    assert_eq!((status.code(), code(&status)), (Code::InvalidArgument, 102), "{status:?}");
+    let long = v1::GetRecordRequest { namespace: "a".repeat(100_000), ..Default::default() };
+    let status = node.shard.get_record(long).await.unwrap_err();
+    assert_eq!((status.code(), code(&status)), (Code::InvalidArgument, 401), "{status:?}");
+    // In a stream what came before is answered first.
+    let good = v1::StreamMutationsRequest { sequence: 1, mutation: Some(node.put(0, 1, "notes", "k", "v")), wait: 0 };
+    let long = v1::StreamMutationsRequest { sequence: 2, mutation: request.mutation, wait: 0 };
+    let mut answers = node.shard.stream_mutations(tokio_stream::iter([good, long])).await.unwrap().into_inner();
+    assert_eq!(answers.message().await.unwrap().unwrap().sequence, 1);
+    let status = answers.message().await.unwrap_err();
+    assert_eq!((status.code(), code(&status)), (Code::InvalidArgument, 401), "{status:?}");
     assert!(node.chains.get_status(v1::GetStatusRequest {}).await.is_ok());
 }
 
@@ -187,7 +198,7 @@ async fn streams_of_reflection_and_health_are_few_and_their_messages_short() {
         tokio::task::yield_now().await;
     }
     let long = HealthCheckRequest { service: "a".repeat(100_000) };
-    assert_eq!(health.check(long).await.unwrap_err().code(), Code::OutOfRange);
+    assert_eq!(health.check(long).await.unwrap_err().code(), Code::InvalidArgument);
     let symbol = MessageRequest::FileContainingSymbol("a".repeat(100_000));
     let long = ServerReflectionRequest { host: String::new(), message_request: Some(symbol) };
     let answer = loop {

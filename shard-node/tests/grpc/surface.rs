@@ -65,10 +65,12 @@ fn frames(mut body: &[u8]) -> Vec<(u8, Vec<u8>)> {
 }
 
 async fn post(node: &TestNode, path: &str, origin: &str, message: &impl prost::Message) -> (String, Vec<u8>) {
-    let head = format!(
-        "POST {path} HTTP/1.1\r\ncontent-type: application/grpc-web+proto\r\nx-grpc-web: 1\r\norigin: {origin}"
-    );
-    let (addr, body) = (node.served.addr(), frame(message));
+    send(node, path, &format!("origin: {origin}"), frame(message)).await
+}
+
+async fn send(node: &TestNode, path: &str, header: &str, body: Vec<u8>) -> (String, Vec<u8>) {
+    let head = format!("POST {path} HTTP/1.1\r\ncontent-type: application/grpc-web+proto\r\nx-grpc-web: 1\r\n{header}");
+    let addr = node.served.addr();
     tokio::task::spawn_blocking(move || http(addr, &head, &body)).await.unwrap()
 }
 
@@ -169,4 +171,21 @@ async fn metrics_are_text_on_a_port_of_their_own() {
     assert!(text.contains("height"), "{text}");
     let (head, _) = tokio::task::spawn_blocking(move || http(addr, "GET /other HTTP/1.1", b"")).await.unwrap();
     assert!(head.starts_with("http/1.1 404"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_refused_with_a_number() {
+    let node = TestNode::with(plan(Cors::Localhost)).await;
+    let path = "/db3.v1.ShardService/GetRecord";
+    // A length-delimited field that is longer than the message.
+    let (head, body) = send(&node, path, "te: trailers", vec![0, 0, 0, 0, 2, 0x0a, 0x7f]).await;
+    assert_refused(&head, &body);
+    let (head, body) = send(&node, path, "grpc-encoding: br", frame(&v1::GetRecordRequest::default())).await;
+    assert_refused(&head, &body);
+}
+
+fn assert_refused(head: &str, body: &[u8]) {
+    let trailers = frames(body).pop().map(|(_, text)| String::from_utf8(text).unwrap()).unwrap_or_default();
+    assert!(head.contains("grpc-status: 3") || trailers.contains("grpc-status:3"), "{head} {trailers}");
+    assert!(head.contains("grpc-status-details-bin: ") || trailers.contains("grpc-status-details-bin:"), "{head}");
 }

@@ -3,9 +3,12 @@
 use db3_primitives::{
     Address, BlockTime, ChainId, ChainLeaf, Mutation, Namespace, Nonce, Operation, Rejection, ShardId, Tai, key,
 };
-use db3_shard_state::{BlockItem, Genesis, GenesisError, Outcome, ReceiptOutcome, ShardState};
+use db3_shard_state::{BlockItem, GenesisError, Outcome, ReceiptOutcome, ShardState};
 
-use crate::support::{Chain, START_SECS, actor, genesis, mutation, namespace, put, refusal, sign, table, write};
+use crate::settlement::settlement_peer;
+use crate::support::{
+    Chain, Genesis, START_SECS, actor, genesis, mutation, namespace, put, refusal, sign, table, write,
+};
 
 const NOW: BlockTime = BlockTime { secs: START_SECS, nanos: 0 };
 const RICH: u128 = 1 << 100;
@@ -224,14 +227,13 @@ fn items_keep_their_places_in_the_block() {
 fn a_genesis_that_makes_no_sense_is_refused_by_what_is_wrong() {
     let account: Address = actor(1).address;
     let good = genesis(&[(account, 5)]);
-    let error = |genesis: Genesis| ShardState::genesis(&genesis).unwrap_err();
+    let error = |genesis: Genesis| ShardState::genesis(&genesis.shard()).unwrap_err();
     assert_eq!(error(Genesis { shards: 0, ..good.clone() }), GenesisError::Shards { shards: 0 });
     assert_eq!(error(Genesis { shards: 1_025, ..good.clone() }), GenesisError::Shards { shards: 1_025 });
     let shard = ShardId::new(2);
     assert_eq!(error(Genesis { shard, shards: 2, ..good.clone() }), GenesisError::Shard { shard, shards: 2 });
-    assert!(matches!(error(Genesis { lease_epoch: 99, ..good.clone() }), GenesisError::Lease { .. }));
-    let twice = vec![(account, Tai::new(1)), (account, Tai::new(1))];
-    assert_eq!(error(Genesis { lines: twice, ..good.clone() }), GenesisError::LineTwice { account });
+    let strange = db3_shard_state::Genesis { settlement: settlement_peer(&"other".parse().unwrap()), ..good.shard() };
+    assert!(matches!(ShardState::genesis(&strange), Err(GenesisError::Settlement { .. })));
     for (name, genesis) in [
         ("close_accounts_max", Genesis { close_accounts_max: 0, ..good.clone() }),
         ("close_accounts_max", Genesis { close_accounts_max: 4_097, ..good.clone() }),
@@ -241,7 +243,7 @@ fn a_genesis_that_makes_no_sense_is_refused_by_what_is_wrong() {
     }
     let epoch_secs = std::num::NonZeroU64::new(86_401).unwrap();
     assert_eq!(error(Genesis { epoch_secs, ..good.clone() }), GenesisError::EpochSecs { epoch_secs });
-    let state = ShardState::genesis(&good).unwrap();
+    let state = ShardState::genesis(&good.shard()).unwrap();
     assert_eq!(state.open_epoch().0.get(), START_SECS / 10);
-    assert_eq!(state.account(&account).unwrap().ceiling, Tai::new(5));
+    assert_eq!((state.account(&account), state.chain().lease_epoch), (None, 0), "nobody may spend yet");
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use db3_merkle_log::{CompletedNode, Frontier, NodeSource, inclusion_proof, verify_inclusion};
 use db3_primitives::{Bill, Epoch, EpochClose, Height, LogEntry, Mutation, Statement, Tai};
-use db3_shard_state::{Effects, Genesis, ReceiptOutcome};
+use db3_shard_state::{Effects, ReceiptOutcome};
 
-use crate::support::{Actor, Chain, EPOCH_SECS, START_SECS, actor, genesis, mutation, put, sign};
+use crate::support::{Actor, Chain, EPOCH_SECS, Genesis, START_SECS, actor, genesis, log_entry, mutation, put, sign};
 
 const FIRST: u64 = START_SECS / EPOCH_SECS;
 const RICH: u128 = 1 << 100;
@@ -29,8 +29,8 @@ fn statements(effects: &[&Effects]) -> Vec<Statement> {
     effects
         .iter()
         .flat_map(|effects| &effects.entries)
-        .filter_map(|(_, entry)| match entry {
-            LogEntry::Statement(statement) => Some(*statement),
+        .filter_map(|entry| match log_entry(entry) {
+            LogEntry::Statement(statement) => Some(statement),
             LogEntry::EpochClose(_) => None,
         })
         .collect()
@@ -80,9 +80,9 @@ fn statements_are_emitted_in_order_of_address_over_several_blocks() {
     assert_eq!(stated.iter().map(|statement| statement.account).collect::<Vec<_>>(), expected);
     let sum: u128 = stated.iter().map(|statement| statement.cumulative.get()).sum();
     assert_eq!(sum, billed.bills.iter().map(|bill| bill.fee.get()).sum::<u128>());
-    let indexes: Vec<u64> = blocks.iter().flat_map(|effects| &effects.entries).map(|(index, _)| *index).collect();
+    let indexes: Vec<u64> = blocks.iter().flat_map(|effects| &effects.entries).map(|entry| entry.index).collect();
     assert_eq!(indexes, [0, 1, 2, 3]);
-    assert_eq!(chain.state.outbox().size(), 4);
+    assert_eq!(chain.state.outbox_to(&chain.state.settlement()).size(), 4);
     assert_eq!(chain.state.emission(), None);
     let before = chain.state.root();
     chain.block(0, &[]);
@@ -169,8 +169,8 @@ fn the_lease_ends_with_its_epoch() {
 struct Nodes(BTreeMap<(u8, u64), [u8; 32]>);
 
 impl Nodes {
-    fn take(&mut self, nodes: &[CompletedNode]) {
-        self.0.extend(nodes.iter().map(|node| ((node.level, node.index), node.hash)));
+    fn take<'n>(&mut self, nodes: impl IntoIterator<Item = &'n CompletedNode>) {
+        self.0.extend(nodes.into_iter().map(|node| ((node.level, node.index), node.hash)));
     }
 }
 
@@ -196,8 +196,8 @@ fn every_bill_is_provable_under_its_close_and_every_entry_under_the_outbox() {
     let mut closed: Option<EpochClose> = None;
     for _ in 0..3 {
         let effects = chain.block(if closed.is_none() && entries.is_empty() { EPOCH_SECS } else { 0 }, &[]);
-        outbox_nodes.take(&effects.outbox_nodes);
-        entries.extend(effects.entries.into_iter().map(|(_, entry)| entry));
+        outbox_nodes.take(effects.outbox_nodes.iter().map(|(_, node)| node));
+        entries.extend(effects.entries.iter().map(log_entry));
         closed = closed.or(effects.closed);
     }
     let closed = closed.unwrap();
@@ -206,7 +206,7 @@ fn every_bill_is_provable_under_its_close_and_every_entry_under_the_outbox() {
         let proof = inclusion_proof(&bill_nodes, index, closed.bill_count).unwrap();
         verify_inclusion(&bill.to_bytes(), index, closed.bill_count, &proof, &closed.bills_root).unwrap();
     }
-    let outbox: Frontier = chain.state.outbox();
+    let outbox: Frontier = chain.state.outbox_to(&chain.state.settlement());
     assert_eq!((outbox.size(), entries.len()), (4, 4));
     for (index, entry) in (0_u64..).zip(&entries) {
         let proof = inclusion_proof(&outbox_nodes, index, outbox.size()).unwrap();

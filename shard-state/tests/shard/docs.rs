@@ -9,11 +9,16 @@ use std::fmt::Write as _;
 use std::num::NonZeroU64;
 
 use db3_primitives::hash::hex_text;
-use db3_primitives::{Bill, BlockTime, LogEntry, Mutation, Namespace, Operation};
-use db3_shard_state::{Effects, Genesis, ShardState};
+use db3_primitives::{
+    Bill, BlockTime, CreditEntry, Epoch, Heartbeat, LineEntry, LogEntry, Mutation, Namespace, Operation, Tai,
+};
+use db3_shard_state::{Effects, ShardState};
 use db3_state_tree::Tree;
 
-use crate::support::{Actor, Chain, actor, genesis, key, mutation, namespace, put, sign_bytes, table};
+use crate::settlement::{ALL, Settlement};
+use crate::support::{
+    Actor, Chain, Genesis, actor, genesis, key, log_entry, mutation, namespace, put, sign_bytes, table,
+};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/state.md");
 /// 2026-01-01, a boundary of epochs.
@@ -25,18 +30,27 @@ struct Example {
     bill: Bill,
     statement: Vec<u8>,
     close: Vec<u8>,
+    line: Vec<u8>,
+    heartbeat: Vec<u8>,
 }
 
 fn example() -> Example {
     let (alice, bob) = (actor(1), actor(2));
-    let mut chain = Chain::new(&Genesis {
+    let setup = Genesis {
         network: "devnet".parse().unwrap(),
         epoch_secs: NonZeroU64::new(600).unwrap(),
         genesis_time: BlockTime::from_secs(GENESIS_SECS),
         lease_epoch: GENESIS_SECS / 600 + 1_000,
         close_accounts_max: 1,
         ..genesis(&[(alice.address, 1_000_000_000), (bob.address, 250_000_000)])
-    });
+    };
+    let mut chain = Chain::new(&setup);
+    let mut settlement = Settlement::of(&setup);
+    settlement.time = GENESIS_SECS;
+    let line = LineEntry { account: alice.address, ceiling: Tai::new(1_000_000_000) };
+    let heartbeat =
+        Heartbeat { epoch: Epoch::new(GENESIS_SECS / 600 - 1), lease: Epoch::new(GENESIS_SECS / 600 + 1_000) };
+    settlement.says(&[CreditEntry::Line(line), CreditEntry::Heartbeat(heartbeat)]);
     let signed = |actor: &Actor, space: &Namespace, nonce: u64, operations: Vec<Operation>| {
         let base = mutation(actor, nonce, operations);
         let mutation = Mutation {
@@ -56,17 +70,29 @@ fn example() -> Example {
         Operation::Delete { table: table("cities"), key: key("bonn"), if_version: None },
     ];
     let own = Namespace::own(&bob.address);
-    let first = chain.block(1, &[signed(&alice, &notes, 1, create), signed(&bob, &own, 1, vec![put("t", "k", "v")])]);
+    let news = settlement.tells(&chain, ALL);
+    let first = chain.block_with(
+        1,
+        &[news],
+        &[signed(&alice, &notes, 1, create), signed(&bob, &own, 1, vec![put("t", "k", "v")])],
+    );
     // Nonce 3 before nonce 2.
     chain.block(1, &[signed(&alice, &notes, 3, vec![put("cities", "berlin", "Spree, Havel")])]);
     let effects = [chain.block(600, &[signed(&bob, &own, 2, vec![put("t", "k", "w")])]), chain.block(1, &[])];
     // The next close: one account visited, one to go.
     chain.block(600, &[signed(&bob, &own, 3, vec![put("t", "k", "x")])]);
     assert!(chain.state.emission().is_some());
-    let entries = || effects.iter().flat_map(|effects: &Effects| &effects.entries).map(|(_, entry)| entry);
+    let entries = || effects.iter().flat_map(|effects: &Effects| &effects.entries).map(log_entry);
     let statement = entries().find(|entry| matches!(entry, LogEntry::Statement(_))).unwrap().to_bytes();
     let close = entries().find(|entry| matches!(entry, LogEntry::EpochClose(_))).unwrap().to_bytes();
-    Example { state: chain.state, bill: first.bills[0].clone(), statement, close }
+    Example {
+        state: chain.state,
+        bill: first.bills[0].clone(),
+        statement,
+        close,
+        line: line.to_bytes(),
+        heartbeat: heartbeat.to_bytes(),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -98,6 +124,8 @@ impl Example {
             "Bill" => vec![self.bill.to_bytes()],
             "Statement" => vec![self.statement.clone()],
             "EpochClose" => vec![self.close.clone()],
+            "Line" => vec![self.line.clone()],
+            "Heartbeat" => vec![self.heartbeat.clone()],
             kind => {
                 let (key, leaf) =
                     self.objects().remove(kind).unwrap_or_else(|| panic!("no leaf has a key like {kind}"));

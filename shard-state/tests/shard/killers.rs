@@ -5,11 +5,11 @@ use db3_primitives::limits::{KEY_BYTES_MAX, MUTATION_BYTES_MAX, OPERATIONS_PER_M
 use db3_primitives::{
     Mutation, Namespace, Operation, PriceTable, RecordKey, Rejection, Scheme, SignedMutation, Tai, Write, sign_mutation,
 };
-use db3_shard_state::{Genesis, GenesisError, ReceiptOutcome, ShardState};
+use db3_shard_state::{ReceiptOutcome, ShardState};
 use db3_state_tree::{EMPTY_ROOT, Tree};
 
 use crate::support::{
-    Actor, Chain, actor, body, genesis, key, mutation, namespace, put, refusal, sign, sign_bytes, table, write,
+    Actor, Chain, Genesis, actor, body, genesis, key, mutation, namespace, put, refusal, sign, sign_bytes, table, write,
 };
 
 const RICH: u128 = 1 << 100;
@@ -277,13 +277,6 @@ fn sums_work_up_to_the_largest_amount() {
     let poor = Mutation { max_fee: Tai::MAX, ..mutation(&bob, 1, vec![put("t", "k", "v")]) };
     assert_eq!(refused(&mut chain, &bob, &poor).name(), "CREDIT_EXHAUSTED");
     assert_eq!(chain.block(10, &[]).closed.unwrap().total, Tai::new(u128::MAX / 3 * 2));
-}
-
-#[test]
-fn ceilings_whose_sum_overflows_make_no_shard() {
-    let lines = [(actor(1).address, u128::MAX), (actor(2).address, 1)];
-    let error = ShardState::genesis(&genesis(&lines)).unwrap_err();
-    assert_eq!(error, GenesisError::CeilingsOverflow { account: actor(2).address });
 }
 
 #[test]

@@ -14,11 +14,13 @@
 mod admission;
 mod closes;
 mod docs;
+mod inbound;
 mod killers;
 mod model;
 mod model_leaves;
 mod properties;
 mod scenarios;
 mod script;
+mod settlement;
 mod support;
 mod totality;

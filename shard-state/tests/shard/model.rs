@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::support::Genesis;
 use db3_merkle_log::{EMPTY_ROOT, Frontier};
 use db3_primitives::{
     Address, Bill, ChainLeaf, EmissionLeaf, Epoch, EpochClose, Height, LogEntry, Mutation, Namespace, Operation, Payee,
     Statement, Tai, Write,
 };
-use db3_shard_state::Genesis;
 
 type RecordName = (Namespace, db3_primitives::TableName, db3_primitives::RecordKey);
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use db3_carry::Channel;
 use db3_merkle_log::Frontier;
 use db3_primitives::{
     AccountLeaf, Address, ChainId, Epoch, Height, NamespaceLeaf, OpenEpochLeaf, RecordHeader, TableKind, TableLeaf,
@@ -9,12 +10,15 @@ use db3_primitives::{
 };
 
 use crate::model::{Model, Record, base};
+use crate::settlement::settlement_peer;
 
 impl Model {
     /// Every leaf of the state.
     pub fn leaves(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut leaves = BTreeMap::new();
         leaves.insert(key::chain(), self.chain.to_bytes());
+        let settlement = ChainId::settlement(&self.chain.network);
+        leaves.extend(Channel::new(settlement_peer(&self.chain.network)).unwrap().leaves());
         for (name, (owner, created_height)) in &self.world.namespaces {
             let leaf = NamespaceLeaf { owner: *owner, created_height: *created_height };
             leaves.insert(key::namespace(name), leaf.to_bytes());
@@ -45,7 +49,7 @@ impl Model {
             for entry in &self.entries {
                 log.append(&entry.to_bytes());
             }
-            leaves.insert(key::outbox(&ChainId::settlement(&self.chain.network)), log.to_bytes());
+            leaves.insert(key::outbox(&settlement), log.to_bytes());
         }
         leaves.insert(key::open_epoch(), self.open_leaf().to_bytes());
         leaves

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use db3_primitives::{Mutation, Namespace, Nonce, Operation, Tai, VerifiedMutation, Write};
-use db3_shard_state::{BlockItem, Effects, Genesis, Outcome, Receipt, ReceiptOutcome, ShardState};
+use db3_shard_state::{BlockItem, Effects, Outcome, Receipt, ReceiptOutcome, ShardState};
 use proptest::prelude::*;
 
 use crate::model::{Model, Verdict};
-use crate::support::{Actor, Chain, actor, genesis, key, mutation, namespace, sign, table};
+use crate::support::{Actor, Chain, Genesis, actor, genesis, key, log_entry, mutation, namespace, sign, table};
 
 const ACTORS: u8 = 4;
 
@@ -273,10 +273,10 @@ proptest! {
                 }
             }
             prop_assert_eq!(bills.next(), None, "I1: no bill without an executed mutation");
-            let written: Vec<_> = effects.entries.iter().map(|(_, entry)| entry.clone()).collect();
+            let written: Vec<_> = effects.entries.iter().map(log_entry).collect();
             prop_assert_eq!(&written[..], &model.entries[entries..]);
-            for ((index, _), expected) in effects.entries.iter().zip(entries as u64..) {
-                prop_assert_eq!(*index, expected, "entries are numbered without a gap");
+            for (written, expected) in effects.entries.iter().zip(entries as u64..) {
+                prop_assert_eq!(written.index, expected, "entries are numbered without a gap");
             }
             prop_assert!(written.len() <= world.close_accounts_max as usize + 1, "work per block is bounded");
             entries = model.entries.len();

@@ -1,13 +1,18 @@
 //! Accounts, signed mutations and a chain to run them on.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use db3_carry::Delivery;
 use db3_primitives::{
-    Address, BlockTime, Height, Mutation, Namespace, NetworkName, Nonce, Operation, PriceTable, RecordKey, Rejection,
-    Scheme, SecretKey, ShardId, SignedMutation, TableName, Tai, VerifiedMutation, Write, sign_mutation,
+    AccountLeaf, Address, BlockTime, ChainLeaf, Height, LogEntry, Mutation, Namespace, NetworkName, Nonce, Operation,
+    PriceTable, RecordKey, Rejection, Scheme, SecretKey, ShardId, SignedMutation, TableName, Tai, VerifiedMutation,
+    Write, key as tree_key, sign_mutation,
 };
-use db3_shard_state::{BlockItem, Effects, Executor, Genesis, Outcome, Receipt, ShardState, execute};
+use db3_shard_state::{BlockItem, Effects, Executor, OutboundEntry, Outcome, Receipt, ShardState, execute};
+
+use crate::settlement::settlement_peer;
 
 pub const EPOCH_SECS: u64 = 10;
 pub const START_SECS: u64 = 1_000;
@@ -42,6 +47,54 @@ pub fn write(name: &str, record: &str, value: &str) -> Write {
 
 pub fn put(name: &str, record: &str, value: &str) -> Operation {
     Operation::Put(write(name, record, value))
+}
+
+/// What a test's first version is made of: a genesis, and what deliveries of the settlement chain would have made of it.
+#[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "the names of the genesis that it stands for")]
+pub struct Genesis {
+    pub network: NetworkName,
+    pub shard: ShardId,
+    pub shards: u32,
+    pub epoch_secs: NonZeroU64,
+    pub genesis_time: BlockTime,
+    pub prices: PriceTable,
+    pub lease_epoch: u64,
+    pub close_accounts_max: u32,
+    pub expiry_max_secs: u64,
+    pub lines: Vec<(Address, Tai)>,
+}
+
+impl Genesis {
+    /// The genesis itself, in which nobody may spend anything.
+    pub fn shard(&self) -> db3_shard_state::Genesis {
+        db3_shard_state::Genesis {
+            network: self.network.clone(),
+            shard: self.shard,
+            shards: self.shards,
+            epoch_secs: self.epoch_secs,
+            genesis_time: self.genesis_time,
+            prices: self.prices,
+            close_accounts_max: self.close_accounts_max,
+            expiry_max_secs: self.expiry_max_secs,
+            settlement: settlement_peer(&self.network),
+        }
+    }
+
+    /// With the lease and the lines.
+    pub fn state(&self) -> ShardState {
+        let state = ShardState::genesis(&self.shard()).unwrap();
+        let chain = ChainLeaf { lease_epoch: self.lease_epoch, ..state.chain().clone() };
+        let mut leaves: BTreeMap<Vec<u8>, Option<Vec<u8>>> = self
+            .lines
+            .iter()
+            .map(|(account, ceiling)| {
+                (tree_key::account(account), Some(AccountLeaf::with_ceiling(*ceiling).to_bytes()))
+            })
+            .collect();
+        leaves.insert(tree_key::chain(), Some(chain.to_bytes()));
+        ShardState::from_tree(state.tree().apply(leaves.into_iter().collect()).unwrap()).unwrap()
+    }
 }
 
 /// A shard that is alone in its network, so that every namespace is its own.
@@ -123,7 +176,7 @@ pub struct Chain {
 
 impl Chain {
     pub fn new(genesis: &Genesis) -> Self {
-        Self { state: ShardState::genesis(genesis).unwrap(), height: 0, time: genesis.genesis_time.secs }
+        Self { state: genesis.state(), height: 0, time: genesis.genesis_time.secs }
     }
 
     /// Runs the next block, `secs` later.
@@ -140,6 +193,32 @@ impl Chain {
         effects
     }
 
+    /// Runs the next block with deliveries, all of which must be good, and then mutations.
+    pub fn block_with(&mut self, secs: u64, deliveries: &[Delivery], mutations: &[VerifiedMutation]) -> Effects {
+        let mut executor = self.executor(secs);
+        for delivery in deliveries {
+            let _ = executor.deliver(delivery).unwrap();
+        }
+        for mutation in mutations {
+            if let Outcome::Refused(rejection) = executor.apply(mutation) {
+                executor.refuse(mutation, rejection);
+            }
+        }
+        self.take(secs, executor)
+    }
+
+    /// Goes on with the result of a block that would come next, `secs` later.
+    pub fn take(&mut self, secs: u64, executor: Executor) -> Effects {
+        let (state, effects) = executor.finish();
+        (self.state, self.height, self.time) = (state, self.height + 1, self.time + secs);
+        effects
+    }
+
+    /// What admission says of a delivery.
+    pub fn check(&self, delivery: &Delivery) -> Result<(), Rejection> {
+        self.state.check_delivery(delivery, BlockTime::from_secs(self.time))
+    }
+
     /// An executor for the block that would come next, `secs` later.
     pub fn executor(&self, secs: u64) -> Executor {
         Executor::new(&self.state, Height::new(self.height + 1), BlockTime::from_secs(self.time + secs))
@@ -153,6 +232,11 @@ impl Chain {
     pub fn value(&self, name: &Namespace, in_table: &str, record: &str) -> Option<Vec<u8>> {
         self.state.record(name, &table(in_table), &key(record)).map(|(_, value)| value.to_vec())
     }
+}
+
+/// What an entry of the outbox says.
+pub fn log_entry(entry: &OutboundEntry) -> LogEntry {
+    LogEntry::from_bytes(&entry.bytes).unwrap()
 }
 
 /// The rejection of an outcome that must be one of no effect.

@@ -35,6 +35,8 @@ pub enum ShardFault {
     CloseCursor = 11,
     /// A close of an epoch that had not ended at the time of the header that proves it.
     CloseEarly = 12,
+    /// Two headers at one height, both signed by the shard's validators. No entry is at fault: the index is the cursor.
+    HeaderConflict = 13,
 }
 
 /// The fault that froze a shard's channel.
@@ -73,7 +75,7 @@ pub struct ShardLeaf {
 
 impl ShardFault {
     /// All faults, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::EntryMalformed,
         Self::LineUnknown,
         Self::StatementBelowLast,
@@ -86,6 +88,7 @@ impl ShardFault {
         Self::CloseTotal,
         Self::CloseCursor,
         Self::CloseEarly,
+        Self::HeaderConflict,
     ];
 
     /// The number in encodings and on the wire.
@@ -116,6 +119,7 @@ impl ShardFault {
             Self::CloseTotal => "a close with a wrong total",
             Self::CloseCursor => "a close with an impossible inbox cursor",
             Self::CloseEarly => "a close of an epoch that had not ended",
+            Self::HeaderConflict => "not to be trusted, because its validators signed two headers of one height",
         }
     }
 }

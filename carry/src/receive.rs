@@ -1,0 +1,169 @@
+//! The judging of a delivery, in order of cost: form, cursor, fold, state proof, signatures. So what is false is refused before
+//! anything of it costs more than hashes.
+//!
+//! Relayers never make each other fail: what another one brought meanwhile is skipped (entries before the cursor, headers that
+//! are known), and what brings nothing new at all is named [`Rejection::DeliveryStale`], which tells a relayer that the work is
+//! done.
+
+use db3_light_client::{ClaimedHeader, LightClient, LightClientError, UnixTime};
+use db3_merkle_log::{Frontier, InboxError};
+use db3_primitives::{ChainId, Height, Rejection, key};
+use db3_state_tree::verify_existence;
+
+use crate::channel::Channel;
+use crate::delivery::{Delivery, malformed};
+use crate::received::{NewEntries, Received};
+
+impl Channel {
+    /// What a delivery brings to the chain `own`. `now` is block time in consensus, and the later of block time and the clock at
+    /// admission. Nothing is changed; the caller applies the entries and writes the leaves of
+    /// [`Received::advance`](crate::Received::advance).
+    ///
+    /// Errors: [`Rejection::ChannelFrozen`], [`Rejection::DeliverySourceUnknown`] (another source's), and those that the
+    /// delivery deserves: malformed, gap, stale, false, header refused, header too early (the same bytes may be good in a
+    /// moment), headers not due.
+    pub fn receive<'d>(&self, own: &ChainId, delivery: &'d Delivery, now: UnixTime) -> Result<Received<'d>, Rejection> {
+        if let Some(conflict) = self.frozen() {
+            let detail = LightClientError::Frozen(conflict).to_string();
+            return Err(Rejection::ChannelFrozen { chain_id: self.source.clone(), detail });
+        }
+        if delivery.source != self.source {
+            return Err(Rejection::DeliverySourceUnknown { chain_id: delivery.source.clone() });
+        }
+        delivery.check_form()?;
+        if delivery.is_headers_alone() {
+            self.receive_headers(delivery, now)
+        } else {
+            self.receive_entries(own, delivery, now)
+        }
+    }
+
+    fn receive_entries<'d>(
+        &self,
+        own: &ChainId,
+        delivery: &'d Delivery,
+        now: UnixTime,
+    ) -> Result<Received<'d>, Rejection> {
+        self.check_cursor(delivery)?;
+        let outbox = Frontier::from_bytes(&delivery.outbox_leaf).map_err(|e| malformed(e.to_string()))?;
+        let new = self.inbox.receive(&delivery.log, outbox.size(), &outbox.root()).map_err(|error| refused(&error))?;
+        self.check_proof(own, delivery)?;
+        Ok(match self.updated(delivery, now)? {
+            Updated::Client(client) => Received::Entries(NewEntries::new(self, client, new)),
+            Updated::Frozen(client) => self.frozen_by(client),
+        })
+    }
+
+    fn receive_headers<'d>(&self, delivery: &'d Delivery, now: UnixTime) -> Result<Received<'d>, Rejection> {
+        let claims = claims(delivery)?;
+        // Proof that the source's validators signed twice is welcome at any time.
+        let contradicts = |claim: &ClaimedHeader| {
+            self.client.trusted(claim.height).is_some_and(|known| known.header_hash != claim.header_hash)
+        };
+        if !claims.iter().any(contradicts) {
+            if !self.headers_due(now) {
+                return Err(Rejection::HeadersNotDue { height: Height::new(self.trusted_height()) });
+            }
+            if claims.last().is_none_or(|newest| newest.height <= self.trusted_height()) {
+                return Err(Rejection::DeliveryStale { cursor: self.cursor() });
+            }
+        }
+        Ok(match self.updated(delivery, now)? {
+            Updated::Client(client) => Received::Headers(Self { client, ..self.clone() }),
+            Updated::Frozen(client) => self.frozen_by(client),
+        })
+    }
+
+    /// Whether something of it is new, and nothing before it is missing.
+    fn check_cursor(&self, delivery: &Delivery) -> Result<(), Rejection> {
+        let (cursor, start) = (self.cursor(), delivery.log.start);
+        if start > cursor {
+            return Err(Rejection::DeliveryGap { cursor, start });
+        }
+        let entries = u64::try_from(delivery.log.entries.len()).unwrap_or(u64::MAX);
+        if start.saturating_add(entries) <= cursor {
+            return Err(Rejection::DeliveryStale { cursor });
+        }
+        Ok(())
+    }
+
+    /// That the outbox leaf stands under the app hash which the header of `proof_height` claims; whether that header is one to
+    /// trust comes afterwards.
+    fn check_proof(&self, own: &ChainId, delivery: &Delivery) -> Result<(), Rejection> {
+        let height = delivery.proof_height;
+        let app_hash = match claims(delivery)?.pop() {
+            Some(claim) if claim.height == height => claim.app_hash,
+            Some(claim) => {
+                return Err(malformed(format!(
+                    "its proof is of height {height} and its last header of {}",
+                    claim.height
+                )));
+            }
+            None => {
+                let detail = || format!("the header of height {height} is neither known nor brought along");
+                let known = self.client.trusted(height);
+                known.ok_or_else(|| Rejection::HeaderRefused { detail: detail() })?.app_hash
+            }
+        };
+        let no_state = || unproven(format!("the header of height {height} has no app hash"));
+        let proof = delivery.proof.as_ref().ok_or_else(|| malformed("it has entries and no proof"))?;
+        verify_existence(&app_hash.ok_or_else(no_state)?, &key::outbox(own), &delivery.outbox_leaf, proof)
+            .map_err(|error| unproven(format!("the outbox to {own} at height {height}: {error}")))
+    }
+
+    /// The light client after the delivery's headers. Those that it knows cost no signatures.
+    fn updated(&self, delivery: &Delivery, now: UnixTime) -> Result<Updated, Rejection> {
+        let mut client = self.client.clone();
+        for header in &delivery.headers {
+            match client.verify(&header.light_block, header.trusted_next_validators.as_deref(), now) {
+                Ok(_) => {}
+                Err(LightClientError::Conflict(_)) => return Ok(Updated::Frozen(client)),
+                Err(error @ LightClientError::FromTheFuture { .. }) => {
+                    return Err(Rejection::HeaderTooEarly { detail: error.to_string() });
+                }
+                Err(error) => return Err(Rejection::HeaderRefused { detail: error.to_string() }),
+            }
+        }
+        Ok(Updated::Client(client))
+    }
+
+    fn frozen_by<'d>(&self, client: LightClient) -> Received<'d> {
+        Received::Frozen(Self { client, ..self.clone() })
+    }
+}
+
+/// What became of the light client.
+enum Updated {
+    /// All headers are good.
+    Client(LightClient),
+    /// Two verified headers at one height.
+    Frozen(LightClient),
+}
+
+/// What the delivery's headers say of themselves; heights must grow.
+fn claims(delivery: &Delivery) -> Result<Vec<ClaimedHeader>, Rejection> {
+    let mut claims: Vec<ClaimedHeader> = Vec::with_capacity(delivery.headers.len());
+    for header in &delivery.headers {
+        let claim = ClaimedHeader::read(&header.light_block)
+            .map_err(|error| Rejection::HeaderRefused { detail: error.to_string() })?;
+        if claims.last().is_some_and(|before| before.height >= claim.height) {
+            return Err(malformed(format!("its header of height {} does not stand in order of height", claim.height)));
+        }
+        claims.push(claim);
+    }
+    Ok(claims)
+}
+
+fn refused(error: &InboxError) -> Rejection {
+    match error {
+        InboxError::Gap { cursor, start } => Rejection::DeliveryGap { cursor: *cursor, start: *start },
+        InboxError::TooManyEntries { .. } | InboxError::EntryTooLong { .. } | InboxError::TooManyBytes { .. } => {
+            malformed(error.to_string())
+        }
+        InboxError::SizeDiffers { .. } | InboxError::Fold(_) | InboxError::WrongRoot => unproven(error.to_string()),
+    }
+}
+
+fn unproven(detail: String) -> Rejection {
+    Rejection::DeliveryFalse { detail }
+}

@@ -1,0 +1,161 @@
+//! The light client inside a channel: headers alone, time, validators that change, fraud.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
+
+mod support;
+
+use db3_carry::build::{Source, header_update};
+use db3_carry::{Delivery, HeaderUpdate, Received};
+use db3_light_client::Options;
+use db3_primitives::Rejection;
+use support::{Reader, at, entry, reader, seeds, shard, source, source_with};
+
+const PERIOD: u64 = 3_000;
+
+fn expiring() -> Options {
+    Options::new(PERIOD, 30).unwrap()
+}
+
+fn alone(source: &Source, height: u64, trusted: u64) -> Delivery {
+    Delivery::of_headers(shard(), vec![header_update(source.headers(), height, trusted).unwrap()])
+}
+
+/// A source with a block each hundred seconds.
+fn ticking(blocks: i64) -> Source {
+    let mut source = source();
+    for block in 1..=blocks {
+        source.block(at(100 * block)).unwrap();
+    }
+    source
+}
+
+#[test]
+fn headers_alone_are_welcome_from_a_third_of_the_trusting_period_on() {
+    let source = ticking(20);
+    let mut state = Reader::of(&source, expiring());
+    state.take(&alone(&source, 10, 0), at(1_000)).unwrap();
+    let third = alone(&source, 20, 10);
+    for now in [1_000, 1_500, 1_999] {
+        let refused = state.take(&third, at(now)).unwrap_err();
+        assert!(matches!(refused, Rejection::HeadersNotDue { height } if height.get() == 10), "{refused}");
+    }
+    let advanced = state.take(&third, at(2_000)).unwrap();
+    assert_eq!(advanced.leaves.len(), 1);
+    assert_eq!((state.channel().trusted_height(), state.channel().cursor()), (20, 0));
+    // Once more, and an older one, bring nothing.
+    for height in [5, 20] {
+        assert_eq!(state.take(&alone(&source, height, 0), at(4_000)).unwrap_err().code(), 217);
+    }
+}
+
+#[test]
+fn headers_alone_are_never_due_where_trust_does_not_expire() {
+    let source = ticking(3);
+    let mut state = Reader::new(&source);
+    assert_eq!(state.take(&alone(&source, 3, 0), at(1_000_000_000)).unwrap_err().code(), 222);
+    assert!(!state.channel().headers_due(at(1_000_000_000)));
+}
+
+#[test]
+fn a_trusted_header_expires_and_a_known_one_still_serves() {
+    let mut source = source_with(4);
+    let mut state = Reader::of(&source, expiring());
+    state.take(&source.delivery(&reader(), 0, 1, 0).unwrap(), at(20)).unwrap();
+    source.block(at(4_000)).unwrap();
+    let late = source.delivery(&reader(), 1, 1, 1).unwrap();
+    let refused = state.take(&late, at(4_000)).unwrap_err();
+    assert!(refused.to_string().contains("trusted until"), "{refused}");
+    assert_eq!(refused.code(), 219);
+    // What the known header proves was verified in time.
+    state.take(&source.delivery_at(1, &reader(), 1, usize::MAX, 1).unwrap(), at(4_000)).unwrap();
+    assert_eq!(state.read.len(), 4);
+}
+
+#[test]
+fn a_header_ahead_of_time_is_kept_for_later() {
+    let source = source_with(1);
+    let mut state = Reader::new(&source);
+    let delivery = source.delivery(&reader(), 0, usize::MAX, 0).unwrap();
+    let early = state.take(&delivery, at(-21)).unwrap_err();
+    assert_eq!(early.code(), 220);
+    state.take(&delivery, at(-19)).unwrap();
+}
+
+#[test]
+fn validators_may_change_all_the_time() {
+    // 0-3, then 1-4, then 2-5, …: two of four remain from one height to the next but one.
+    let mut source = source();
+    let mut state = Reader::of(&source, expiring());
+    let mut trusted = 0;
+    for height in 1..30_u8 {
+        source.headers_mut().change_validators(&seeds(height, height + 4)).unwrap();
+        source.append(&reader(), &entry(usize::from(height))).unwrap();
+        source.block(at(i64::from(height) * 10)).unwrap();
+        if height % 2 == 0 {
+            let delivery = source.delivery(&reader(), state.channel().cursor(), usize::MAX, trusted).unwrap();
+            state.take(&delivery, at(i64::from(height) * 10)).unwrap();
+            trusted = u64::from(height);
+        }
+    }
+    assert_eq!(state.read.len(), 28);
+    // From far behind it takes headers between, which come in one delivery; without them too few sign.
+    let mut behind = Reader::of(&source, expiring());
+    let mut delivery = source.delivery(&reader(), 0, usize::MAX, 0).unwrap();
+    assert_eq!(behind.take(&delivery, at(300)).unwrap_err().code(), 219);
+    let heights: Vec<u64> = (1..=29).step_by(2).collect();
+    let steps = heights.iter().scan(0, |trusted, height| {
+        Some(header_update(source.headers(), *height, std::mem::replace(trusted, *height)).unwrap())
+    });
+    delivery.headers = steps.collect();
+    assert_eq!(delivery.headers.len(), 15);
+    behind.take(&delivery, at(300)).unwrap();
+    assert_eq!(behind.read.len(), 29);
+}
+
+#[test]
+fn two_headers_at_one_height_freeze_the_channel_for_good() {
+    let mut source = source_with(3);
+    let honest = Reader::new(&source);
+    let good = source.delivery(&reader(), 0, 1, 0).unwrap();
+    let fraud = HeaderUpdate {
+        light_block: source.headers().fork(1, [9; 32]).unwrap().unwrap(),
+        trusted_next_validators: None,
+    };
+    let accusation = Delivery::of_headers(shard(), vec![fraud.clone()]);
+    // Before a header is known there is no conflict, and headers alone are not due.
+    assert_eq!(honest.clone().take(&accusation, at(20)).unwrap_err().code(), 222);
+    let mut state = honest;
+    state.take(&good, at(20)).unwrap();
+    let channel = state.channel();
+    // Alone, whether due or not, and beside entries.
+    source.block(at(20)).unwrap();
+    let received = channel.receive(&reader(), &accusation, at(20)).unwrap();
+    assert!(received.is_frozen() && received.entries().is_empty());
+    let mut beside = source.delivery(&reader(), 1, usize::MAX, 1).unwrap();
+    beside.headers.insert(0, fraud);
+    assert!(matches!(channel.receive(&reader(), &beside, at(20)).unwrap(), Received::Frozen(_)));
+    let advanced = state.take(&accusation, at(20)).unwrap();
+    assert_eq!((state.read.len(), advanced.leaves.len()), (1, 1));
+    let conflict = state.channel().frozen().unwrap();
+    assert_eq!(conflict.height, 1);
+    // Nothing is heard any more, and the refusal says why.
+    for delivery in [&accusation, &good, &source.delivery(&reader(), 1, usize::MAX, 1).unwrap()] {
+        let refused = state.take(delivery, at(30)).unwrap_err();
+        assert_eq!(refused.code(), 221);
+        assert!(refused.to_string().contains("height 1"), "{refused}");
+    }
+}
+
+#[test]
+fn a_false_accusation_freezes_nothing() {
+    let source = source_with(3);
+    let mut state = Reader::new(&source);
+    state.take(&source.delivery(&reader(), 0, usize::MAX, 0).unwrap(), at(20)).unwrap();
+    let before = state.clone();
+    let mut forger = Source::new(shard(), &seeds(3, 7), at(0)).unwrap();
+    forger.block(at(10)).unwrap();
+    assert_eq!(state.take(&alone(&forger, 1, 0), at(20)).unwrap_err().code(), 219);
+    // The known header again is no accusation.
+    assert_eq!(state.take(&alone(&source, 1, 0), at(20)).unwrap_err().code(), 222);
+    assert_eq!(state, before);
+}

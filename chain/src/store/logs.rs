@@ -1,0 +1,197 @@
+//! The append-only logs that a chain's state holds the frontiers of, entry by entry, with their inner nodes: one outbox
+//! for every chain that this one speaks to; on the settlement chain also one inbox for every shard that it hears, and
+//! the postings. Nothing of them is ever removed.
+//!
+//! Key of a log: kind (1: 1 outbox, 2 inbox, 3 postings) ‖ length of the chain id (1) ‖ chain id; a postings' log has
+//! neither. It goes before the index, so no log's rows stand among another's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use db3_merkle_log::{CompletedNode, Hash, NodeSource, ProofError, inclusion_proof, leaf_hash, right_range};
+use db3_primitives::ChainId;
+use db3_primitives::limits::CHAIN_ID_BYTES_MAX;
+use rocksdb::{Direction, IteratorMode, WriteBatch};
+
+use super::{Family, Row, Store, StoreError};
+
+/// A log of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Log {
+    /// What it tells another chain.
+    Outbox(ChainId),
+    /// What it heard from another chain.
+    Inbox(ChainId),
+    /// The settlement chain's postings.
+    Postings,
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outbox(chain) => write!(f, "outbox {chain}"),
+            Self::Inbox(chain) => write!(f, "inbox {chain}"),
+            Self::Postings => f.write_str("postings"),
+        }
+    }
+}
+
+impl FromStr for Log {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let chain = |text: &str| ChainId::parse(text).map_err(|error| error.to_string());
+        match text.split_once(' ') {
+            Some(("outbox", name)) => chain(name).map(Self::Outbox),
+            Some(("inbox", name)) => chain(name).map(Self::Inbox),
+            None if text == "postings" => Ok(Self::Postings),
+            Some(_) | None => Err(format!("{text:?} is no log")),
+        }
+    }
+}
+
+impl Log {
+    fn key(&self, spare: usize) -> Vec<u8> {
+        const _: () = assert!(CHAIN_ID_BYTES_MAX <= u8::MAX as usize, "its length fits a byte");
+        let (kind, chain) = match self {
+            Self::Outbox(chain) => (1, Some(chain)),
+            Self::Inbox(chain) => (2, Some(chain)),
+            Self::Postings => (3, None),
+        };
+        let name = chain.map(|chain| chain.as_str().as_bytes()).unwrap_or_default();
+        let mut key = Vec::with_capacity(name.len().saturating_add(spare).saturating_add(2));
+        key.push(kind);
+        if chain.is_some() {
+            key.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+            key.extend_from_slice(name);
+        }
+        key
+    }
+
+    fn entry_key(&self, index: u64) -> Vec<u8> {
+        let mut key = self.key(8);
+        key.extend_from_slice(&index.to_be_bytes());
+        key
+    }
+
+    fn node_key(&self, level: u8, index: u64) -> Vec<u8> {
+        let mut key = self.key(9);
+        key.push(level);
+        key.extend_from_slice(&index.to_be_bytes());
+        key
+    }
+}
+
+impl Store {
+    pub(crate) fn add_entry(
+        &self,
+        batch: &mut WriteBatch,
+        log: &Log,
+        index: u64,
+        entry: &[u8],
+    ) -> Result<(), StoreError> {
+        batch.put_cf(self.family(Family::Logs)?, log.entry_key(index), entry);
+        Ok(())
+    }
+
+    pub(crate) fn add_node(&self, batch: &mut WriteBatch, log: &Log, node: &CompletedNode) -> Result<(), StoreError> {
+        // Level 0 is made from the entry itself.
+        if node.level > 0 {
+            batch.put_cf(self.family(Family::LogNodes)?, log.node_key(node.level, node.index), node.hash);
+        }
+        Ok(())
+    }
+
+    /// An entry's bytes.
+    pub fn log_entry(&self, log: &Log, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(Family::Logs, &log.entry_key(index))
+    }
+
+    /// Index of the newest entry that was written.
+    pub(crate) fn last_index(&self, log: &Log) -> Result<Option<u64>, StoreError> {
+        let end = log.entry_key(u64::MAX);
+        let row = self.rows(Family::Logs, IteratorMode::From(&end, Direction::Reverse))?.next().transpose()?;
+        let index = |key: &[u8]| Some(u64::from_be_bytes(key.strip_prefix(log.key(0).as_slice())?.try_into().ok()?));
+        Ok(row.and_then(|(key, _)| index(&key)))
+    }
+
+    /// At most `limit` entries from `from`, below `size`, and at most `bytes_max` bytes but at least one entry.
+    pub fn log_entries(
+        &self,
+        log: &Log,
+        from: u64,
+        size: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let first = log.entry_key(from);
+        let mut rows = self.rows(Family::Logs, IteratorMode::From(&first, Direction::Forward))?;
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        let mut bytes = 0_usize;
+        for expected in (from..size).take(limit) {
+            let row = rows.next().transpose()?.filter(|(key, _)| **key == *log.entry_key(expected));
+            let (_, entry) = row.ok_or_else(|| missing_entry(log, expected))?;
+            bytes = bytes.saturating_add(entry.len());
+            if bytes > bytes_max && !found.is_empty() {
+                break;
+            }
+            found.push(entry.into_vec());
+        }
+        Ok(found)
+    }
+
+    /// Roots of the subtrees that cover [next, size), left to right: what a delivery carries beside its entries.
+    pub fn log_right(&self, log: &Log, next: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
+        right_range(&Nodes { store: self, log }, next, size).map_err(|error| missing_node(log, error))
+    }
+
+    /// Siblings that lead from an entry to the root of the log at `size` entries.
+    pub fn log_proof(&self, log: &Log, index: u64, size: u64) -> Result<Vec<Hash>, StoreError> {
+        inclusion_proof(&Nodes { store: self, log }, index, size).map_err(|error| missing_node(log, error))
+    }
+}
+
+/// A log as the proofs of `db3_merkle_log` read it.
+struct Nodes<'a> {
+    store: &'a Store,
+    log: &'a Log,
+}
+
+impl NodeSource for Nodes<'_> {
+    type Error = StoreError;
+
+    fn node(&self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
+        if level == 0 {
+            return Ok(self.store.log_entry(self.log, index)?.map(|entry| leaf_hash(&entry)));
+        }
+        let key = self.log.node_key(level, index);
+        let hash = self.store.get(Family::LogNodes, &key)?;
+        hash.map(|bytes| Row::new("node of a log", &key, &bytes).only(Row::hash)).transpose()
+    }
+}
+
+pub(crate) fn missing_entry(log: &Log, index: u64) -> StoreError {
+    StoreError::missing("entry", format!("{index} of the log {log}"))
+}
+
+fn missing_node(log: &Log, error: ProofError<StoreError>) -> StoreError {
+    match error {
+        ProofError::Source(error) => error,
+        other => StoreError::missing("node", format!("of the log {log}: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Log;
+
+    #[test]
+    fn a_log_is_read_from_what_it_is_written_as() {
+        for text in ["outbox test-shard-3", "inbox test-settlement", "postings"] {
+            assert_eq!(text.parse::<Log>().map(|log| log.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["", "outbox", "outbox x", "inbox a b", "postings 1"] {
+            assert!(text.parse::<Log>().is_err(), "{text}");
+        }
+    }
+}

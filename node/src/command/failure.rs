@@ -1,0 +1,84 @@
+//! What ends a command, and the exit code that goes with it.
+
+use db3_chain::transfer::TransferError;
+use db3_chain::{StartError, StoreError};
+
+/// An error with an exit code of its own. Any other error is 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Wrong usage or input: exit code 2.
+    #[error("{0}")]
+    Wrong(String),
+    /// No node answers: exit code 3.
+    #[error("{0}")]
+    NobodyAnswered(String),
+    /// The node must not be started again as it is: exit code 70.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// An error and its causes in one line. A cause that the text before it already tells is not told again.
+pub fn text(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
+}
+
+/// The exit code of an error.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return match failure {
+            Failure::Wrong(_) => 2,
+            Failure::NobodyAnswered(_) => 3,
+            Failure::Fatal(_) => 70,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<StartError>() {
+        return of_start(error);
+    }
+    match error.downcast_ref::<TransferError>() {
+        Some(TransferError::Start(error)) => of_start(error),
+        Some(TransferError::Store(error)) => of_store(error),
+        Some(TransferError::Malformed { .. }) => 2,
+        Some(TransferError::File { .. } | TransferError::Stream(_) | TransferError::NoBlock) | None => 1,
+    }
+}
+
+fn of_store(error: &StoreError) -> u8 {
+    match error {
+        StoreError::Locked { .. } | StoreError::OtherChain { .. } => 1,
+        _ => 70,
+    }
+}
+
+fn of_start(error: &StartError) -> u8 {
+    match error {
+        StartError::Config(_) | StartError::Genesis(_) | StartError::State(_) | StartError::NotEmpty(_) => 2,
+        error if error.is_fatal() => 70,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let file = || std::io::Error::other("disk is full");
+        let told = StoreError::File { path: "/data".into(), source: file() };
+        let error = Err::<(), _>(told).context("cannot start").err().map(|error| text(&error)).unwrap_or_default();
+        assert_eq!(error.matches("disk is full").count(), 1, "{error}");
+        assert!(error.starts_with("cannot start: "), "{error}");
+        let untold = Err::<(), _>(file()).context("cannot start").err().map(|error| text(&error));
+        assert_eq!(untold.as_deref(), Some("cannot start: disk is full"));
+    }
+}

@@ -1,0 +1,74 @@
+//! `start`: the chain and its server, until a signal or a fault ends them.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use db3_chain::{Chain, ChainConfig, StopReason};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failure::{self, Failure};
+use super::home;
+use super::settings::{StartArgs, default_listen};
+use crate::kind::Kind;
+use crate::server::{Served, bind, serve_on};
+
+/// Shown after the help.
+pub const EXAMPLES: &str = "Examples:
+  {program} start
+  {program} start --home ./mine-shard-0 --listen 127.0.0.1:7401 --metrics 127.0.0.1:7501";
+
+/// Runs the node.
+pub fn run<K: Kind>(asked: Option<&Path>, args: &StartArgs) -> Result<()> {
+    let home = home::existing::<K>(asked)?;
+    let log = args.log(&home).map_err(wrong)?;
+    db3_chain::telemetry::init(&log.filter, log.format).map_err(wrong)?;
+    let config = ChainConfig::load(&home, args.chain_flags()).map_err(wrong)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads")?;
+    let result = runtime.block_on(serve_until_told::<K>(&home, args, config));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}
+
+fn wrong(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    Failure::Wrong(failure::text(&error.into())).into()
+}
+
+async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainConfig) -> Result<()> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let chain = Chain::<K::Machine>::start(config).await?;
+    let served = match open::<K>(home, args, &chain).await {
+        Ok(served) => served,
+        Err(error) => {
+            chain.shutdown().await;
+            return Err(error);
+        }
+    };
+    tracing::info!(chain_id = chain.chain_id(), grpc = %served.addr(), height = %chain.committed().height, "node.ready");
+    let reason = tokio::select! {
+        _ = interrupted.recv() => None,
+        _ = terminated.recv() => None,
+        reason = chain.stopped() => Some(reason),
+    };
+    tracing::info!("node.stopping");
+    served.stop().await;
+    chain.shutdown().await;
+    tracing::info!("node.stopped");
+    match reason {
+        Some(StopReason::Fatal { detail }) => bail!(Failure::Fatal(detail)),
+        Some(StopReason::Shutdown) | None => Ok(()),
+    }
+}
+
+async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>) -> Result<Served> {
+    let config = args.serve(home, default_listen(chain.genesis().chain_id())).map_err(wrong)?;
+    let public =
+        [Some(config.listen), config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
+    for address in public {
+        tracing::warn!(%address, "this address can be reached from other machines, without encryption");
+    }
+    let listener = bind(config.listen).await?;
+    let served = serve_on::<K>(listener, chain.clone(), config).await?;
+    chain.announce(served.addr())?;
+    Ok(served)
+}

@@ -1,0 +1,124 @@
+//! `status`: asks the running node over gRPC.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use clap::Args;
+use db3_chain::announced;
+use db3_genesis::GenesisDocument;
+use db3_primitives::BlockTime;
+use db3_proto::convert::block_time;
+use db3_proto::v1;
+use db3_proto::v1::chain_service_client::ChainServiceClient;
+use serde_json::json;
+use tonic::transport::{Channel, Endpoint};
+
+use super::failure::Failure;
+use super::settings::{StartArgs, default_listen};
+use super::{Output, home};
+use crate::kind::Kind;
+
+/// Shown after the help.
+pub const EXAMPLES: &str = "Examples:
+  {program} status
+  {program} status --endpoint http://127.0.0.1:7301 --output json";
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The node's gRPC endpoint [default: where the folder's node serves]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+}
+
+/// Asks and prints.
+pub fn run<K: Kind>(asked: Option<&Path>, args: &StatusArgs, output: Output) -> Result<()> {
+    let endpoint = match &args.endpoint {
+        Some(endpoint) => endpoint.clone(),
+        None => endpoint_of(&home::existing::<K>(asked)?)?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let status = runtime.block_on(ask(&endpoint, K::PROGRAM))?;
+    match output {
+        Output::Json => println!("{}", to_json(&status)),
+        Output::Table => print_table(&status, &endpoint),
+    }
+    Ok(())
+}
+
+/// Where the folder's node says that it serves; where its settings say so, if none runs.
+fn endpoint_of(home: &Path) -> Result<String> {
+    if let Some(address) = announced(home) {
+        return Ok(format!("http://{address}"));
+    }
+    let genesis = GenesisDocument::load(&db3_chain::genesis_file(home))?;
+    let config = StartArgs::default().serve(home, default_listen(genesis.chain_id()))?;
+    Ok(format!("http://{}", config.listen))
+}
+
+async fn ask(endpoint: &str, program: &str) -> Result<v1::GetStatusResponse> {
+    let target = Endpoint::from_shared(endpoint.to_owned())
+        .map_err(|_| Failure::Wrong(format!("`{endpoint}` is no endpoint; write http://ADDRESS:PORT")))?
+        .connect_timeout(PATIENCE)
+        .timeout(PATIENCE);
+    let channel: Channel = target.connect().await.map_err(|_| {
+        Failure::NobodyAnswered(format!(
+            "no node answers at {endpoint}; start it with `{program} start`, or name another --endpoint"
+        ))
+    })?;
+    match ChainServiceClient::new(channel).get_status(v1::GetStatusRequest {}).await {
+        Ok(answer) => Ok(answer.into_inner()),
+        Err(status) if status.code() == tonic::Code::Unavailable => {
+            bail!(Failure::NobodyAnswered(format!("the node at {endpoint} did not answer: {}", status.message())))
+        }
+        Err(status) => Err(anyhow!("the node at {endpoint} refused to answer: {}", status.message())),
+    }
+}
+
+fn time(status: &v1::GetStatusResponse) -> String {
+    status.block_time.as_ref().and_then(block_time).map_or_else(String::new, |time: BlockTime| time.rfc3339())
+}
+
+fn to_json(status: &v1::GetStatusResponse) -> serde_json::Value {
+    json!({
+        "chain_id": status.chain_id,
+        "network": status.network,
+        "shard": status.shard,
+        "height": status.height.to_string(),
+        "block_time": time(status),
+        "root": format!("0x{}", hex::encode(&status.root)),
+        "provable_height": status.provable_height.to_string(),
+        "earliest_height": status.earliest_height.to_string(),
+        "open_epoch": status.open_epoch.to_string(),
+        "state_leaves": status.state_leaves.to_string(),
+        "pool_mutations": status.pool_mutations.to_string(),
+        "pool_bytes": status.pool_bytes.to_string(),
+        "snapshot_height": status.snapshot_height.to_string(),
+        "node_version": status.node_version,
+        "engine": status.engine,
+        "ready": status.ready,
+    })
+}
+
+fn print_table(status: &v1::GetStatusResponse, endpoint: &str) {
+    let rows = [
+        ("chain", status.chain_id.clone()),
+        ("endpoint", endpoint.to_owned()),
+        ("height", format!("{} at {}", status.height, time(status))),
+        ("provable", format!("{} (states from {} can be read)", status.provable_height, status.earliest_height)),
+        ("root", format!("0x{}", hex::encode(&status.root))),
+        ("open epoch", status.open_epoch.to_string()),
+        ("state", format!("{} leaves", status.state_leaves)),
+        ("waiting", format!("{} mutations, {} bytes", status.pool_mutations, status.pool_bytes)),
+        ("snapshot", format!("at height {}", status.snapshot_height)),
+        ("node", format!("{} ({})", status.node_version, status.engine)),
+        ("ready", status.ready.to_string()),
+    ];
+    for (name, value) in rows {
+        println!("{name:<12}{value}");
+    }
+}

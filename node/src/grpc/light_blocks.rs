@@ -1,0 +1,118 @@
+//! `GetLightBlock`, and the light blocks that answers carry.
+//!
+//! A light block travels as its bytes; height, time and root stand beside them for those who only look. The newest one
+//! is decoded once and kept, because every proving answer carries it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use db3_chain::VersionOf;
+use db3_primitives::{Height, Rejection};
+use db3_proto::v1;
+use prost::Message as _;
+use tendermint_proto::v0_38::types::LightBlock;
+
+use super::Node;
+use super::refusal::Refusal;
+use crate::kind::Kind;
+
+/// The newest light block as it travels, without the validators that a certain caller needs.
+pub struct Newest {
+    height: u64,
+    message: v1::LightBlock,
+}
+
+impl<K: Kind> Node<K> {
+    pub(crate) async fn get_light_block(
+        &self,
+        request: v1::GetLightBlockRequest,
+    ) -> Result<v1::GetLightBlockResponse, Refusal> {
+        let committed = self.chain.committed().height;
+        let height = match request.height {
+            0 => committed,
+            height => Height::new(height),
+        };
+        // The files may hold a header a moment before its block is final.
+        let bytes = if height <= committed { self.read(move |store| store.light_block(height)).await? } else { None };
+        let Some(bytes) = bytes else {
+            return Err(self.unavailable(height, committed).await?.into());
+        };
+        let mut message = message(height, Bytes::from(bytes));
+        message.next_validator_set = self.next_validators(request.trusted_height, &message);
+        Ok(v1::GetLightBlockResponse { light_block: Some(message) })
+    }
+
+    /// The light block that carries a version's root.
+    pub(crate) fn light_block_of(
+        &self,
+        version: &VersionOf<K::Machine>,
+        trusted_height: u64,
+    ) -> Option<v1::LightBlock> {
+        let header = version.height.next()?;
+        let bytes = version.light_block.as_ref()?;
+        let kept = self.newest.load().as_ref().filter(|newest| newest.height == header.get()).cloned();
+        let newest = kept.unwrap_or_else(|| {
+            let message = message(header, Bytes::from_owner(Arc::clone(bytes)));
+            let newest = Arc::new(Newest { height: header.get(), message });
+            self.newest.store(Some(Arc::clone(&newest)));
+            newest
+        });
+        let mut message = newest.message.clone();
+        message.next_validator_set = self.next_validators(trusted_height, &message);
+        Some(message)
+    }
+
+    /// The validators of the height after the trusted one, unless they are those of the light block.
+    fn next_validators(&self, trusted_height: u64, block: &v1::LightBlock) -> Bytes {
+        let after = trusted_height.saturating_add(1);
+        if trusted_height == 0 || after >= block.height || after > self.chain.committed().height.get() {
+            return Bytes::new();
+        }
+        // A height that is not kept leaves the set out; the client then names it as missing.
+        let trusted = self.chain.store().light_block(Height::new(after)).ok().flatten();
+        let trusted = trusted.as_deref().and_then(validator_set);
+        if trusted == validator_set(&block.tendermint_light_block) { Bytes::new() } else { trusted.unwrap_or_default() }
+    }
+
+    async fn unavailable(&self, height: Height, committed: Height) -> Result<Rejection, Refusal> {
+        let kept = self.read(db3_chain::store::Store::block_range).await?;
+        Ok(unavailable(height, kept.unwrap_or_default(), committed))
+    }
+}
+
+/// Names what is kept and final: files may hold blocks that are not final yet.
+fn unavailable(height: Height, kept: (Height, Height), committed: Height) -> Rejection {
+    let (earliest, latest) = kept;
+    Rejection::HeightUnavailable { height, earliest: earliest.min(committed), latest: latest.min(committed) }
+}
+
+/// A light block as it travels, without the validators of another height.
+fn message(height: Height, bytes: Bytes) -> v1::LightBlock {
+    let header = LightBlock::decode(&*bytes).ok().and_then(|block| block.signed_header?.header);
+    let time = header.as_ref().and_then(|header| header.time.as_ref());
+    v1::LightBlock {
+        height: height.get(),
+        time: time.map(|time| prost_types::Timestamp { seconds: time.seconds, nanos: time.nanos }),
+        app_hash: header.map_or_else(Bytes::new, |header| Bytes::from(header.app_hash)),
+        tendermint_light_block: bytes,
+        next_validator_set: Bytes::new(),
+    }
+}
+
+/// The encoded validators of a light block.
+fn validator_set(light_block: &[u8]) -> Option<Bytes> {
+    let block = LightBlock::decode(light_block).ok()?;
+    Some(Bytes::from(block.validator_set?.encode_to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_no_height_that_is_not_final() {
+        let [earliest, committed, latest, asked] = [3, 8, 9, 9].map(Height::new);
+        let refused = unavailable(asked, (earliest, latest), committed);
+        assert_eq!(refused, Rejection::HeightUnavailable { height: asked, earliest, latest: committed });
+    }
+}

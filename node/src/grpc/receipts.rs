@@ -1,0 +1,80 @@
+//! Receipts as they travel, and `GetReceipt`.
+
+use bytes::Bytes;
+use db3_chain::store::Store;
+use db3_chain::{ReceiptState, StoredReceipt};
+use db3_primitives::{MutationId, Rejection};
+use db3_proto::convert::request::mutation_id;
+use db3_proto::status::to_message;
+use db3_proto::v1;
+
+use super::Node;
+use super::refusal::Refusal;
+use crate::kind::Kind;
+
+/// What became of a mutation that was just submitted.
+pub enum Fate {
+    /// This is known.
+    Known(Box<v1::Receipt>),
+    /// It was dropped: nothing of it is in a block.
+    Refused(Rejection),
+}
+
+impl<K: Kind> Node<K> {
+    pub(crate) async fn get_receipt(&self, request: v1::GetReceiptRequest) -> Result<v1::GetReceiptResponse, Refusal> {
+        let id = mutation_id("id", &request.id)?;
+        Ok(v1::GetReceiptResponse { receipt: Some(self.receipt(id).await?) })
+    }
+
+    /// What is known of a mutation now.
+    async fn receipt(&self, id: MutationId) -> Result<v1::Receipt, Refusal> {
+        let chain = self.chain.clone();
+        let state = self.read(move |_| chain.receipt(&id)).await?;
+        Ok(self.known(&id, state))
+    }
+
+    /// What is known of several mutations now, read in one go for a stream.
+    pub(crate) async fn receipts(&self, ids: Vec<MutationId>) -> Result<Vec<(MutationId, v1::Receipt)>, Refusal> {
+        let chain = self.chain.clone();
+        let read = move |_: &Store| ids.into_iter().map(|id| Ok((id, chain.receipt(&id)?))).collect::<Result<_, _>>();
+        let states: Vec<(MutationId, ReceiptState)> = self.read_in_turn(read).await?;
+        Ok(states.into_iter().map(|(id, state)| (id, self.known(&id, state))).collect())
+    }
+
+    fn known(&self, id: &MutationId, state: ReceiptState) -> v1::Receipt {
+        match self.fate(id, state) {
+            Fate::Known(receipt) => *receipt,
+            Fate::Refused(rejection) => v1::Receipt {
+                rejection: Some(to_message(&rejection, Some(id))),
+                ..self.bare_receipt(id, v1::ReceiptState::Unknown)
+            },
+        }
+    }
+
+    /// What to tell of a state.
+    pub fn fate(&self, id: &MutationId, state: ReceiptState) -> Fate {
+        let bare = |state| Fate::Known(Box::new(self.bare_receipt(id, state)));
+        match state {
+            ReceiptState::Unknown => bare(v1::ReceiptState::Unknown),
+            ReceiptState::Pending => bare(v1::ReceiptState::Pending),
+            ReceiptState::Expired => bare(v1::ReceiptState::Expired),
+            ReceiptState::Done(receipt) => Fate::Known(Box::new(self.stored_receipt(&receipt))),
+            ReceiptState::Rejected(rejection) => Fate::Refused(rejection),
+        }
+    }
+
+    /// A receipt that a block holds.
+    pub(crate) fn stored_receipt(&self, receipt: &StoredReceipt) -> v1::Receipt {
+        let provable = receipt.height <= self.chain.provable().height;
+        receipt.to_message(&self.chain_id, provable)
+    }
+
+    fn bare_receipt(&self, id: &MutationId, state: v1::ReceiptState) -> v1::Receipt {
+        v1::Receipt {
+            id: Bytes::copy_from_slice(id.as_bytes()),
+            state: state.into(),
+            chain_id: self.chain_id.to_string(),
+            ..v1::Receipt::default()
+        }
+    }
+}

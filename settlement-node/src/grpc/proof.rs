@@ -1,0 +1,57 @@
+//! Proofs that something stands in one of the chain's logs: of postings, or of what was taken in from a shard.
+
+use bytes::Bytes;
+use db3_chain::store::Store;
+use db3_chain::{Log, StoreError};
+use db3_merkle_log::{Frontier, Hash};
+use db3_node::grpc::View;
+use db3_primitives::key;
+use db3_proto::v1;
+
+use crate::kind::SettlementKind;
+
+/// Where a state says what a log's root is.
+#[derive(Clone, Debug)]
+pub struct Rooted {
+    log: Log,
+    tree_key: Vec<u8>,
+    frontier: Frontier,
+}
+
+impl Rooted {
+    /// The log of postings, as a view knows it.
+    pub fn postings(view: &View<SettlementKind>) -> Self {
+        Self { log: Log::Postings, tree_key: key::postings(), frontier: view.state().postings() }
+    }
+
+    /// The log of a shard as far as it was taken in; none where the chain does not hear that one.
+    pub fn inbox(view: &View<SettlementKind>, source: &db3_primitives::ChainId) -> Option<Self> {
+        let channel = view.state().channel(source)?;
+        let frontier = channel.inbox().frontier().clone();
+        Some(Self { log: Log::Inbox(source.clone()), tree_key: key::inbox(source), frontier })
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Siblings that lead from an entry to the root; none where the log does not reach it yet.
+    pub fn siblings(&self, store: &Store, index: u64) -> Result<Option<Vec<Hash>>, StoreError> {
+        let size = self.frontier.size();
+        if index < size { store.log_proof(&self.log, index, size).map(Some) } else { Ok(None) }
+    }
+
+    /// The proof of an entry, as it travels.
+    pub fn message(&self, index: u64, siblings: &[Hash], view: &View<SettlementKind>) -> v1::LogProof {
+        v1::LogProof {
+            leaf_index: index,
+            tree_size: self.frontier.size(),
+            root: Bytes::copy_from_slice(&self.frontier.root()),
+            hashes: siblings.iter().map(|hash| Bytes::copy_from_slice(hash)).collect(),
+            root_ics23_proof: view.proof_of(&self.tree_key),
+            context: Some(view.context()),
+            close_leaf: Bytes::new(),
+        }
+    }
+}

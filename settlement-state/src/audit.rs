@@ -1,0 +1,94 @@
+//! The audit of a whole version: what every block checks for what it touched, for everything there is.
+
+use std::collections::BTreeMap;
+
+use db3_primitives::{Address, CutLeaf, LineLeaf, ShardId, Stage, key};
+
+use crate::state::SettlementState;
+
+impl SettlementState {
+    /// Walks everything. The error says which rule is broken, and where.
+    ///
+    /// - Balances, collaterals and pools add up to the supply; each shard's income is Σ P of its lines, and no pool is
+    ///   above its income (I5).
+    /// - Every line is in order (I9), its shard and its account exist, and its pending cut stands in the index of cuts, and
+    ///   nothing else does.
+    /// - A stage is clear exactly where nothing is outstanding, and who owes is due.
+    ///
+    /// Rule I8 is about steps, not about states: what is above a limit may have come from a seizure. Each block checks it.
+    pub fn audit(&self) -> Result<(), String> {
+        self.audit_money()?;
+        let mut cuts = self.audit_cuts()?;
+        for (account, shard, line) in self.lines() {
+            self.audit_line(account, shard, &line)?;
+            if let Some(cut) = line.cut
+                && cuts.remove(&(shard, cut.index)) != Some(CutLeaf { account, lease: cut.lease })
+            {
+                return Err(format!("the cut of {account} on shard {shard} is not in the index: {line:?}"));
+            }
+        }
+        if let Some(((shard, index), leaf)) = cuts.first_key_value() {
+            return Err(format!("cut {index} of shard {shard} is no line's: {leaf:?}"));
+        }
+        self.accounts().try_for_each(|(account, _)| self.audit_account(account))
+    }
+
+    fn audit_money(&self) -> Result<(), String> {
+        let mut incomes: BTreeMap<ShardId, u128> = BTreeMap::new();
+        for (_, shard, line) in self.lines() {
+            let income = incomes.entry(shard).or_default();
+            *income = income.saturating_add(line.paid.get());
+        }
+        let supply = self.supply();
+        let mut sum = supply.fee_pool.get();
+        for shard in self.shards() {
+            let Some(view) = self.shard(shard) else { return Err(format!("shard {shard} has no leaf")) };
+            let paid = incomes.remove(&shard).unwrap_or(0);
+            if view.leaf.income.get() != paid {
+                return Err(format!("I5: the income of shard {shard} is {}, its lines paid {paid}", view.leaf.income));
+            }
+            sum = sum.saturating_add(view.leaf.pool.get());
+        }
+        for (_, leaf) in self.accounts() {
+            sum = sum.saturating_add(leaf.balance.get()).saturating_add(leaf.collateral.get());
+        }
+        if sum != supply.supply.get() {
+            return Err(format!("I5: the supply is {}, all purses hold {sum}", supply.supply));
+        }
+        Ok(())
+    }
+
+    fn audit_cuts(&self) -> Result<BTreeMap<(ShardId, u64), CutLeaf>, String> {
+        let mut cuts = BTreeMap::new();
+        for shard in self.shards() {
+            for (key, leaf) in self.tree().prefix(&key::cut_prefix(shard)) {
+                match (key::split_cut(key), CutLeaf::from_bytes(leaf)) {
+                    (Some(place), Ok(leaf)) => cuts.insert(place, leaf),
+                    _ => return Err(format!("a cut of shard {shard} does not decode")),
+                };
+            }
+        }
+        Ok(cuts)
+    }
+
+    fn audit_line(&self, account: Address, shard: ShardId, line: &LineLeaf) -> Result<(), String> {
+        if !line.is_ordered() {
+            return Err(format!("I9: the line of {account} on shard {shard} is out of order: {line:?}"));
+        }
+        if shard.get() >= self.chain().shard_map.shards() || self.balance(&account).is_none() {
+            return Err(format!("the line of {account} on shard {shard} is nobody's or nowhere"));
+        }
+        Ok(())
+    }
+
+    fn audit_account(&self, account: Address) -> Result<(), String> {
+        let view = self.account(&account);
+        if view.outstanding.is_zero() != (view.leaf.stage == Stage::Clear) {
+            return Err(format!("{account} owes {} and is {:?}", view.outstanding, view.leaf.stage));
+        }
+        if !view.outstanding.is_zero() && !view.due {
+            return Err(format!("{account} owes {} and is not due", view.outstanding));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! Execution of one block: confirmations and the round's part, then deliveries, then transactions, into a new version and
+//! its effects.
+//!
+//! A function of the version before, the height, the time and what the block holds, and of nothing else (rule I7). What
+//! would be refused at admission is refused here as well, since a replayed block has passed nobody's admission; a refusal
+//! has no effect. An empty block in which nothing is due changes no byte (R7).
+
+use db3_carry::{Delivered, Delivery};
+use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BLOCK_MUTATIONS_MAX, BLOCK_OPERATIONS_MAX};
+use db3_primitives::{
+    BlockTime, Height, Metered, Rejection, Tai, Transaction, TransactionId, VerifiedTransaction, stored,
+};
+
+use crate::admission::{self, Admission};
+use crate::conservation;
+use crate::credit;
+use crate::delivery::{self, Inbound};
+use crate::effects::{BlockItem, Effects, Outcome, Receipt, ReceiptOutcome, RefusedItem, RoundDone};
+use crate::fatal::fatal;
+use crate::journal::Purse;
+use crate::ledger::Ledger;
+use crate::operations::{self, Done};
+use crate::round;
+use crate::state::SettlementState;
+
+/// A block under execution. Its result is taken with [`Executor::finish`]; a dropped one has changed nothing.
+pub struct Executor {
+    ledger: Ledger,
+    inbound: Inbound,
+    settled: Option<RoundDone>,
+    /// Position of the next transaction.
+    index: u32,
+    executed: u32,
+    operations: u32,
+    receipts: Vec<Receipt>,
+    refused: Vec<RefusedItem>,
+}
+
+/// Executes a whole block. Total: an item that should not be in a block leaves its refusal and nothing else.
+#[must_use]
+pub fn execute(
+    state: &SettlementState,
+    height: Height,
+    time: BlockTime,
+    deliveries: &[Delivery],
+    items: &[BlockItem],
+) -> (SettlementState, Effects) {
+    let mut executor = Executor::new(state, height, time);
+    for delivery in deliveries {
+        if let Err(rejection) = executor.deliver(delivery) {
+            executor.refuse_item(None, rejection);
+        }
+    }
+    for item in items {
+        match item {
+            BlockItem::Verified(transaction) => {
+                if let Outcome::Refused(rejection) = executor.apply(transaction) {
+                    executor.refuse(transaction, rejection);
+                }
+            }
+            BlockItem::Refused { id, rejection } => executor.refuse_item(*id, rejection.clone()),
+        }
+    }
+    executor.finish()
+}
+
+impl Executor {
+    /// Begins a block: confirms cuts, and does its part of a round, or begins the one that is due.
+    #[must_use]
+    pub fn new(state: &SettlementState, height: Height, time: BlockTime) -> Self {
+        Self::begin(state.ledger(height, time))
+    }
+
+    pub(crate) fn begin(mut ledger: Ledger) -> Self {
+        credit::confirm_cuts(&mut ledger);
+        let settled = round::work(&mut ledger);
+        ledger.keep();
+        Self {
+            ledger,
+            inbound: Inbound::default(),
+            settled,
+            index: 0,
+            executed: 0,
+            operations: 0,
+            receipts: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Applies a delivery after those before it. A refused one leaves no trace. Deliveries stand before transactions.
+    pub fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, Rejection> {
+        if self.inbound.deliveries.len() >= BLOCK_DELIVERIES_MAX {
+            return Err(Rejection::BlockFull { what: "deliveries" });
+        }
+        delivery::deliver(&mut self.ledger, delivery, &mut self.inbound)
+    }
+
+    /// Executes one transaction after those before it. What is refused leaves no trace and takes no place in the block.
+    pub fn apply(&mut self, verified: &VerifiedTransaction) -> Outcome {
+        let transaction = verified.transaction();
+        let admitted = admission::check(&self.ledger, transaction, verified.bytes())
+            .and_then(|admission| self.check_room(transaction).map(|()| admission));
+        let admission = match admitted {
+            Ok(admission) => admission,
+            Err(rejection) => return Outcome::Refused(rejection),
+        };
+        let draft = self.ledger.draft();
+        match operations::run(&mut self.ledger, transaction, admission.bound) {
+            Ok(done) => {
+                self.ledger.keep();
+                Outcome::Applied(self.charge(verified, &admission, Some(done), ReceiptOutcome::Applied))
+            }
+            Err(rejection) => {
+                self.ledger.discard(&draft);
+                Outcome::Failed(self.charge(verified, &admission, None, ReceiptOutcome::Failed(rejection)))
+            }
+        }
+    }
+
+    /// Records that a transaction of the block was refused; it takes its place in the block's order.
+    pub fn refuse(&mut self, verified: &VerifiedTransaction, rejection: Rejection) {
+        let transaction = verified.transaction();
+        self.receipts.push(Receipt {
+            id: verified.id(),
+            index: self.index,
+            account: transaction.account,
+            signer: verified.signer(),
+            nonce: transaction.nonce,
+            outcome: ReceiptOutcome::Refused(rejection),
+            metered: Metered::default(),
+            fee: Tai::ZERO,
+        });
+        self.advance();
+    }
+
+    /// Records an item of the block that is nobody's transaction.
+    pub fn refuse_item(&mut self, id: Option<TransactionId>, rejection: Rejection) {
+        self.refused.push(RefusedItem { index: self.index, id, rejection });
+        self.advance();
+    }
+
+    /// Transactions that were applied or failed so far.
+    #[must_use]
+    pub fn executed(&self) -> u32 {
+        self.executed
+    }
+
+    /// Ends the block.
+    ///
+    /// # Panics
+    /// If rule I5, I8 or I9 does not hold: the state would be wrong, and the node must stop.
+    #[must_use]
+    pub fn finish(self) -> (SettlementState, Effects) {
+        let Self { ledger, inbound, settled, receipts, refused, .. } = self;
+        if let Err(imbalance) = conservation::check(&ledger) {
+            fatal("the block does not balance", imbalance);
+        }
+        let (state, appended) = SettlementState::after(ledger);
+        let effects = Effects {
+            receipts,
+            refused,
+            entries: appended.entries,
+            outbox_nodes: appended.outbox_nodes,
+            deliveries: inbound.deliveries,
+            inbound: inbound.entries,
+            inbound_nodes: inbound.nodes,
+            faults: inbound.faults,
+            postings: appended.postings,
+            posting_nodes: appended.posting_nodes,
+            settled,
+        };
+        (state, effects)
+    }
+
+    /// The last step of the ladder, so that whoever fills a block knows that nothing else speaks against the transaction.
+    fn check_room(&self, transaction: &Transaction) -> Result<(), Rejection> {
+        if self.executed >= BLOCK_MUTATIONS_MAX {
+            return Err(Rejection::BlockFull { what: "transactions" });
+        }
+        if self.operations.saturating_add(stored::bytes(transaction.operations.len())) > BLOCK_OPERATIONS_MAX {
+            return Err(Rejection::BlockFull { what: "operations" });
+        }
+        Ok(())
+    }
+
+    /// Uses the nonce and takes the fee from the balance. Of what failed (nothing was done) only its bytes are metered.
+    fn charge(
+        &mut self,
+        verified: &VerifiedTransaction,
+        admission: &Admission,
+        done: Option<Done>,
+        outcome: ReceiptOutcome,
+    ) -> Receipt {
+        let (transaction, account) = (verified.transaction(), verified.transaction().account);
+        let stored_window = self.ledger.window(account);
+        let window_bytes = if stored_window.is_some() { 0 } else { stored::own_window() };
+        let mut window = stored_window.unwrap_or_default();
+        if let Err(rejection) = window.use_nonce(transaction.nonce) {
+            fatal("a nonce is used once", rejection)
+        }
+        self.ledger.set_window(account, window);
+        let metered = metered(admission, done, window_bytes);
+        assert!(
+            metered.is_within(&admission.metered),
+            "execution is metered within its static upper bound: {metered:?}, {:?}",
+            admission.metered
+        );
+        let Some(fee) = self.ledger.chain.prices.fee(&metered) else {
+            fatal("a fee within the bound is an amount", format_args!("{metered:?}"))
+        };
+        self.ledger.transfer(Purse::Balance(account), Purse::Fees, fee);
+        let receipt = Receipt {
+            id: verified.id(),
+            index: self.index,
+            account,
+            signer: verified.signer(),
+            nonce: transaction.nonce,
+            outcome,
+            metered,
+            fee,
+        };
+        self.receipts.push(receipt.clone());
+        self.executed = self.executed.saturating_add(1);
+        self.operations = self.operations.saturating_add(admission.metered.operations);
+        self.advance();
+        receipt
+    }
+
+    fn advance(&mut self) {
+        self.index = self.index.saturating_add(1);
+    }
+}
+
+/// What a transaction used: by being in a block at all, and by what it did there.
+pub(crate) fn metered(admission: &Admission, done: Option<Done>, window_bytes: u32) -> Metered {
+    let Metered { mutations, bytes_in, operations, .. } = admission.metered;
+    let Done { key_bytes, bytes_stored } = done.unwrap_or_default();
+    Metered {
+        mutations,
+        bytes_in,
+        operations: if done.is_some() { operations } else { 0 },
+        key_bytes,
+        bytes_stored: bytes_stored.saturating_add(window_bytes),
+    }
+}

@@ -1,0 +1,97 @@
+//! What the entries of a shard's log do here. Application is total: an entry either is true as far as can be told, or it
+//! is a fault of its shard, and then nothing of it is applied.
+//!
+//! A statement: its account has a line; accounts ascend strictly within a close; last stated ≤ cumulative ≤ H. So a
+//! corrupt shard takes at most the lines that it was given.
+//! A close: of this shard; it follows the one before by epoch and by hash; statements and total are those since; its
+//! inbox cursor does not fall and is not beyond our log; its epochs had ended at the time of the header that proves it.
+
+use db3_primitives::{EpochClose, LineLeaf, LogEntry, ShardFault, ShardId, ShardLeaf, Statement, Tai};
+
+use crate::ledger::Ledger;
+
+/// The log of one shard while a delivery of it is applied.
+pub(crate) struct Reading {
+    pub(crate) shard: ShardId,
+    /// As the entries so far leave it; the caller writes it back.
+    pub(crate) leaf: ShardLeaf,
+    /// How many entries were ever sent to the shard.
+    pub(crate) sent: u64,
+    /// Time of the newest trusted header of the shard, Unix seconds.
+    pub(crate) trusted_secs: u64,
+}
+
+impl Reading {
+    pub(crate) fn begin(ledger: &Ledger, shard: ShardId, trusted_secs: u64) -> Self {
+        Self { shard, leaf: ledger.shard(shard), sent: ledger.sent(shard), trusted_secs }
+    }
+
+    /// Applies one entry; of a statement, tells also what was stated before.
+    pub(crate) fn apply(&mut self, ledger: &mut Ledger, bytes: &[u8]) -> Result<(LogEntry, Option<Tai>), ShardFault> {
+        let entry = LogEntry::from_bytes(bytes).map_err(|_| ShardFault::EntryMalformed)?;
+        let previous = match &entry {
+            LogEntry::Statement(statement) => Some(self.statement(ledger, statement)?),
+            LogEntry::EpochClose(close) => {
+                self.close(ledger, close)?;
+                None
+            }
+        };
+        Ok((entry, previous))
+    }
+
+    fn statement(&mut self, ledger: &mut Ledger, statement: &Statement) -> Result<Tai, ShardFault> {
+        // The one payee that there is, the shard's pool, needs no look.
+        let Statement { account, payee: _, cumulative } = *statement;
+        if self.leaf.last_account.is_some_and(|last| last >= account) {
+            return Err(ShardFault::StatementOrder);
+        }
+        let line = ledger.line(account, self.shard).ok_or(ShardFault::LineUnknown)?;
+        let previous = line.reported;
+        let added = cumulative.checked_sub(previous).ok_or(ShardFault::StatementBelowLast)?;
+        if cumulative > line.held {
+            return Err(ShardFault::StatementAboveHeld);
+        }
+        let total = self.leaf.total.checked_add(added).ok_or(ShardFault::CloseTotal)?;
+        ledger.set_line(account, self.shard, LineLeaf { reported: cumulative, ..line });
+        ledger.mark_due(account);
+        let statements = self.leaf.statements.saturating_add(1);
+        self.leaf = ShardLeaf { statements, total, last_account: Some(account), ..self.leaf };
+        Ok(previous)
+    }
+
+    fn close(&mut self, ledger: &Ledger, close: &EpochClose) -> Result<(), ShardFault> {
+        let leaf = &self.leaf;
+        if close.shard != self.shard {
+            return Err(ShardFault::CloseShard);
+        }
+        if leaf.last_close.is_some_and(|last| last.next() != Some(close.first)) {
+            return Err(ShardFault::CloseNotContiguous);
+        }
+        if close.previous != leaf.close_hash {
+            return Err(ShardFault::ClosePrevious);
+        }
+        if close.statements != leaf.statements {
+            return Err(ShardFault::CloseStatements);
+        }
+        if close.total != leaf.total {
+            return Err(ShardFault::CloseTotal);
+        }
+        if close.inbox_cursor < leaf.inbox_cursor || close.inbox_cursor > self.sent {
+            return Err(ShardFault::CloseCursor);
+        }
+        let end = close.last.next().and_then(|next| next.start_secs(ledger.chain.epoch_secs));
+        if end.is_none_or(|end| end > self.trusted_secs) {
+            return Err(ShardFault::CloseEarly);
+        }
+        self.leaf = ShardLeaf {
+            last_close: Some(close.last),
+            close_hash: close.hash(),
+            inbox_cursor: close.inbox_cursor,
+            statements: 0,
+            total: Tai::ZERO,
+            last_account: None,
+            ..*leaf
+        };
+        Ok(())
+    }
+}

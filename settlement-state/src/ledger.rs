@@ -1,0 +1,297 @@
+//! What a block works on: the leaves that it writes, the logs that it appends to and the journal of what it moved.
+//!
+//! A transaction's writes can be taken back ([`Ledger::discard`]); rounds, confirmations and deliveries never are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use db3_primitives::{
+    Address, BalanceLeaf, BlockTime, CreditEntry, CutLeaf, Epoch, Height, LineLeaf, NonceWindow, RoundLeaf,
+    SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Tai, key,
+};
+use db3_state_tree::Tree;
+
+use crate::fatal::{damaged, fatal};
+use crate::journal::{Movement, Purse};
+use crate::logs::{Logs, Mark};
+use crate::objects::{Balances, Cuts, Due, Dues, Lines, Round, Shards, Supply, Windows};
+use crate::rules::Rules;
+use crate::table::Table;
+
+/// The block that is executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) height: Height,
+    pub(crate) time: BlockTime,
+    /// The epoch of its time.
+    pub(crate) epoch: Epoch,
+}
+
+/// A working version.
+pub(crate) struct Ledger {
+    pub(crate) chain: Arc<SettlementLeaf>,
+    pub(crate) rules: Rules,
+    pub(crate) at: Moment,
+    pub(crate) base: Tree,
+    pub(crate) balances: Table<Balances>,
+    pub(crate) lines: Table<Lines>,
+    pub(crate) shards: Table<Shards>,
+    pub(crate) round: Table<Round>,
+    pub(crate) supply: Table<Supply>,
+    pub(crate) windows: Table<Windows>,
+    cuts: Table<Cuts>,
+    dues: Table<Dues>,
+    /// Light clients and inboxes.
+    pub(crate) channels: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) logs: Logs,
+    pub(crate) journal: Vec<Movement>,
+    /// Accounts of which a line's H or the limit may have changed.
+    pub(crate) credited: BTreeSet<Address>,
+}
+
+/// Where a transaction began.
+pub(crate) struct Draft {
+    logs: Mark,
+    journal: usize,
+}
+
+impl Ledger {
+    pub(crate) fn new(chain: Arc<SettlementLeaf>, rules: Rules, base: Tree, at: Moment) -> Self {
+        Self {
+            chain,
+            rules,
+            at,
+            base,
+            balances: Table::new(),
+            lines: Table::new(),
+            shards: Table::new(),
+            round: Table::new(),
+            supply: Table::new(),
+            windows: Table::new(),
+            cuts: Table::new(),
+            dues: Table::new(),
+            channels: BTreeMap::new(),
+            logs: Logs::default(),
+            journal: Vec::new(),
+            credited: BTreeSet::new(),
+        }
+    }
+
+    /// An account's money; none where it never had any.
+    pub(crate) fn balance(&self, account: Address) -> Option<BalanceLeaf> {
+        self.balances.get(&self.base, account)
+    }
+
+    pub(crate) fn set_balance(&mut self, account: Address, leaf: BalanceLeaf) {
+        self.balances.set(&self.base, account, Some(leaf));
+    }
+
+    /// A line; none where it was never opened.
+    pub(crate) fn line(&self, account: Address, shard: ShardId) -> Option<LineLeaf> {
+        self.lines.get(&self.base, (account, shard))
+    }
+
+    pub(crate) fn set_line(&mut self, account: Address, shard: ShardId, leaf: LineLeaf) {
+        self.lines.set(&self.base, (account, shard), Some(leaf));
+    }
+
+    /// All lines of an account, by shard.
+    pub(crate) fn lines_of(&self, account: Address) -> Vec<(ShardId, LineLeaf)> {
+        let mut lines = stored_lines(&self.base, &account);
+        let all = (account, ShardId::new(0))..=(account, ShardId::new(u32::MAX));
+        for ((_, shard), entry) in self.lines.written(all) {
+            let Some(leaf) = entry.now else { continue };
+            match lines.binary_search_by_key(&shard, |(shard, _)| *shard) {
+                Ok(at) => {
+                    if let Some(line) = lines.get_mut(at) {
+                        line.1 = leaf;
+                    }
+                }
+                Err(at) => lines.insert(at, (shard, leaf)),
+            }
+        }
+        lines
+    }
+
+    /// What is known of a shard; every shard of the network has it from genesis on.
+    pub(crate) fn shard(&self, shard: ShardId) -> ShardLeaf {
+        self.shards.get(&self.base, shard).unwrap_or_else(|| damaged(&key::shard(shard)))
+    }
+
+    pub(crate) fn set_shard(&mut self, shard: ShardId, leaf: ShardLeaf) {
+        self.shards.set(&self.base, shard, Some(leaf));
+    }
+
+    pub(crate) fn round(&self) -> RoundLeaf {
+        self.round.get(&self.base, ()).unwrap_or_else(|| damaged(&key::round()))
+    }
+
+    pub(crate) fn set_round(&mut self, leaf: RoundLeaf) {
+        self.round.set(&self.base, (), Some(leaf));
+    }
+
+    pub(crate) fn supply(&self) -> SupplyLeaf {
+        self.supply.get(&self.base, ()).unwrap_or_else(|| damaged(&key::supply()))
+    }
+
+    /// An account's window; none where it has none yet.
+    pub(crate) fn window(&self, account: Address) -> Option<NonceWindow> {
+        self.windows.get(&self.base, account)
+    }
+
+    pub(crate) fn set_window(&mut self, account: Address, window: NonceWindow) {
+        self.windows.set(&self.base, account, Some(window));
+    }
+
+    pub(crate) fn set_cut(&mut self, shard: ShardId, index: u64, leaf: Option<CutLeaf>) {
+        self.cuts.set(&self.base, (shard, index), leaf);
+    }
+
+    pub(crate) fn is_due(&self, account: Address) -> bool {
+        self.dues.get(&self.base, account).is_some()
+    }
+
+    /// The next round will visit the account.
+    pub(crate) fn mark_due(&mut self, account: Address) {
+        if !self.is_due(account) {
+            self.dues.set(&self.base, account, Some(Due));
+        }
+    }
+
+    pub(crate) fn clear_due(&mut self, account: Address) {
+        self.dues.set(&self.base, account, None);
+    }
+
+    /// Writes an entry for a shard and tells its index in the log.
+    pub(crate) fn send(&mut self, shard: ShardId, entry: CreditEntry) -> u64 {
+        self.logs.send(&self.base, &self.chain.network, shard, entry)
+    }
+
+    /// How many entries were ever written for a shard.
+    pub(crate) fn sent(&self, shard: ShardId) -> u64 {
+        self.logs.sent(&self.base, &self.chain.network, shard)
+    }
+
+    /// Moves money, which the caller has made sure is there (rule I5: this is the only way money moves).
+    pub(crate) fn transfer(&mut self, from: Purse, to: Purse, amount: Tai) {
+        if amount.is_zero() {
+            return;
+        }
+        let movement = Movement { from, to, amount };
+        let taken = self.take(from, amount).and_then(|()| self.put(to, amount));
+        if taken.is_none() {
+            fatal("I5: money moves from where it is", format_args!("{amount} tai from {from} to {to}"));
+        }
+        self.journal.push(movement);
+    }
+
+    fn take(&mut self, purse: Purse, amount: Tai) -> Option<()> {
+        match purse {
+            Purse::Balance(account) => {
+                let leaf = self.balance(account)?;
+                self.set_balance(account, BalanceLeaf { balance: leaf.balance.checked_sub(amount)?, ..leaf });
+            }
+            Purse::Collateral(account) => {
+                let leaf = self.balance(account)?;
+                self.set_balance(account, BalanceLeaf { collateral: leaf.collateral.checked_sub(amount)?, ..leaf });
+                self.credited.insert(account);
+            }
+            Purse::Pool(shard) => {
+                let leaf = self.shard(shard);
+                self.set_shard(shard, ShardLeaf { pool: leaf.pool.checked_sub(amount)?, ..leaf });
+            }
+            Purse::Fees => {
+                let leaf = self.supply();
+                let fee_pool = leaf.fee_pool.checked_sub(amount)?;
+                self.supply.set(&self.base, (), Some(SupplyLeaf { fee_pool, ..leaf }));
+            }
+        }
+        Some(())
+    }
+
+    /// What comes into a pool is its income.
+    fn put(&mut self, purse: Purse, amount: Tai) -> Option<()> {
+        match purse {
+            Purse::Balance(account) => {
+                let leaf = self.balance(account).unwrap_or_default();
+                self.set_balance(account, BalanceLeaf { balance: leaf.balance.checked_add(amount)?, ..leaf });
+            }
+            Purse::Collateral(account) => {
+                let leaf = self.balance(account).unwrap_or_default();
+                self.set_balance(account, BalanceLeaf { collateral: leaf.collateral.checked_add(amount)?, ..leaf });
+                self.credited.insert(account);
+            }
+            Purse::Pool(shard) => {
+                let leaf = self.shard(shard);
+                let (pool, income) = (leaf.pool.checked_add(amount)?, leaf.income.checked_add(amount)?);
+                self.set_shard(shard, ShardLeaf { pool, income, ..leaf });
+            }
+            Purse::Fees => {
+                let leaf = self.supply();
+                let (fee_pool, fee_income) = (leaf.fee_pool.checked_add(amount)?, leaf.fee_income.checked_add(amount)?);
+                self.supply.set(&self.base, (), Some(SupplyLeaf { fee_pool, fee_income, ..leaf }));
+            }
+        }
+        Some(())
+    }
+
+    /// Begins what may be taken back; what was written before stays.
+    pub(crate) fn draft(&mut self) -> Draft {
+        self.keep();
+        Draft { logs: self.logs.mark(), journal: self.journal.len() }
+    }
+
+    /// Makes what was written part of the block.
+    pub(crate) fn keep(&mut self) {
+        self.balances.keep();
+        self.lines.keep();
+        self.shards.keep();
+        self.round.keep();
+        self.supply.keep();
+        self.windows.keep();
+        self.cuts.keep();
+        self.dues.keep();
+    }
+
+    /// Takes back everything since the draft began.
+    pub(crate) fn discard(&mut self, draft: &Draft) {
+        self.balances.discard();
+        self.lines.discard();
+        self.shards.discard();
+        self.round.discard();
+        self.supply.discard();
+        self.windows.discard();
+        self.cuts.discard();
+        self.dues.discard();
+        self.logs.rewind(&draft.logs);
+        self.journal.truncate(draft.journal);
+    }
+
+    /// What has changed, for the tree; the logs' leaves apart.
+    pub(crate) fn changes(&self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let mut batch = Vec::new();
+        self.balances.write(&mut batch);
+        for (key, leaf) in &self.channels {
+            if self.base.get(key) != Some(leaf) {
+                batch.push((key.clone(), Some(leaf.clone())));
+            }
+        }
+        self.cuts.write(&mut batch);
+        self.dues.write(&mut batch);
+        self.lines.write(&mut batch);
+        self.round.write(&mut batch);
+        self.shards.write(&mut batch);
+        self.supply.write(&mut batch);
+        self.windows.write(&mut batch);
+        batch
+    }
+}
+
+/// All lines of an account in a version, by shard.
+pub(crate) fn stored_lines(tree: &Tree, account: &Address) -> Vec<(ShardId, LineLeaf)> {
+    let decode = |(key, leaf): (&[u8], &[u8])| match (key::split_line(key), LineLeaf::from_bytes(leaf)) {
+        (Some((_, shard)), Ok(leaf)) => (shard, leaf),
+        _ => damaged(key),
+    };
+    tree.prefix(&key::line_prefix_of(account)).map(decode).collect()
+}

@@ -1,0 +1,149 @@
+//! What a block appends to logs: ceilings and heartbeats for the shards, and postings. Indexes are known at once, so a
+//! cut can name its own; hashing waits for the block's end.
+
+use std::collections::BTreeMap;
+
+use db3_carry::OutboundEntry;
+use db3_merkle_log::{CompletedNode, Frontier, Outbox};
+use db3_primitives::{ChainId, CreditEntry, NetworkName, Posting, ShardId, key};
+use db3_state_tree::Tree;
+
+use crate::fatal::{damaged, fatal};
+
+/// The log towards one shard.
+struct Outgoing {
+    before: Outbox,
+    entries: Vec<CreditEntry>,
+}
+
+/// The logs that a block appends to.
+#[derive(Default)]
+pub(crate) struct Logs {
+    outgoing: BTreeMap<ShardId, Outgoing>,
+    postings: Vec<Posting>,
+}
+
+/// How long the logs were at some moment.
+pub(crate) struct Mark {
+    outgoing: Vec<(ShardId, usize)>,
+    postings: usize,
+}
+
+/// What was appended, hashed.
+pub(crate) struct Appended {
+    pub(crate) entries: Vec<OutboundEntry>,
+    pub(crate) outbox_nodes: Vec<(ChainId, CompletedNode)>,
+    pub(crate) postings: Vec<(u64, Posting)>,
+    pub(crate) posting_nodes: Vec<CompletedNode>,
+    /// The frontiers' leaves.
+    pub(crate) leaves: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// The log from the settlement chain to a shard, as a version has it.
+pub(crate) fn outbox(tree: &Tree, destination: &ChainId) -> Outbox {
+    let key = key::outbox(destination);
+    tree.get(&key).map_or_else(Outbox::new, |leaf| Outbox::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)))
+}
+
+/// The log of postings, as a version has it.
+pub(crate) fn postings(tree: &Tree) -> Frontier {
+    let key = key::postings();
+    tree.get(&key).map_or_else(Frontier::new, |leaf| Frontier::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)))
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+impl Logs {
+    /// Appends an entry for a shard and tells its index.
+    pub(crate) fn send(&mut self, base: &Tree, network: &NetworkName, shard: ShardId, entry: CreditEntry) -> u64 {
+        let outgoing = self
+            .outgoing
+            .entry(shard)
+            .or_insert_with(|| Outgoing { before: outbox(base, &ChainId::shard(network, shard)), entries: Vec::new() });
+        let index = outgoing.before.frontier().size().saturating_add(count(outgoing.entries.len()));
+        outgoing.entries.push(entry);
+        index
+    }
+
+    /// How many entries were ever written for a shard.
+    pub(crate) fn sent(&self, base: &Tree, network: &NetworkName, shard: ShardId) -> u64 {
+        match self.outgoing.get(&shard) {
+            Some(outgoing) => outgoing.before.frontier().size().saturating_add(count(outgoing.entries.len())),
+            None => outbox(base, &ChainId::shard(network, shard)).frontier().size(),
+        }
+    }
+
+    /// Appends a posting.
+    pub(crate) fn post(&mut self, posting: Posting) {
+        self.postings.push(posting);
+    }
+
+    /// The postings of this block so far.
+    pub(crate) fn postings(&self) -> &[Posting] {
+        &self.postings
+    }
+
+    /// Remembers how long the logs are.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            outgoing: self.outgoing.iter().map(|(shard, log)| (*shard, log.entries.len())).collect(),
+            postings: self.postings.len(),
+        }
+    }
+
+    /// Takes back what was appended since.
+    pub(crate) fn rewind(&mut self, mark: &Mark) {
+        self.postings.truncate(mark.postings);
+        for (shard, log) in &mut self.outgoing {
+            let length = mark.outgoing.binary_search_by_key(shard, |(shard, _)| *shard);
+            let length = length.ok().and_then(|at| mark.outgoing.get(at)).map_or(0, |(_, length)| *length);
+            log.entries.truncate(length);
+        }
+    }
+
+    /// Hashes what was appended.
+    pub(crate) fn finish(self, base: &Tree, network: &NetworkName) -> Appended {
+        let mut appended = Appended {
+            entries: Vec::new(),
+            outbox_nodes: Vec::new(),
+            postings: Vec::with_capacity(self.postings.len()),
+            posting_nodes: Vec::new(),
+            leaves: Vec::new(),
+        };
+        for (shard, log) in self.outgoing {
+            appended.send(&ChainId::shard(network, shard), log);
+        }
+        if !self.postings.is_empty() {
+            let mut frontier = postings(base);
+            for posting in self.postings {
+                appended.postings.push((frontier.size(), posting.clone()));
+                appended.posting_nodes.extend(frontier.append(&posting.to_bytes()));
+            }
+            appended.leaves.push((key::postings(), Some(frontier.to_bytes())));
+        }
+        appended
+    }
+}
+
+impl Appended {
+    fn send(&mut self, destination: &ChainId, log: Outgoing) {
+        if log.entries.is_empty() {
+            return;
+        }
+        let mut outbox = log.before;
+        for entry in log.entries {
+            let bytes = entry.to_bytes();
+            match outbox.append(&bytes) {
+                Ok(done) => {
+                    self.outbox_nodes.extend(done.nodes.into_iter().map(|node| (destination.clone(), node)));
+                    let entry = OutboundEntry { destination: destination.clone(), index: done.index, bytes };
+                    self.entries.push(entry);
+                }
+                Err(error) => fatal("I4: every entry can be delivered", error),
+            }
+        }
+        self.leaves.push((key::outbox(destination), Some(outbox.to_bytes())));
+    }
+}

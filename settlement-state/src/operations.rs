@@ -1,0 +1,163 @@
+//! What the operations of a transaction do, one after the other on the draft: the first that fails ends it, and the
+//! caller takes everything back.
+//!
+//! While something is outstanding, transfers, deposits and withdrawals are refused: the balance is for the debt first.
+//! Amounts are within 1 to 2^96 by the form of the transaction; 0 stands for "all" or "none" where that makes sense.
+
+use db3_primitives::{
+    Address, LineLeaf, Namespace, PostingKind, Rejection, ShardId, Stage, Tai, Transaction, TransactionOperation,
+    stored,
+};
+
+use crate::journal::Purse;
+use crate::ledger::Ledger;
+use crate::rules::Withdrawal;
+use crate::{credit, settle, sums};
+
+/// What the operations used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) key_bytes: u32,
+    pub(crate) bytes_stored: u32,
+}
+
+/// Runs all operations. `reserved` of the balance is for the fee.
+pub(crate) fn run(ledger: &mut Ledger, transaction: &Transaction, reserved: Tai) -> Result<Done, Rejection> {
+    let mut done = Done::default();
+    for (operation, step) in (0..).zip(&transaction.operations) {
+        let mut step_run = Step { ledger, signer: transaction.account, operation, reserved, stored: 0 };
+        match *step {
+            TransactionOperation::Transfer { to, amount } => step_run.transfer(to, amount),
+            TransactionOperation::Deposit { to, amount } => step_run.deposit(to, amount),
+            TransactionOperation::Withdraw { amount } => step_run.withdraw(amount),
+            TransactionOperation::Allocate { shard, want } => step_run.allocate(shard, want),
+            TransactionOperation::Pay { amount } => step_run.pay(amount),
+        }?;
+        done.bytes_stored = done.bytes_stored.saturating_add(step_run.stored);
+        done.key_bytes = done.key_bytes.saturating_add(stored::bytes(step.tree_key_bytes()));
+    }
+    Ok(done)
+}
+
+/// One operation.
+struct Step<'l> {
+    ledger: &'l mut Ledger,
+    signer: Address,
+    operation: u32,
+    reserved: Tai,
+    stored: u32,
+}
+
+impl Step<'_> {
+    fn transfer(&mut self, to: Address, amount: Tai) -> Result<(), Rejection> {
+        self.check_no_debt(self.signer)?;
+        self.check_balance(amount)?;
+        self.meet(to);
+        self.ledger.transfer(Purse::Balance(self.signer), Purse::Balance(to), amount);
+        Ok(())
+    }
+
+    /// Collateral for `to`. An account without any line gets one where its own namespace is, over half its limit; for
+    /// others the lines that fall short of what they want are renewed.
+    fn deposit(&mut self, to: Address, amount: Tai) -> Result<(), Rejection> {
+        self.check_no_debt(self.signer)?;
+        self.check_no_debt(to)?;
+        self.check_balance(amount)?;
+        self.meet(to);
+        self.ledger.transfer(Purse::Balance(self.signer), Purse::Collateral(to), amount);
+        if self.ledger.lines_of(to).is_empty() {
+            let shard = self.ledger.chain.shard_map.shard_of_namespace(&Namespace::own(&to));
+            let half = Tai::new(credit::limit(self.ledger, to).get().div_euclid(2));
+            self.want(to, shard, half);
+        } else {
+            credit::renew(self.ledger, to);
+        }
+        Ok(())
+    }
+
+    fn withdraw(&mut self, amount: Tai) -> Result<(), Rejection> {
+        let (operation, signer) = (self.operation, self.signer);
+        self.check_no_debt(signer)?;
+        let leaf = self.ledger.balance(signer).unwrap_or_default();
+        let Some(collateral) = leaf.collateral.checked_sub(amount) else {
+            return Err(Rejection::CollateralTooLow { operation, collateral: leaf.collateral, amount });
+        };
+        let lines = self.ledger.lines_of(signer);
+        let limit = self.ledger.chain.limit(collateral, leaf.trust);
+        let held = sums::held(&lines);
+        if !(self.ledger.rules.may_withdraw)(Withdrawal { held, owed: sums::owed(&lines), limit }) {
+            return Err(Rejection::CreditInUse { operation, held, limit });
+        }
+        self.ledger.transfer(Purse::Collateral(signer), Purse::Balance(signer), amount);
+        Ok(())
+    }
+
+    fn allocate(&mut self, shard: ShardId, want: Tai) -> Result<(), Rejection> {
+        let shards = self.ledger.chain.shard_map.shards();
+        if shard.get() >= shards {
+            return Err(Rejection::ShardUnknown { operation: self.operation, shard, shards });
+        }
+        self.want(self.signer, shard, want);
+        Ok(())
+    }
+
+    /// Pays outstanding debts before the next round does; an account that owes nothing any more gets its credit back.
+    fn pay(&mut self, amount: Tai) -> Result<(), Rejection> {
+        let signer = self.signer;
+        let before = self.ledger.lines_of(signer);
+        let owed = sums::outstanding(&before);
+        if owed.is_zero() {
+            return Err(Rejection::NothingOwed { operation: self.operation });
+        }
+        let amount = if amount.is_zero() { owed } else { amount.min(owed) };
+        self.check_balance(amount)?;
+        let paid = settle::pay(self.ledger, Purse::Balance(signer), signer, amount);
+        let epoch = self.ledger.at.epoch;
+        settle::post(self.ledger, PostingKind::Pay, epoch, signer, &before);
+        if settle::settled(self.ledger, signer, owed.saturating_sub(paid)) {
+            credit::renew(self.ledger, signer);
+        }
+        Ok(())
+    }
+
+    /// Says how much unpaid credit an account wants on a shard; none on a line that does not exist changes nothing.
+    fn want(&mut self, account: Address, shard: ShardId, want: Tai) {
+        let line = match self.ledger.line(account, shard) {
+            Some(line) => line,
+            None if want.is_zero() => return,
+            None => {
+                self.stored = self.stored.saturating_add(stored::line());
+                LineLeaf::default()
+            }
+        };
+        let line = LineLeaf { want, ..line };
+        self.ledger.set_line(account, shard, line);
+        if self.ledger.balance(account).unwrap_or_default().stage != Stage::Delinquent {
+            credit::set_ceiling(self.ledger, account, shard, credit::wanted(&line));
+        }
+    }
+
+    fn check_no_debt(&self, account: Address) -> Result<(), Rejection> {
+        if self.ledger.balance(account).unwrap_or_default().stage == Stage::Clear {
+            return Ok(());
+        }
+        let outstanding = sums::outstanding(&self.ledger.lines_of(account));
+        Err(Rejection::DebtOutstanding { operation: self.operation, outstanding })
+    }
+
+    /// Whether the signer's balance, the fee apart, covers an amount.
+    fn check_balance(&self, amount: Tai) -> Result<(), Rejection> {
+        let balance = self.ledger.balance(self.signer).unwrap_or_default().balance.saturating_sub(self.reserved);
+        if amount <= balance {
+            return Ok(());
+        }
+        Err(Rejection::BalanceTooLow { operation: self.operation, balance, amount })
+    }
+
+    /// An account that nobody knew takes room.
+    fn meet(&mut self, account: Address) {
+        if self.ledger.balance(account).is_none() {
+            self.stored = self.stored.saturating_add(stored::balance());
+        }
+    }
+}

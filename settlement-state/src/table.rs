@@ -1,0 +1,145 @@
+//! A kind of leaf as a block works on it: decoded when it is first written, and kept with what it was before the block.
+//!
+//! Writes can be taken back to the last [`Table::keep`], so a transaction that fails leaves nothing behind. At the
+//! block's end each leaf that differs from what it was is encoded once.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use db3_state_tree::Tree;
+
+use crate::fatal::damaged;
+
+/// A kind of leaf: its tree key and its encoding.
+pub(crate) trait Object {
+    /// What the tree key says, in the order of the tree keys.
+    type Key: Ord + Copy;
+    /// What the value says.
+    type Leaf: Clone + PartialEq;
+
+    fn key(key: Self::Key) -> Vec<u8>;
+    fn encode(leaf: &Self::Leaf) -> Vec<u8>;
+    fn decode(bytes: &[u8]) -> Option<Self::Leaf>;
+}
+
+/// One leaf as this block leaves it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry<L> {
+    /// Before this block.
+    pub(crate) before: Option<L>,
+    /// Now.
+    pub(crate) now: Option<L>,
+}
+
+/// The leaves of one kind that a block has written, over the tree.
+pub(crate) struct Table<O: Object> {
+    entries: BTreeMap<O::Key, Entry<O::Leaf>>,
+    /// What each write since the last `keep` replaced, in order.
+    undo: Vec<(O::Key, Option<O::Leaf>)>,
+}
+
+/// The leaf that a tree holds.
+pub(crate) fn stored<O: Object>(tree: &Tree, key: O::Key) -> Option<O::Leaf> {
+    let key = O::key(key);
+    tree.get(&key).map(|bytes| O::decode(bytes).unwrap_or_else(|| damaged(&key)))
+}
+
+impl<O: Object> Table<O> {
+    pub(crate) fn new() -> Self {
+        Self { entries: BTreeMap::new(), undo: Vec::new() }
+    }
+
+    /// The leaf now; none where there is none.
+    pub(crate) fn get(&self, base: &Tree, key: O::Key) -> Option<O::Leaf> {
+        match self.entries.get(&key) {
+            Some(entry) => entry.now.clone(),
+            None => stored::<O>(base, key),
+        }
+    }
+
+    /// Writes a leaf, or deletes it.
+    pub(crate) fn set(&mut self, base: &Tree, key: O::Key, leaf: Option<O::Leaf>) {
+        let entry = self.entries.entry(key).or_insert_with(|| {
+            let before = stored::<O>(base, key);
+            Entry { now: before.clone(), before }
+        });
+        let replaced = std::mem::replace(&mut entry.now, leaf);
+        self.undo.push((key, replaced));
+    }
+
+    /// Makes the writes so far those of the block.
+    pub(crate) fn keep(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Takes back the writes since the last `keep`.
+    pub(crate) fn discard(&mut self) {
+        while let Some((key, replaced)) = self.undo.pop() {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.now = replaced;
+            }
+        }
+    }
+
+    /// Everything that was written, in order of key.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (O::Key, &Entry<O::Leaf>)> {
+        self.entries.iter().map(|(key, entry)| (*key, entry))
+    }
+
+    /// Everything that was written in a range of keys, in order.
+    pub(crate) fn written(&self, range: RangeInclusive<O::Key>) -> impl Iterator<Item = (O::Key, &Entry<O::Leaf>)> {
+        self.entries.range(range).map(|(key, entry)| (*key, entry))
+    }
+
+    /// Adds what has changed to a batch for the tree.
+    pub(crate) fn write(&self, batch: &mut Vec<(Vec<u8>, Option<Vec<u8>>)>) {
+        for (key, entry) in &self.entries {
+            if entry.now != entry.before {
+                batch.push((O::key(*key), entry.now.as_ref().map(O::encode)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    struct Number;
+
+    impl Object for Number {
+        type Key = u8;
+        type Leaf = u8;
+
+        fn key(key: u8) -> Vec<u8> {
+            vec![key]
+        }
+
+        fn encode(leaf: &u8) -> Vec<u8> {
+            vec![*leaf]
+        }
+
+        fn decode(bytes: &[u8]) -> Option<u8> {
+            bytes.first().copied()
+        }
+    }
+
+    #[test]
+    fn what_is_discarded_leaves_no_trace_and_what_is_kept_stays() {
+        let base = Tree::new().apply(vec![(vec![1], Some(vec![10])), (vec![2], Some(vec![20]))]).unwrap();
+        let mut table = Table::<Number>::new();
+        table.set(&base, 1, Some(11));
+        table.keep();
+        table.set(&base, 1, Some(12));
+        table.set(&base, 1, None);
+        table.set(&base, 2, None);
+        table.set(&base, 3, Some(30));
+        assert_eq!([1, 2, 3].map(|key| table.get(&base, key)), [None, None, Some(30)]);
+        table.discard();
+        assert_eq!([1, 2, 3].map(|key| table.get(&base, key)), [Some(11), Some(20), None]);
+        let mut batch = Vec::new();
+        table.write(&mut batch);
+        assert_eq!(batch, [(vec![1], Some(vec![11]))]);
+    }
+}
