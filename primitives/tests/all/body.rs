@@ -1,7 +1,7 @@
-//! An encoder of `db3.v1.MutationBody`, written by hand from the field numbers of the proto files, so that the worked
+//! Encoders of `db3.v1.MutationBody` and `db3.v1.TransactionBody`, written by hand from the field numbers of the proto files, so that the worked
 //! examples stand on a real body without a protobuf library below the line.
 
-use db3_primitives::{Mutation, Operation, Write};
+use db3_primitives::{Mutation, Operation, Transaction, TransactionOperation, Write};
 
 fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -67,6 +67,40 @@ pub fn encode(mutation: &Mutation) -> Vec<u8> {
     .concat();
     for step in &mutation.operations {
         body.extend(message(8, &operation(step)));
+    }
+    body
+}
+
+fn transaction_operation(operation: &TransactionOperation) -> Vec<u8> {
+    let amount = |field, operation: &TransactionOperation| bytes(field, operation.amount().to_string().as_bytes());
+    match operation {
+        TransactionOperation::Transfer { to, .. } => {
+            message(1, &[bytes(1, to.as_bytes()), amount(2, operation)].concat())
+        }
+        TransactionOperation::Deposit { to, .. } => {
+            message(2, &[bytes(1, to.as_bytes()), amount(2, operation)].concat())
+        }
+        TransactionOperation::Withdraw { .. } => message(3, &amount(1, operation)),
+        TransactionOperation::Allocate { shard, .. } => {
+            message(4, &[number(1, u64::from(shard.get())), amount(2, operation)].concat())
+        }
+        TransactionOperation::Pay { .. } => message(5, &amount(1, operation)),
+    }
+}
+
+/// The canonical body of a transaction.
+pub fn encode_transaction(transaction: &Transaction) -> Vec<u8> {
+    let mut body = [
+        number(1, 1),
+        bytes(2, transaction.network.as_str().as_bytes()),
+        bytes(3, transaction.account.as_bytes()),
+        number(4, transaction.nonce.get()),
+        number(5, transaction.expire_unix_secs),
+        bytes(6, transaction.max_fee.to_string().as_bytes()),
+    ]
+    .concat();
+    for step in &transaction.operations {
+        body.extend(message(7, &transaction_operation(step)));
     }
     body
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use db3_primitives::{Address, ChainId, Epoch, Namespace, RecordKey, TableName, key};
+use db3_primitives::{Address, ChainId, Epoch, Namespace, RecordKey, ShardId, TableName, key};
 use proptest::prelude::*;
 
 fn address() -> Address {
@@ -36,6 +36,19 @@ fn tree_keys_are_pinned() {
         (key::record(&notes, &cities, &record_key(b"berlin")), hex::encode("rec/\x05notes\x06citiesberlin")),
         (key::table(&notes, &cities), hex::encode("tbl/\x05notescities")),
         (key::window(&address(), &notes), format!("77696e2f{ab}{}", hex::encode("notes"))),
+        (key::inbox(&ChainId::parse("devnet-shard-1").unwrap()), hex::encode("inbox/devnet-shard-1")),
+        (key::client(&ChainId::parse("devnet-shard-1").unwrap()), hex::encode("client/devnet-shard-1")),
+        (key::peer(&ChainId::parse("devnet-shard-1").unwrap()), hex::encode("peer/devnet-shard-1")),
+        (key::balance(&address()), format!("{}{ab}", hex::encode("bal/"))),
+        (key::line(&address(), ShardId::new(1)), format!("{}{ab}00000001", hex::encode("line/"))),
+        (key::shard(ShardId::new(1)), format!("{}00000001", hex::encode("shard/"))),
+        (key::due(&address()), format!("{}{ab}", hex::encode("due/"))),
+        (key::cut(ShardId::new(1), 7), format!("{}000000010000000000000007", hex::encode("cut/"))),
+        (key::payout(ShardId::new(1)), format!("{}00000001", hex::encode("payout/"))),
+        (key::postings(), hex::encode("postings")),
+        (key::round(), hex::encode("round")),
+        (key::supply(), hex::encode("supply")),
+        (key::own_window(&address()), format!("{}{ab}", hex::encode("win/"))),
     ] {
         assert_eq!(hex::encode(made), expected);
     }
@@ -116,5 +129,46 @@ proptest! {
         let bytes = [head.as_bytes(), &tail].concat();
         let _ = (key::split_account(&bytes), key::split_epoch(&bytes), key::split_namespace(&bytes), key::split_owned(&bytes));
         let _ = (key::split_record(&bytes), key::split_table(&bytes), key::split_window(&bytes));
+    }
+}
+
+proptest! {
+    #[test]
+    fn keys_of_settlement_and_channels_give_back_what_they_are_made_of(account: [u8; 20], shard: u32, index: u64) {
+        let (account, shard) = (Address::new(account), ShardId::new(shard));
+        let chain = ChainId::shard(&"devnet".parse().unwrap(), shard);
+        prop_assert_eq!(key::split_balance(&key::balance(&account)), Some(account));
+        prop_assert_eq!(key::split_due(&key::due(&account)), Some(account));
+        prop_assert_eq!(key::split_own_window(&key::own_window(&account)), Some(account));
+        prop_assert_eq!(key::split_line(&key::line(&account, shard)), Some((account, shard)));
+        prop_assert_eq!(key::split_shard(&key::shard(shard)), Some(shard));
+        prop_assert_eq!(key::split_payout(&key::payout(shard)), Some(shard));
+        prop_assert_eq!(key::split_cut(&key::cut(shard, index)), Some((shard, index)));
+        prop_assert_eq!(key::split_outbox(&key::outbox(&chain)), Some(chain.clone()));
+        prop_assert_eq!(key::split_inbox(&key::inbox(&chain)), Some(chain.clone()));
+        prop_assert_eq!(key::split_client(&key::client(&chain)), Some(chain.clone()));
+        prop_assert_eq!(key::split_peer(&key::peer(&chain)), Some(chain));
+        prop_assert!(key::line(&account, shard).starts_with(&key::line_prefix_of(&account)));
+        prop_assert!(key::line(&account, shard).starts_with(&key::line_prefix()));
+        prop_assert!(key::cut(shard, index).starts_with(&key::cut_prefix(shard)));
+    }
+
+    #[test]
+    fn bytes_that_are_no_settlement_key_name_nothing_else(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+        for prefix in [key::line_prefix(), key::balance_prefix(), key::shard_prefix(), key::due_prefix(), key::inbox_prefix()] {
+            let tried = [prefix, bytes.clone()].concat();
+            if let Some((account, shard)) = key::split_line(&tried) {
+                prop_assert_eq!(key::line(&account, shard), tried.clone());
+            }
+            if let Some(account) = key::split_balance(&tried) {
+                prop_assert_eq!(key::balance(&account), tried.clone());
+            }
+            if let Some(shard) = key::split_shard(&tried) {
+                prop_assert_eq!(key::shard(shard), tried.clone());
+            }
+            if let Some(chain) = key::split_inbox(&tried) {
+                prop_assert_eq!(key::inbox(&chain), tried);
+            }
+        }
     }
 }

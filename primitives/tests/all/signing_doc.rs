@@ -5,8 +5,8 @@ use std::path::Path;
 
 use db3_primitives::signature::eip191_digest;
 use db3_primitives::{
-    Address, Mutation, Nonce, Operation, RecordKey, Scheme, SecretKey, SignedMutation, Tai, Write, mutation_id,
-    sign_mutation, signing_digest, signing_text,
+    Address, Body, Mutation, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, Signed, Tai, Transaction,
+    TransactionOperation, Write, identifier, sign, signing_digest, signing_text,
 };
 
 use super::body;
@@ -35,23 +35,44 @@ fn example(account: Address) -> Mutation {
     }
 }
 
+/// The transaction of the examples.
+fn transaction(account: Address) -> Transaction {
+    Transaction {
+        network: "devnet".parse().unwrap(),
+        account,
+        nonce: Nonce::new(3),
+        expire_unix_secs: 1_769_851_800,
+        max_fee: Tai::new(500_000),
+        operations: vec![
+            TransactionOperation::Deposit { to: account, amount: Tai::new(5_000_000_000) },
+            TransactionOperation::Allocate { shard: ShardId::new(1), want: Tai::new(2_500_000_000) },
+        ],
+    }
+}
+
 /// What the page must say, by the names of its lines.
 fn expected(secret: &str) -> BTreeMap<String, String> {
     let key = SecretKey::from_bytes(hex::decode(secret).unwrap().try_into().unwrap()).unwrap();
-    let mutation = example(key.address());
-    let body = body::encode(&mutation);
+    let (mutation, transaction) = (example(key.address()), transaction(key.address()));
+    let mut lines =
+        BTreeMap::from([("secret".to_owned(), secret.to_owned()), ("account".to_owned(), key.address().to_string())]);
+    lines.extend(values("", &key, &mutation, &body::encode(&mutation)));
+    lines.extend(values("transaction ", &key, &transaction, &body::encode_transaction(&transaction)));
+    lines
+}
+
+/// Body, identifier, digests and signatures of one example.
+fn values<B: Body>(prefix: &str, key: &SecretKey, content: &B, body: &[u8]) -> BTreeMap<String, String> {
     let mut lines = BTreeMap::from([
-        ("secret".to_owned(), secret.to_owned()),
-        ("account".to_owned(), key.address().to_string()),
-        ("body".to_owned(), hex::encode(&body)),
-        ("id".to_owned(), mutation_id(&body).to_string()),
+        (format!("{prefix}body"), hex::encode(body)),
+        (format!("{prefix}id"), identifier::<B>(body).to_string()),
     ]);
     for (name, scheme) in [("raw", Scheme::Raw), ("eip191", Scheme::Eip191)] {
-        let digest = signing_digest(&mutation, &body, scheme);
-        let envelope = sign_mutation(&key, &mutation, body.clone(), scheme);
-        lines.insert(format!("{name} digest"), hex::encode(digest));
-        lines.insert(format!("{name} signature"), hex::encode(envelope.signature));
-        assert!(SignedMutation::new(mutation.clone(), envelope, 0).verify().is_ok());
+        let digest = signing_digest(content, body, scheme);
+        let envelope = sign(key, content, body.to_vec(), scheme);
+        lines.insert(format!("{prefix}{name} digest"), hex::encode(digest));
+        lines.insert(format!("{prefix}{name} signature"), hex::encode(envelope.signature));
+        assert!(Signed::new(content.clone(), envelope, 0).verify().is_ok());
     }
     lines
 }
@@ -81,9 +102,15 @@ fn the_worked_examples_of_the_signing_page_are_right() {
     assert!(given == expected, "docs/signing.md should say:\n{}", show.join("\n"));
 
     let account = given["account"].parse().unwrap();
-    let body = hex::decode(&given["body"]).unwrap();
     let texts = blocks(&page, "text");
-    let text = signing_text(&example(account), &body);
-    assert!(texts.contains(&text), "docs/signing.md should show this text:\n{text}");
-    assert_eq!(hex::encode(eip191_digest(&text)), given["eip191 digest"]);
+    for (text, digest) in [
+        (signing_text(&example(account), &hex::decode(&given["body"]).unwrap()), &given["eip191 digest"]),
+        (
+            signing_text(&transaction(account), &hex::decode(&given["transaction body"]).unwrap()),
+            &given["transaction eip191 digest"],
+        ),
+    ] {
+        assert!(texts.contains(&text), "docs/signing.md should show this text:\n{text}");
+        assert_eq!(hex::encode(eip191_digest(&text)), *digest);
+    }
 }

@@ -71,8 +71,10 @@ fn every_service_of_the_surface_has_its_methods() {
     let shard = "SubmitMutation BatchSubmitMutations StreamMutations EstimateFee GetNonceWindow GetRecord BatchGetRecords \
                  ScanRecords GetNamespace ListNamespaces ListTables GetCreditLine GetBill ListBills GetEpoch ListEpochs";
     let chain = "GetStatus GetParams GetShardMap GetLightBlock GetReceipt WatchReceipts GetBlock ListBlocks Subscribe \
-                 ListOutbox";
-    for (service, names) in [("ShardService", shard), ("ChainService", chain)] {
+                 ListOutbox SubmitDelivery GetInbox";
+    let settlement = "SubmitTransaction EstimateTransactionFee GetAccount GetSettlement ListSettlements GetStatement \
+                      ListStatements ListCloses ListShards GetRound";
+    for (service, names) in [("ShardService", shard), ("ChainService", chain), ("SettlementService", settlement)] {
         let found = methods(service);
         for name in names.split_whitespace() {
             assert!(found.iter().any(|method| method == name), "{service} lacks {name}");

@@ -1,0 +1,271 @@
+//! The rules of DESIGN.md, checked at every block from the states themselves, and the comparison with the model. What stands on
+//! the right-hand side comes from bills, postings and payees' income, never from the difference of what is checked.
+
+use std::collections::BTreeMap;
+
+use db3_primitives::{Address, CreditEntry, PostingKind, ShardId, Tai};
+use db3_settlement_state::SettlementState;
+use db3_shard_state::ShardState;
+
+use crate::machine::{Chain, Done, Machine as _, Ran};
+use crate::model::{Account, Books, Credit, Line, Posted, ShardBooks};
+use crate::timeline::Timeline;
+
+/// What was seen so far.
+pub struct Checks {
+    /// All money.
+    supply: u128,
+    /// Per account and shard: what postings debited, and what they covered.
+    posted: BTreeMap<(Address, ShardId), (u128, u128)>,
+    /// Per shard: what postings paid to its pool, and what payouts took from it.
+    income: BTreeMap<ShardId, (u128, u128)>,
+    /// Per account: how much its lines held above its limit after the last block.
+    excess: BTreeMap<Address, u128>,
+    /// The newest epoch settled.
+    settled: Option<u64>,
+    /// How often each kind of posting was seen.
+    pub kinds: BTreeMap<PostingKind, u64>,
+    pub rounds: u64,
+    pub closes: u64,
+}
+
+impl Checks {
+    pub fn of(state: &SettlementState) -> Self {
+        let (posted, income, excess, kinds) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { supply: money(state), posted, income, excess, settled: None, kinds, rounds: 0, closes: 0 }
+    }
+
+    /// A shard's block.
+    pub fn shard_block(&mut self, books: &ShardBooks, before: &ShardState, ran: &Ran<ShardState>) {
+        let effects = &ran.effects;
+        // I1: one bill for each mutation executed, with its fee; I2: the bills are what the sums grew by.
+        let executed: Vec<_> = ran
+            .items
+            .iter()
+            .filter_map(|done| match done {
+                Done::Executed(receipt) => Some((receipt.id, receipt.account, receipt.fee)),
+                Done::Refused(_) => None,
+            })
+            .collect();
+        let bills: Vec<_> = effects
+            .bills
+            .iter()
+            .map(|bill| (db3_primitives::Identifier(bill.reference), bill.account, bill.fee))
+            .collect();
+        assert_eq!(executed, bills, "I1: every executed mutation writes one bill");
+        let spent = |state: &ShardState| state.accounts().map(|(_, leaf)| leaf.spent.get()).sum::<u128>();
+        let billed: u128 = bills.iter().map(|(_, _, fee)| fee.get()).sum();
+        assert_eq!(spent(before) + billed, spent(&ran.state), "I2: new bills are the change of the sums");
+        if let Some(close) = &effects.closed {
+            assert_eq!(ran.state.epoch_hash(close.last).unwrap().1, close.hash());
+            self.closes += 1;
+        }
+        // The model: who may spend what, who spent what, which epoch is open.
+        let leaves: BTreeMap<_, _> = ran.state.accounts().map(|(account, leaf)| (account, leaf.spent.get())).collect();
+        assert_eq!(leaves, books.spent, "the model predicts every account's sum");
+        let ceilings: BTreeMap<_, _> = ran.state.accounts().map(|(account, leaf)| (account, leaf.ceiling.get())).collect();
+        assert_eq!(ceilings, books.ceilings, "the model predicts every ceiling");
+        assert_eq!((ran.state.open_epoch().0.get(), ran.state.chain().lease_epoch), (books.open, books.lease));
+    }
+
+    /// A block of the settlement chain.
+    pub fn settlement_block(
+        &mut self,
+        books: &Books,
+        before: &SettlementState,
+        ran: &Ran<SettlementState>,
+        shards: &[Chain<ShardState>],
+        timeline: &Timeline,
+    ) {
+        let (state, effects) = (&ran.state, &ran.effects);
+        state.audit().unwrap();
+        self.inbound(effects, shards);
+        self.postings(effects, state);
+        if let Some(done) = &effects.settled {
+            if self.rounds > 0 {
+                assert!(self.settled.is_none_or(|settled| done.epoch.get() > settled), "I4: an epoch settles once");
+                self.settled = Some(done.epoch.get());
+            }
+            self.rounds += 1;
+        }
+        assert_eq!(money(state), self.supply, "I5: the supply is constant");
+        self.credit(state, effects, shards, timeline);
+        compare(books, state, effects, timeline, shards);
+        if effects.entries.is_empty() && effects.deliveries.is_empty() && effects.receipts.is_empty() && effects.postings.is_empty() {
+            let idle = !before.work_pending(timeline.time());
+            assert!(!idle || before.root() == state.root(), "an empty block in which nothing is due changes no byte");
+        }
+    }
+
+    /// I4: what was applied is what the shard wrote, entry by entry.
+    fn inbound(&self, effects: &db3_settlement_state::Effects, shards: &[Chain<ShardState>]) {
+        for entry in &effects.inbound {
+            let place = usize::try_from(entry.source.get()).unwrap();
+            let settlement = shards[place].state.settlement();
+            let written = &shards[place].timeline.log(&settlement)[usize::try_from(entry.index).unwrap()];
+            assert_eq!(entry.bytes, *written, "I4: entry {} of shard {} is another", entry.index, entry.source);
+        }
+        assert!(effects.faults.is_empty(), "an honest shard was found at fault: {:?}", effects.faults);
+    }
+
+    /// I5: what postings debit and pay is what lines and pools say.
+    fn postings(&mut self, effects: &db3_settlement_state::Effects, state: &SettlementState) {
+        for (_, posting) in &effects.postings {
+            *self.kinds.entry(posting.kind).or_default() += 1;
+            let (mut debit, mut covered) = (0, 0);
+            for line in &posting.lines {
+                let moved = line.covered_to.get() - line.covered_from.get();
+                if posting.kind == PostingKind::Payout {
+                    assert_eq!(posting.paid.get(), moved, "a payout is a stretch of its pool's income");
+                    self.income.entry(line.shard).or_default().1 += moved;
+                    continue;
+                }
+                let sums = self.posted.entry((posting.account, line.shard)).or_default();
+                assert_eq!((line.debited_from.get(), line.covered_from.get()), *sums, "postings follow each other");
+                *sums = (line.debited_to.get(), line.covered_to.get());
+                debit += line.debited_to.get() - line.debited_from.get();
+                covered += moved;
+                if posting.kind != PostingKind::WriteOff {
+                    self.income.entry(line.shard).or_default().0 += moved;
+                }
+            }
+            if posting.kind != PostingKind::Payout {
+                assert_eq!(posting.debit.get(), debit, "a posting's debit is that of its lines");
+                assert_eq!(posting.paid.get() + posting.written_off.get(), covered, "a posting covers what its lines say");
+            }
+        }
+        for (account, shard, line) in state.lines() {
+            let sums = self.posted.get(&(account, shard)).copied().unwrap_or_default();
+            assert_eq!((line.debited.get(), line.paid.get() + line.written_off.get()), sums, "I5: debits and payments are postings");
+        }
+        for shard in state.shards() {
+            let leaf = state.shard(shard).unwrap().leaf;
+            let (paid, taken) = self.income.get(&shard).copied().unwrap_or_default();
+            assert_eq!((leaf.income.get(), leaf.pool.get()), (paid, paid - taken), "I5: payees' income is what was paid");
+        }
+    }
+
+    /// I8 and I9, with what the shards may still do, undelivered entries included.
+    fn credit(
+        &mut self,
+        state: &SettlementState,
+        effects: &db3_settlement_state::Effects,
+        shards: &[Chain<ShardState>],
+        timeline: &Timeline,
+    ) {
+        for (account, shard, line) in state.lines() {
+            let chain = &shards[usize::try_from(shard.get()).unwrap()];
+            let spent = chain.state.account(&account).map_or(0, |leaf| leaf.spent.get());
+            let most = most_spendable(&account, chain, timeline);
+            let (p, w, d, r, h) =
+                (line.paid.get(), line.written_off.get(), line.debited.get(), line.reported.get(), line.held.get());
+            assert!(
+                p + w <= d && d <= r && r <= spent && most <= h,
+                "I9: {account} on shard {shard}: paid {p}, written off {w}, debited {d}, reported {r}, spent {spent}, may reach {most}, held {h}"
+            );
+        }
+        for (account, _) in state.accounts() {
+            let view = state.account(&account);
+            let excess = view.held.saturating_sub(view.limit).get();
+            let before = self.excess.insert(account, excess).unwrap_or(0);
+            let involuntary = effects.postings.iter().any(|(_, posting)| {
+                posting.account == account && matches!(posting.kind, PostingKind::Seize | PostingKind::WriteOff)
+            });
+            assert!(excess <= before || involuntary, "I8: {account} holds {excess} above its limit, before {before}");
+        }
+    }
+}
+
+/// The most that an account can ever have spent on a shard by what was written to it until now: by what it knows, and by each
+/// entry that is still on its way, as long as the lease of that moment lets it charge.
+fn most_spendable(account: &Address, chain: &Chain<ShardState>, timeline: &Timeline) -> u128 {
+    let leaf = chain.state.account(account).unwrap_or_default();
+    let open = chain.state.open_epoch().0.get();
+    let (mut ceiling, mut lease, mut most) = (leaf.ceiling, chain.state.chain().lease_epoch, leaf.spent);
+    if lease >= open {
+        most = most.max(ceiling);
+    }
+    let cursor = chain.state.channel(&timeline.id).unwrap().cursor();
+    for bytes in &timeline.log(&chain.timeline.id)[usize::try_from(cursor).unwrap()..] {
+        match CreditEntry::from_bytes(bytes).unwrap() {
+            CreditEntry::Line(line) if line.account == *account => ceiling = line.ceiling,
+            CreditEntry::Line(_) => {}
+            CreditEntry::Heartbeat(heartbeat) => lease = lease.max(heartbeat.lease.get()),
+        }
+        if lease >= open {
+            most = most.max(ceiling);
+        }
+    }
+    most.get()
+}
+
+/// All purses together.
+fn money(state: &SettlementState) -> u128 {
+    let accounts: u128 = state.accounts().map(|(_, leaf)| leaf.balance.get() + leaf.collateral.get()).sum();
+    let pools: u128 = state.shards().map(|shard| state.shard(shard).unwrap().leaf.pool.get()).sum();
+    accounts + pools + state.supply().fee_pool.get()
+}
+
+/// The model's books are the chain's, in every field.
+fn compare(
+    books: &Books,
+    state: &SettlementState,
+    effects: &db3_settlement_state::Effects,
+    timeline: &Timeline,
+    shards: &[Chain<ShardState>],
+) {
+    let posted: Vec<Posted> = effects
+        .postings
+        .iter()
+        .map(|(_, posting)| {
+            let amounts = [posting.debit, posting.paid, posting.written_off, posting.outstanding, posting.balance];
+            let [debit, paid, written_off, owed, balance] = amounts.map(Tai::get);
+            (posting.kind, posting.account, posting.number, debit, paid, written_off, owed, balance)
+        })
+        .collect();
+    assert_eq!(posted, books.posted, "the model predicts every posting");
+    let lines: BTreeMap<(Address, u32), Line> = state
+        .lines()
+        .map(|(account, shard, line)| {
+            let amounts =
+                [line.want, line.ceiling, line.held, line.reported, line.debited, line.paid, line.written_off];
+            let [want, k, h, r, d, p, w] = amounts.map(Tai::get);
+            let cut = line.cut.map(|cut| (cut.index, cut.lease.get()));
+            ((account, shard.get()), Line { want, k, h, cut, r, d, p, w })
+        })
+        .collect();
+    assert_eq!(lines, books.lines, "the model predicts every line");
+    let accounts: BTreeMap<Address, Account> = state
+        .accounts()
+        .map(|(account, leaf)| {
+            let [balance, collateral, trust] = [leaf.balance, leaf.collateral, leaf.trust].map(Tai::get);
+            let (stage, since, postings) = (leaf.stage.number(), leaf.since.get(), leaf.postings);
+            (account, Account { balance, collateral, trust, stage, since, postings })
+        })
+        .collect();
+    assert_eq!(accounts, books.accounts, "the model predicts every balance");
+    for (number, (shard, chain)) in books.shards.iter().zip(shards).enumerate() {
+        let view = state.shard(ShardId::new(u32::try_from(number).unwrap())).unwrap();
+        let leaf = view.leaf;
+        let predicted = (shard.pool, shard.income, shard.lease, shard.last_close, shard.cursor, shard.taken);
+        let last_close = leaf.last_close.map(db3_primitives::Epoch::get);
+        let found = (leaf.pool.get(), leaf.income.get(), leaf.lease.get(), last_close, leaf.inbox_cursor, view.cursor);
+        assert_eq!(found, predicted, "the model predicts what is known of shard {number}");
+        let log = timeline.log(&chain.timeline.id);
+        assert_eq!(log.len(), shard.sent.len(), "the model predicts the log to shard {number}");
+        let new = effects.entries.iter().filter(|entry| entry.destination == chain.timeline.id);
+        for entry in new {
+            let written = match CreditEntry::from_bytes(&entry.bytes).unwrap() {
+                CreditEntry::Line(line) => Credit::Line(line.account, line.ceiling.get()),
+                CreditEntry::Heartbeat(heartbeat) => Credit::Lease(heartbeat.lease.get()),
+            };
+            assert_eq!(written, shard.sent[usize::try_from(entry.index).unwrap()], "the model predicts every entry");
+        }
+    }
+    let round = state.round();
+    let found = (round.settled.map(db3_primitives::Epoch::get), round.rounds, round.running.is_some());
+    assert_eq!(found, (books.settled, books.rounds, books.is_running()), "the model predicts the rounds");
+    let supply = state.supply();
+    assert_eq!((supply.fee_pool.get(), supply.fee_income.get()), (books.fee_pool, books.fee_income));
+    assert_eq!(state.tree().root(), state.root());
+}

@@ -1,0 +1,91 @@
+//! The settlement loop of a whole network in one process, on a virtual clock: shards, the settlement chain, and relayers that
+//! lose, repeat, reorder, cut, forge and crash, from one seed.
+//!
+//! At every block the rules I1–I9 are checked from the states, and an independent model predicts every statement, ceiling,
+//! posting and balance. At the end everything that ever had an effect is sent again and changes no byte.
+//!
+//! `DB3_SIM_SEED` chooses the history (printed when a run begins and when it fails), `DB3_SIM_BILLS` its length: 100 000 is the
+//! full size, and takes some minutes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+mod checks;
+mod liar;
+mod machine;
+mod model;
+mod network;
+mod relayer;
+mod rng;
+mod timeline;
+mod users;
+
+use db3_primitives::PostingKind;
+
+use crate::network::{Network, Size};
+
+/// The seed that the environment names, or this one.
+fn seed(default: u64) -> u64 {
+    std::env::var("DB3_SIM_SEED").ok().map_or(default, |text| text.parse().expect("DB3_SIM_SEED is a number"))
+}
+
+/// Bills of a run.
+fn bills(default: u64) -> u64 {
+    std::env::var("DB3_SIM_BILLS").ok().map_or(default, |text| text.parse().expect("DB3_SIM_BILLS is a number"))
+}
+
+/// Runs a history to its end.
+fn run(seed: u64, size: Size, epochs_min: u64) -> Network {
+    eprintln!("DB3_SIM_SEED={seed} DB3_SIM_BILLS={} {size:?}", size.bills);
+    let mut network = Network::new(seed, size);
+    let first = network.epoch();
+    while network.bills < size.bills || network.epoch() < first + epochs_min {
+        network.step();
+    }
+    network.settle_down();
+    eprintln!(
+        "{} bills in {} epochs, {} closes, {} rounds, postings {:?}",
+        network.bills,
+        network.epoch() - first,
+        network.checks.closes,
+        network.checks.rounds,
+        network.checks.kinds
+    );
+    for shard in &mut network.shards {
+        shard.restart();
+        shard.resend_everything();
+    }
+    network.settlement.restart();
+    network.settlement.resend_everything();
+    network
+}
+
+const SIZE: Size =
+    Size { shards: 4, users: 16, epoch_secs: 60, block_mutations: 14, bills: 0, trusting_epochs: 0 };
+
+#[test]
+fn any_history_is_settled_to_the_tai_and_only_once() {
+    let bills = bills(6_000);
+    // A longer history has fuller blocks, so that it has more epochs as well, but not as many more.
+    let block_mutations = if bills > 20_000 { 60 } else { SIZE.block_mutations };
+    let network = run(seed(1), Size { bills, block_mutations, ..SIZE }, 20);
+    for kind in [PostingKind::Round, PostingKind::Pay, PostingKind::Seize, PostingKind::WriteOff, PostingKind::Payout] {
+        assert!(network.checks.kinds.contains_key(&kind), "the history shows no {kind:?}; another seed would");
+    }
+}
+
+#[test]
+fn light_clients_that_must_not_fall_asleep_settle_as_well() {
+    run(seed(2), Size { bills: bills(6_000) / 4, trusting_epochs: 12, shards: 5, ..SIZE }, 20);
+}
+
+#[test]
+fn true_epochs_of_600_seconds_settle_as_well() {
+    run(seed(3), Size { bills: bills(6_000) / 4, epoch_secs: 600, ..SIZE }, 10);
+}

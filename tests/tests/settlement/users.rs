@@ -1,0 +1,186 @@
+//! People: they write on every shard, move money, run out of credit and of money.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use db3_primitives::{
+    Address, Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, ShardMap, Signed,
+    Tai, Transaction, TransactionOperation, VerifiedMutation, VerifiedTransaction, Write, sign,
+};
+use db3_proto::{encode_body, encode_transaction_body, envelope_bytes};
+
+use crate::rng::Rng;
+
+/// How long what is signed is good, seconds.
+const GOOD_SECS: u64 = 1_800;
+
+/// One person.
+struct User {
+    key: SecretKey,
+    address: Address,
+    /// A namespace on every shard.
+    spaces: Vec<Namespace>,
+    /// Nonces on every shard, and last on the settlement chain.
+    nonces: Vec<Nonces>,
+}
+
+/// Nonces that are not used yet: what was refused is signed again.
+#[derive(Clone, Debug, Default)]
+struct Nonces {
+    returned: BTreeSet<u64>,
+    given: u64,
+}
+
+impl Nonces {
+    fn next(&mut self) -> Nonce {
+        Nonce::new(self.returned.pop_first().unwrap_or_else(|| {
+            self.given += 1;
+            self.given
+        }))
+    }
+}
+
+/// See the module's text.
+pub struct Users {
+    rng: Rng,
+    network: NetworkName,
+    users: Vec<User>,
+    /// Namespaces that exist.
+    created: BTreeSet<Namespace>,
+    by_address: BTreeMap<Address, usize>,
+}
+
+impl Users {
+    pub fn new(mut rng: Rng, network: &NetworkName, map: &ShardMap, count: usize) -> Self {
+        let users: Vec<User> = (0..count).map(|number| user(&mut rng, map, number)).collect();
+        let by_address = users.iter().enumerate().map(|(place, user)| (user.address, place)).collect();
+        Self { rng, network: network.clone(), users, created: BTreeSet::new(), by_address }
+    }
+
+    pub fn addresses(&self) -> Vec<Address> {
+        self.users.iter().map(|user| user.address).collect()
+    }
+
+    /// A mutation of somebody for a shard. `available` tells how much credit an account has there.
+    pub fn mutation(
+        &mut self,
+        shard: usize,
+        now_secs: u64,
+        available: impl Fn(&Address) -> u128,
+    ) -> Arc<VerifiedMutation> {
+        // Who has no credit tries seldom.
+        let place = (0..4).map(|_| self.rng.index(self.users.len())).find(|place| available(&self.users[*place].address) > 60_000);
+        let place = place.unwrap_or_else(|| self.rng.index(self.users.len()));
+        let namespace = self.users[place].spaces[shard].clone();
+        let mut operations = Vec::new();
+        if !self.created.contains(&namespace) {
+            operations.push(Operation::CreateNamespace);
+        }
+        for _ in 0..=self.rng.below(2) {
+            operations.push(self.operation());
+        }
+        let user = &mut self.users[place];
+        let mutation = Mutation {
+            network: self.network.clone(),
+            account: user.address,
+            namespace,
+            nonce: user.nonces[shard].next(),
+            expire_unix_secs: now_secs + GOOD_SECS,
+            max_fee: Tai::new(1 << 60),
+            operations,
+        };
+        let body = encode_body(&mutation);
+        let bytes = u32::try_from(envelope_bytes(body.len())).unwrap();
+        let envelope = sign(&user.key, &mutation, body, Scheme::Raw);
+        Arc::new(Signed::new(mutation, envelope, bytes).verify().unwrap())
+    }
+
+    fn operation(&mut self) -> Operation {
+        let key = RecordKey::new(format!("k{}", self.rng.below(40)).into_bytes()).unwrap();
+        let table = "t".parse().unwrap();
+        let value = vec![b'v'; self.rng.index(200)];
+        let write = Write { table, key, value, if_version: None };
+        match self.rng.below(20) {
+            // These fail where the record is missing or there, and are charged all the same.
+            0 => Operation::Update(write),
+            1 => Operation::Insert(write),
+            2 => Operation::Delete { table: write.table, key: write.key, if_version: None },
+            _ => Operation::Put(write),
+        }
+    }
+
+    /// A mutation was applied: its namespace may exist now.
+    pub fn applied(&mut self, mutation: &Mutation) {
+        if mutation.operations.first() == Some(&Operation::CreateNamespace) {
+            self.created.insert(mutation.namespace.clone());
+        }
+    }
+
+    /// What was signed was refused on a chain: its nonce may be used again.
+    pub fn refused(&mut self, account: &Address, chain: usize, nonce: Nonce) {
+        let place = self.by_address[account];
+        self.users[place].nonces[chain].returned.insert(nonce.get());
+    }
+
+    /// A transaction of somebody, sensible or not.
+    pub fn transaction(&mut self, shards: u32, now_secs: u64, balance: impl Fn(&Address) -> u128) -> Arc<VerifiedTransaction> {
+        let place = self.rng.index(self.users.len());
+        let most = balance(&self.users[place].address);
+        let operations = (0..=self.rng.below(3)).map(|_| self.money(shards, most)).collect();
+        self.signed_transaction(place, now_secs, operations)
+    }
+
+    /// What `place` signs.
+    pub fn signed_transaction(
+        &mut self,
+        place: usize,
+        now_secs: u64,
+        operations: Vec<TransactionOperation>,
+    ) -> Arc<VerifiedTransaction> {
+        let user = &mut self.users[place];
+        let transaction = Transaction {
+            network: self.network.clone(),
+            account: user.address,
+            nonce: user.nonces.last_mut().unwrap().next(),
+            expire_unix_secs: now_secs + GOOD_SECS,
+            max_fee: Tai::new(1 << 60),
+            operations,
+        };
+        let body = encode_transaction_body(&transaction);
+        let bytes = u32::try_from(envelope_bytes(body.len())).unwrap();
+        let envelope = sign(&user.key, &transaction, body, Scheme::Eip191);
+        Arc::new(Signed::new(transaction, envelope, bytes).verify().unwrap())
+    }
+
+    fn money(&mut self, shards: u32, balance: u128) -> TransactionOperation {
+        let to = self.users[self.rng.index(self.users.len())].address;
+        let most = u64::try_from(balance).unwrap() / 4;
+        let amount = Tai::new(u128::from(1 + self.rng.below(most)));
+        let shard = ShardId::new(u32::try_from(self.rng.below(u64::from(shards) * 20 / 19 + 1)).unwrap());
+        match self.rng.below(12) {
+            0..3 => TransactionOperation::Transfer { to, amount },
+            3..5 => TransactionOperation::Deposit { to, amount },
+            5 => TransactionOperation::Withdraw { amount: Tai::new(amount.get() / 3 + 1) },
+            6..10 => {
+                let want = if self.rng.percent(15) { 0 } else { u128::from(self.rng.below(2_000_000)) };
+                TransactionOperation::Allocate { shard, want: Tai::new(want) }
+            }
+            10 => TransactionOperation::Pay { amount: Tai::ZERO },
+            _ => TransactionOperation::Pay { amount },
+        }
+    }
+}
+
+fn user(rng: &mut Rng, map: &ShardMap, number: usize) -> User {
+    let mut seed = [0; 32];
+    for part in seed.chunks_mut(8) {
+        part.copy_from_slice(&rng.next().to_be_bytes());
+    }
+    let key = SecretKey::from_bytes(seed).unwrap();
+    let space = |shard: u32| {
+        let mut names = (0..).map(|attempt| format!("n{number}-{attempt}").parse::<Namespace>().unwrap());
+        names.find(|name| map.shard_of_namespace(name).get() == shard).unwrap()
+    };
+    let spaces: Vec<Namespace> = (0..map.shards()).map(space).collect();
+    User { address: key.address(), key, nonces: vec![Nonces::default(); spaces.len() + 1], spaces }
+}
