@@ -85,6 +85,7 @@ pub const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("statement export", ["db3 statement export", "db3 statement export last --charges --file statement.csv"]),
     ("statement", ["db3 statement list", "db3 statement show last"]),
     ("status", ["db3 status", "db3 status --output json"]),
+    ("relay", ["db3 relay --for 1s", "db3 relay --for 1s --jitter 10ms --output json"]),
     (
         "bench write",
         [

@@ -20,6 +20,7 @@ mod network;
 mod output;
 mod read;
 mod receipt;
+mod relay;
 mod render;
 mod send;
 mod session;
@@ -104,8 +105,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::input(format!("cannot start: {error}"), "try again"))?;
     let outcome = runtime.block_on(async {
-        // An import ends in its own way when it is interrupted.
-        let own_way = matches!(cli.command, Command::Import(_));
+        // These end in their own way when they are interrupted.
+        let own_way = matches!(cli.command, Command::Import(_) | Command::Relay(_));
         tokio::select! {
             outcome = dispatch(&session, &cli.command) => outcome,
             () = interrupted(), if !own_way => Err(Failure::new(Exit::Interrupted, "interrupted", "")),
@@ -147,6 +148,7 @@ async fn dispatch(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Transfer(args) => money::transfer(session, args).await,
         Command::Credit(command) => money::credit(session, command).await,
         Command::Status => status::status(session).await,
+        Command::Relay(args) => relay::relay(session, args).await,
         Command::Bench(command) => bench::bench(session, command).await,
         Command::Completions { shell } => completions(*shell),
         Command::Devnet(devnet) => devnet::devnet(&session.global, devnet),

@@ -19,7 +19,7 @@ pub use billing::{
     BillCommand, BillListArgs, BillName, EpochChoice, EpochCommand, ReceiptArgs, StatementCommand, StatementExportArgs,
     StatusChoice, SumBy,
 };
-pub use bulk::{BenchCommand, BenchReadArgs, BenchWriteArgs, ExportArgs, FileFormat, ImportArgs};
+pub use bulk::{BenchCommand, BenchReadArgs, BenchWriteArgs, ExportArgs, FileFormat, ImportArgs, RelayArgs};
 pub use money::{AllocateArgs, CreditCommand, DepositArgs, TransferArgs};
 pub use names::{AccountCommand, NamespaceCommand, NetworkCommand, TableCommand};
 pub use parse::duration as parse_duration;
@@ -154,6 +154,8 @@ pub enum Command {
     Credit(CreditCommand),
     /// Where the network's chains stand, and what they hear of one another
     Status,
+    /// Carry what the network's chains have to say to one another; anyone may, and needs no account
+    Relay(RelayArgs),
     /// Measure the network
     #[command(subcommand)]
     Bench(BenchCommand),
