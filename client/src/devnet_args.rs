@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use db3_primitives::Address;
+use db3_primitives::{Address, Tai};
 
 use crate::console::{ColorChoice, OutputFormat};
 
@@ -80,7 +80,16 @@ pub enum DevnetCommand {
     Status,
     /// Remove its state, so that the next start begins anew
     Reset,
-    /// Move block time forward and close the epochs that end meanwhile
+    /// Give an account money on the running network: some to pay with, and the same again as collateral
+    Fund {
+        /// The account
+        #[arg(value_name = "ADDRESS")]
+        address: Address,
+        /// How much of each, with its unit, such as 5db3 [default: 1000db3]
+        #[arg(value_name = "AMOUNT", value_parser = Tai::parse_with_unit)]
+        amount: Option<Tai>,
+    },
+    /// Move block time forward; the epochs that end meanwhile are closed and settled
     Advance {
         /// By how many seconds
         #[arg(value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=253_402_300_799))]
@@ -122,7 +131,11 @@ impl DevnetArgs {
             None => Some(self.start.clone()),
             Some(DevnetCommand::Start(inner)) => Some(inner.clone().or(&self.start)),
             Some(
-                DevnetCommand::Stop | DevnetCommand::Status | DevnetCommand::Reset | DevnetCommand::Advance { .. },
+                DevnetCommand::Stop
+                | DevnetCommand::Status
+                | DevnetCommand::Reset
+                | DevnetCommand::Fund { .. }
+                | DevnetCommand::Advance { .. },
             ) => None,
         }
     }
@@ -139,11 +152,20 @@ impl DevnetArgs {
             Some(DevnetCommand::Stop) => "stop",
             Some(DevnetCommand::Status) => "status",
             Some(DevnetCommand::Reset) => "reset",
+            Some(DevnetCommand::Fund { .. }) => "fund",
             Some(DevnetCommand::Advance { .. }) => "advance",
         };
         arguments.push(word.into());
-        if let Some(DevnetCommand::Advance { secs }) = &self.command {
-            arguments.push(secs.to_string().into());
+        match &self.command {
+            Some(DevnetCommand::Advance { secs }) => arguments.push(secs.to_string().into()),
+            Some(DevnetCommand::Fund { address, amount }) => {
+                arguments.push(address.to_string().into());
+                arguments.extend(amount.map(|amount| OsString::from(format!("{amount}tai"))));
+            }
+            Some(
+                DevnetCommand::Start(_) | DevnetCommand::Stop | DevnetCommand::Status | DevnetCommand::Reset,
+            )
+            | None => {}
         }
         if let Some(start) = self.start_args() {
             start.push_arguments(&mut arguments);
@@ -253,6 +275,15 @@ mod tests {
         assert_eq!(first.devnet.to_arguments(), second.devnet.to_arguments());
         assert_eq!(first.console.to_arguments(), second.console.to_arguments());
         assert!(second.console.yes && second.devnet.start_args().expect("start").detach);
+    }
+
+    #[test]
+    fn a_gift_is_handed_on_with_its_amount() {
+        let line = "db3-devnet fund 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 0.5db3";
+        let DevnetProgram { devnet, .. } = parse(line);
+        let arguments: Vec<_> = devnet.to_arguments();
+        assert_eq!(arguments, ["fund", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "500000000tai"]);
+        assert!(DevnetProgram::try_parse_from(line.replace("0.5db3", "5").split(' ')).is_err(), "a bare number");
     }
 
     #[test]

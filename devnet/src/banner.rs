@@ -8,9 +8,7 @@ use db3_client::devnet_args::DEV_PASSWORD;
 
 use crate::control::Status;
 use crate::home::Home;
-
-/// The credit of each account on each shard, DB3.
-pub const CREDIT_DB3: u64 = 1_000;
+use crate::network::db3_text;
 
 /// The text.
 pub fn banner(status: &Status, home: &Home, detached: bool) -> String {
@@ -18,7 +16,7 @@ pub fn banner(status: &Status, home: &Home, detached: bool) -> String {
     let made = &status.made;
     let shards = if made.shards == 1 { "1 shard".to_owned() } else { format!("{} shards", made.shards) };
     let seconds = Seconds(status.ready_millis);
-    let _ = writeln!(text, "The devnet is ready after {seconds} s: {shards}, epochs of {} s.\n", made.epoch_secs);
+    let _ = writeln!(text, "The devnet is ready after {seconds} s: a settlement chain and {shards}, epochs of {} s.\n", made.epoch_secs);
     let rows: Vec<Vec<String>> = status
         .ready
         .nodes
@@ -28,11 +26,14 @@ pub fn banner(status: &Status, home: &Home, detached: bool) -> String {
         .collect();
     push_table(&mut text, &["CHAIN", "GRPC", "HEIGHT"], &rows);
     text.push('\n');
-    let credit = format!("{CREDIT_DB3} DB3");
-    let named =
-        status.ready.accounts.iter().map(|account| vec![account.name.clone(), account.address.clone(), credit.clone()]);
-    let funded = made.funded.iter().map(|address| vec!["--fund".to_owned(), address.clone(), credit.clone()]);
-    push_table(&mut text, &["ACCOUNT", "ADDRESS", "CREDIT ON EACH SHARD"], &named.chain(funded).collect::<Vec<_>>());
+    let rows: Vec<Vec<String>> = status
+        .funds
+        .iter()
+        .map(|funds| {
+            vec![funds.name.clone(), funds.address.clone(), db3_text(&funds.balance_tai), db3_text(&funds.limit_tai)]
+        })
+        .collect();
+    push_table(&mut text, &["ACCOUNT", "ADDRESS", "BALANCE", "CREDIT"], &rows);
     let db3 = Db3::find(status, home);
     let _ = writeln!(
         text,
@@ -43,7 +44,7 @@ pub fn banner(status: &Status, home: &Home, detached: bool) -> String {
         db3.home_option,
     );
     let _ = writeln!(text, "Type next{}:", if detached { "" } else { ", in another terminal" });
-    for line in ["put notes hello world", "get notes hello", "bill list"] {
+    for line in ["put notes hello world", "get notes hello", "bill list", "credit show"] {
         let _ = writeln!(text, "  {}{} {line}", db3.program, db3.network_option);
     }
     let stop = format!("{} devnet stop{}", db3.program, db3.home_option);

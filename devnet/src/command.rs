@@ -1,4 +1,4 @@
-//! `stop`, `status`, `reset` and `advance`: they speak to the devnet that runs in a folder, or to nobody.
+//! `stop`, `status`, `reset`, `advance` and `fund`: they speak to the devnet that runs in a folder, or to nobody.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use db3_client::console::OutputFormat;
 use db3_client::devnet_args::ConsoleArgs;
-use db3_primitives::Tai;
+use db3_primitives::{Address, Tai};
 use serde_json::json;
 
-use crate::banner::push_table;
-use crate::control::{self, Advanced, Answer, Closed, Question, Status};
+use crate::control::{self, Answer, Question};
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::render;
 
 /// How long a stopping devnet may take: it brings its snapshots forward.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
-/// How long closing the epochs may take.
-const ADVANCE_PATIENCE: Duration = Duration::from_secs(120);
+/// How long what crosses the chains may take: lines, closes, rounds, leases.
+const CROSSING_PATIENCE: Duration = Duration::from_secs(360);
 /// How long the answer to a status may take.
 const STATUS_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a stopping devnet is looked at.
@@ -38,7 +38,7 @@ pub fn stop(home: &Home, console: ConsoleArgs) -> Result<()> {
 fn stop_and_wait(home: &Home) -> Result<u32> {
     let pid = match control::ask(home, &Question::Stop, STATUS_PATIENCE)? {
         Answer::Stopping { pid } => pid,
-        other @ (Answer::Status(_) | Answer::Advanced { .. } | Answer::Refused { .. }) => {
+        other @ (Answer::Status(_) | Answer::Advanced { .. } | Answer::Funded(_) | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }
     };
@@ -55,87 +55,12 @@ fn stop_and_wait(home: &Home) -> Result<u32> {
 /// Prints how the devnet stands.
 pub fn status(home: &Home, console: ConsoleArgs) -> Result<()> {
     match control::ask(home, &Question::Status, STATUS_PATIENCE)? {
-        Answer::Status(status) => print_status(&status, console),
-        other @ (Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Refused { .. }) => {
+        Answer::Status(status) => render::status(&status, console),
+        other @ (Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded(_) | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }
     }
     Ok(())
-}
-
-fn print_status(status: &Status, console: ConsoleArgs) {
-    match console.output {
-        OutputFormat::Json => println!("{}", status_json(status)),
-        OutputFormat::Csv => {
-            println!("chain_id,grpc,height,provable_height,block_time,root,open_epoch,pid");
-            for (node, chain) in status.ready.nodes.iter().zip(&status.chains) {
-                println!(
-                    "{},{},{},{},{},{},{},{}",
-                    chain.chain_id,
-                    node.grpc,
-                    chain.height,
-                    chain.provable_height,
-                    chain.block_time,
-                    chain.root,
-                    chain.open_epoch,
-                    node.pid
-                );
-            }
-        }
-        OutputFormat::Table => {
-            let rows: Vec<Vec<String>> = status
-                .ready
-                .nodes
-                .iter()
-                .zip(&status.chains)
-                .map(|(node, chain)| {
-                    vec![
-                        chain.chain_id.clone(),
-                        node.grpc.clone(),
-                        chain.height.to_string(),
-                        chain.provable_height.to_string(),
-                        chain.block_time.clone(),
-                        chain.open_epoch.to_string(),
-                    ]
-                })
-                .collect();
-            let mut text = format!(
-                "The devnet runs in process {} with {} accounts and epochs of {} s.\n\n",
-                status.pid, status.made.accounts, status.made.epoch_secs
-            );
-            push_table(&mut text, &["CHAIN", "GRPC", "HEIGHT", "PROVABLE", "BLOCK TIME", "OPEN EPOCH"], &rows);
-            print!("{text}");
-        }
-    }
-}
-
-/// The status as `--output json` prints it.
-pub fn status_json(status: &Status) -> serde_json::Value {
-    let chains: Vec<_> = status
-        .chains
-        .iter()
-        .map(|chain| {
-            json!({
-                "chain_id": chain.chain_id,
-                "height": chain.height.to_string(),
-                "provable_height": chain.provable_height.to_string(),
-                "block_time": chain.block_time,
-                "root": chain.root,
-                "open_epoch": chain.open_epoch.to_string(),
-            })
-        })
-        .collect();
-    json!({
-        "pid": status.pid,
-        "ready_millis": status.ready_millis.to_string(),
-        "shards": status.made.shards,
-        "epoch_secs": status.made.epoch_secs.to_string(),
-        "network_file": status.ready.network_file,
-        "accounts": status.ready.accounts,
-        "funded": status.made.funded,
-        "nodes": status.ready.nodes,
-        "chains": chains,
-    })
 }
 
 /// Removes the devnet, after stopping it, if the user agrees.
@@ -175,76 +100,34 @@ fn agree(question: &str, console: ConsoleArgs) -> Result<()> {
     if matches!(line.trim(), "y" | "Y" | "yes") { Ok(()) } else { bail!("nothing was removed") }
 }
 
-/// Moves block time and prints what closed.
+/// Moves block time and prints what was closed and settled.
 pub fn advance(home: &Home, secs: u64, console: ConsoleArgs) -> Result<()> {
-    let chains = match control::ask(home, &Question::Advance { secs }, ADVANCE_PATIENCE)? {
-        Answer::Advanced { chains } => chains,
-        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Refused { .. }) => {
+    match control::ask(home, &Question::Advance { secs }, CROSSING_PATIENCE)? {
+        Answer::Advanced { chains } => render::advanced(&chains, console),
+        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Funded(_) | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }
-    };
-    match console.output {
-        OutputFormat::Json => chains.iter().for_each(|chain| println!("{}", advanced_json(chain))),
-        OutputFormat::Csv => {
-            println!("chain_id,first_epoch,last_epoch,bill_count,statement_count,total_tai");
-            for (chain, close) in chains.iter().flat_map(|chain| chain.closed.iter().map(move |close| (chain, close))) {
-                println!(
-                    "{},{},{},{},{},{}",
-                    chain.chain_id, close.first, close.last, close.bills, close.statements, close.total_tai
-                );
-            }
-        }
-        OutputFormat::Table => chains.iter().for_each(print_advanced),
     }
     Ok(())
 }
 
-fn print_advanced(chain: &Advanced) {
-    println!("{}: block time is {}, epoch {} is open", chain.chain_id, chain.block_time, chain.open_epoch);
-    for close in &chain.closed {
-        println!("  {}", closed_text(close));
+/// Gives an account money and prints what it has then.
+pub fn fund(home: &Home, address: Address, amount: Option<Tai>, console: ConsoleArgs) -> Result<()> {
+    let question =
+        Question::Fund { address: address.to_string(), amount_tai: amount.map(|amount| amount.to_string()) };
+    match control::ask(home, &question, CROSSING_PATIENCE)? {
+        Answer::Funded(funds) => render::funded(&funds, console),
+        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Refused { .. }) => {
+            return Err(unexpected(other));
+        }
     }
-}
-
-fn closed_text(close: &Closed) -> String {
-    let epochs = if close.first == close.last {
-        format!("epoch {}", close.first)
-    } else {
-        format!("epochs {} to {}", close.first, close.last)
-    };
-    let total = close
-        .total_tai
-        .parse::<Tai>()
-        .map_or_else(|_| format!("{} tai", close.total_tai), |tai| format!("{} DB3", tai.to_db3_string()));
-    format!("closed {epochs}: {} bills, {} statements, {total}", close.bills, close.statements)
-}
-
-fn advanced_json(chain: &Advanced) -> serde_json::Value {
-    let closed: Vec<_> = chain
-        .closed
-        .iter()
-        .map(|close| {
-            json!({
-                "epoch": close.first.to_string(),
-                "last_epoch": close.last.to_string(),
-                "bill_count": close.bills.to_string(),
-                "statement_count": close.statements.to_string(),
-                "total_tai": close.total_tai,
-            })
-        })
-        .collect();
-    json!({
-        "chain_id": chain.chain_id,
-        "block_time": chain.block_time,
-        "open_epoch": chain.open_epoch.to_string(),
-        "closed": closed,
-    })
+    Ok(())
 }
 
 fn unexpected(answer: Answer) -> anyhow::Error {
     match answer {
         Answer::Refused { message } => anyhow::anyhow!(message),
-        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Advanced { .. }) => {
+        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded(_)) => {
             anyhow::anyhow!("the devnet gave the answer to another question: {other:?}")
         }
     }

@@ -1,4 +1,4 @@
-//! The control socket: how `stop`, `status` and `advance` reach a running devnet.
+//! The control socket: how `stop`, `status`, `advance` and `fund` reach a running devnet.
 //!
 //! A Unix socket that only its owner may open; one JSON object a line each way, one question a connection. A question
 //! is at most 64 KiB. It must never be reachable from another machine.
@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use db3_primitives::Tai;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -33,6 +34,13 @@ pub enum Question {
         /// By how many seconds.
         secs: u64,
     },
+    /// Give an account money.
+    Fund {
+        /// Whom.
+        address: String,
+        /// How much to pay with, and again as collateral, in tai; none: the usual gift.
+        amount_tai: Option<String>,
+    },
 }
 
 /// An answer.
@@ -48,9 +56,11 @@ pub enum Answer {
     },
     /// To `advance`: what closed on each chain.
     Advanced {
-        /// The chains, in order of their number.
+        /// The settlement chain and then the shards, in order of their number.
         chains: Vec<Advanced>,
     },
+    /// To `fund`: what the account has now.
+    Funded(Box<Funds>),
     /// The question could not be answered.
     Refused {
         /// Why, and what to do.
@@ -69,8 +79,44 @@ pub struct Status {
     pub made: Made,
     /// As in the ready file.
     pub ready: Ready,
-    /// Each chain.
+    /// What the funded accounts have.
+    pub funds: Vec<Funds>,
+    /// Each chain, the settlement chain first.
     pub chains: Vec<ChainStatus>,
+    /// What is carried from chain to chain.
+    pub relay: Vec<Direction>,
+}
+
+/// What one account has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Funds {
+    /// `dev0` …, or `--fund`.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// What it can pay with.
+    pub balance_tai: String,
+    /// Its credit over all shards.
+    pub limit_tai: String,
+    /// The credit that it wants, in tai, by shard.
+    pub lines: Vec<(u32, String)>,
+}
+
+/// How far a log was carried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Direction {
+    /// The chain that writes it.
+    pub from: String,
+    /// The chain that reads it.
+    pub to: String,
+    /// Entries that are written and not yet read.
+    pub lag_entries: u64,
+    /// For how long there have been such entries.
+    pub lag_secs: u64,
+    /// How it does.
+    pub condition: String,
+    /// What went wrong last, if it goes wrong.
+    pub error: Option<String>,
 }
 
 /// How one chain stands.
@@ -88,6 +134,8 @@ pub struct ChainStatus {
     pub root: String,
     /// The open epoch.
     pub open_epoch: u64,
+    /// On the settlement chain: the newest epoch that is settled.
+    pub settled_epoch: Option<u64>,
 }
 
 /// What moving its time did to one chain.
@@ -99,8 +147,28 @@ pub struct Advanced {
     pub block_time: String,
     /// The open epoch.
     pub open_epoch: u64,
-    /// The closes that were written, oldest first.
+    /// On a shard: the closes that were written, oldest first.
     pub closed: Vec<Closed>,
+    /// On the settlement chain: what was posted, by the epoch of its round, oldest first.
+    pub settled: Vec<Settled>,
+}
+
+/// What the rounds of one epoch posted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The newest epoch that they settled.
+    pub epoch: u64,
+    /// Number of postings.
+    pub postings: u64,
+    /// What was newly debited.
+    #[serde(with = "tai")]
+    pub debited: Tai,
+    /// What was paid, of that and of older debits.
+    #[serde(with = "tai")]
+    pub paid: Tai,
+    /// What nobody will pay any more.
+    #[serde(with = "tai")]
+    pub written_off: Tai,
 }
 
 /// One close.
@@ -131,7 +199,7 @@ pub fn ask(home: &Home, question: &Question, patience: Duration) -> Result<Answe
         let remedy = format!("look into {}, and ask again", home.log().display());
         match question {
             Question::Status => Failure::NobodyAnswered(format!("{what}; {remedy}")).into(),
-            Question::Stop | Question::Advance { .. } => {
+            Question::Stop | Question::Advance { .. } | Question::Fund { .. } => {
                 Failure::OutcomeUnknown(format!("{what}, and may still do what it was asked; {remedy}")).into()
             }
         }
@@ -143,7 +211,7 @@ pub fn running(home: &Home) -> Option<Status> {
     let stream = connect(&home.control_socket())?;
     match exchange(stream, &Question::Status, Duration::from_secs(5)).ok()? {
         Answer::Status(status) => Some(*status),
-        Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Refused { .. } => None,
+        Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded(_) | Answer::Refused { .. } => None,
     }
 }
 
@@ -163,4 +231,19 @@ fn exchange(mut stream: UnixStream, question: &Question, patience: Duration) -> 
         bail!("the connection was closed without an answer");
     }
     Ok(serde_json::from_str(&answer)?)
+}
+
+/// An amount as decimal digits, because JSON's numbers are exact only up to 53 bits.
+mod tai {
+    use db3_primitives::Tai;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub fn serialize<S: Serializer>(value: &Tai, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tai, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 
-use crate::control::{Answer, LINE_BYTES_MAX, Question, SOCKET_PATH_BYTES_MAX};
+use crate::control::{Answer, Funds, LINE_BYTES_MAX, Question, SOCKET_PATH_BYTES_MAX};
 use crate::failure::Failure;
 use crate::network::Network;
 
@@ -66,11 +66,17 @@ async fn converse(stream: UnixStream, network: &Network, stop: &watch::Sender<bo
     BufReader::new(reader.take(LINE_BYTES_MAX)).read_line(&mut line).await?;
     let question = serde_json::from_str::<Question>(&line);
     let answer = match &question {
-        Ok(Question::Status) => Answer::Status(Box::new(network.status())),
+        Ok(Question::Status) => {
+            network.status().map_or_else(|error| refused(&error), |status| Answer::Status(Box::new(status)))
+        }
         Ok(Question::Stop) => Answer::Stopping { pid: std::process::id() },
         Ok(Question::Advance { secs }) => match network.advance(*secs).await {
             Ok(chains) => Answer::Advanced { chains },
-            Err(error) => Answer::Refused { message: format!("{error:#}") },
+            Err(error) => refused(&error),
+        },
+        Ok(Question::Fund { address, amount_tai }) => match fund(network, address, amount_tai.as_deref()).await {
+            Ok(funds) => Answer::Funded(Box::new(funds)),
+            Err(error) => refused(&error),
         },
         Err(error) => Answer::Refused { message: format!("the question is not understood: {error}") },
     };
@@ -82,4 +88,13 @@ async fn converse(stream: UnixStream, network: &Network, stop: &watch::Sender<bo
         stop.send_replace(true);
     }
     Ok(())
+}
+
+async fn fund(network: &Network, address: &str, amount_tai: Option<&str>) -> Result<Funds> {
+    let amount = amount_tai.map(str::parse).transpose().context("the amount")?;
+    network.fund(address.parse().context("the address")?, amount).await
+}
+
+fn refused(error: &anyhow::Error) -> Answer {
+    Answer::Refused { message: format!("{error:#}") }
 }

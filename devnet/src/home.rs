@@ -6,7 +6,7 @@
 //! <home>/ready.json      written once the network serves, removed when it stops
 //! <home>/keystore/       dev0.json …
 //! <home>/<chain id>/     home of a chain's node
-//! <home>/control.sock    stop, status, advance
+//! <home>/control.sock    stop, status, advance, fund
 //! <home>/devnet.lock     locked while a devnet runs here
 //! <home>/devnet.log      output of a detached devnet
 //! ```
@@ -35,15 +35,18 @@ pub struct Home {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Made {
-    /// Layout of this file; 1.
+    /// Layout of this file; 2.
     pub format: u32,
+    /// When its chains begin, RFC 3339; none in a file of another layout.
+    #[serde(default)]
+    pub time: String,
     /// Number of shard chains.
     pub shards: u32,
     /// Length of an epoch in seconds.
     pub epoch_secs: u64,
     /// Number of development accounts.
     pub accounts: u32,
-    /// Accounts beside them that have a line on every shard.
+    /// Accounts beside them that were funded.
     pub funded: Vec<String>,
 }
 
@@ -226,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = home(folder.path());
         assert_eq!(home.made().unwrap(), None);
-        let made = Made { format: 1, shards: 2, epoch_secs: 60, accounts: 10, funded: vec![] };
+        let made = Made { format: 2, time: String::new(), shards: 2, epoch_secs: 60, accounts: 10, funded: vec![] };
         home.keep_made(&made).unwrap();
         assert_eq!(home.made().unwrap(), Some(made));
     }

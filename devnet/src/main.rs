@@ -3,20 +3,24 @@
 //! It listens on this machine alone and its accounts' keys are public: it must never be offered to anybody else.
 
 mod accounts;
+mod advance;
 mod banner;
 mod command;
 mod control;
 mod control_server;
 mod detach;
 mod failure;
+mod fund;
 mod home;
 mod make;
 mod network;
 mod publish;
 mod ready;
+mod render;
 mod start;
 
 use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -50,5 +54,11 @@ fn run(program: &DevnetProgram) -> Result<()> {
         Some(DevnetCommand::Status) => command::status(&home, program.console),
         Some(DevnetCommand::Reset) => command::reset(&home, program.console),
         Some(DevnetCommand::Advance { secs }) => command::advance(&home, *secs, program.console),
+        Some(DevnetCommand::Fund { address, amount }) => command::fund(&home, *address, *amount, program.console),
     }
+}
+
+/// A mutex's content. Whoever panicked with it left it whole: no lock is held across a step that can fail in between.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

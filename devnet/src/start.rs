@@ -1,37 +1,44 @@
 //! `db3 devnet start`: everything in this process, until a signal or `stop` ends it.
 //!
 //! Ports are bound first, so that a taken one is known before anything is made. Keys are encrypted while the chains
-//! start. The ready file is written last, once every port answers.
+//! start. The network is ready when every account's credit has crossed from the settlement chain to the shards, where
+//! it can be proven; the ready file is written last.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use db3_chain::telemetry::{self, LogFormat};
-use db3_chain::{ChainHandle, StopReason};
-use db3_client::console::OutputFormat;
+use db3_chain::{Chain, Machine, StopReason};
 use db3_client::devnet_args::{ConsoleArgs, DevnetProgram, PORT_DEFAULT, StartArgs};
 use db3_genesis::ChainEntry;
-use db3_primitives::ChainId;
-use db3_shard_node::{Cors, ServeConfig, Served, ShardEndpoints, serve_on};
+use db3_node::{ChainEndpoints, Cors, ServeConfig, Served};
+use db3_primitives::Address;
+use db3_relay::{Config, Monitor, Relay, Waker};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
-use crate::accounts::{DevAccount, derive, write_keystore};
-use crate::banner::banner;
-use crate::command::status_json;
-use crate::control::{self, Status};
+use crate::accounts::{DevAccount, Keys, derive, write_keystore};
+use crate::control;
 use crate::control_server;
 use crate::detach;
 use crate::failure::Failure;
 use crate::home::{Home, Made};
-use crate::make::{make_chains, network_name, settings, settle};
-use crate::network::Network;
+use crate::make::{Chains, make_chains, network_name, settings, settle};
+use crate::network::{Network, RunningChains, tell_blocks};
 use crate::publish::publish;
 use crate::ready::{Node, Ready};
+use crate::render;
+
+/// How often the relay looks where no block wakes it.
+const RELAY_POLL: Duration = Duration::from_secs(2);
+/// How long one of its calls may take, and its longest wait after one that failed.
+const RELAY_CALL: Duration = Duration::from_secs(10);
+const RELAY_RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// Starts the devnet, here or detached.
 pub fn start(program: &DevnetProgram, home: &Home) -> Result<()> {
@@ -42,7 +49,7 @@ pub fn start(program: &DevnetProgram, home: &Home) -> Result<()> {
             return Err(already_running(home));
         }
         let status = detach::start(program, home)?;
-        show(&status, home, program.console, true);
+        render::started(&status, home, program.console, true);
         return Ok(());
     }
     telemetry::init("warn", LogFormat::Text)?;
@@ -52,7 +59,7 @@ pub fn start(program: &DevnetProgram, home: &Home) -> Result<()> {
     let made = settle(home, &args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads")?;
     let result = runtime.block_on(run(home, &args, made, program.console, began));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
@@ -64,38 +71,37 @@ fn already_running(home: &Home) -> anyhow::Error {
     )
 }
 
-fn show(status: &Status, home: &Home, console: ConsoleArgs, detached: bool) {
-    match console.output {
-        OutputFormat::Json => println!("{}", status_json(status)),
-        OutputFormat::Table | OutputFormat::Csv if console.quiet => {}
-        OutputFormat::Table | OutputFormat::Csv => print!("{}", banner(status, home, detached)),
-    }
-}
-
-/// One shard that is served.
-struct Shard {
-    chain: ChainHandle,
-    served: Served,
+/// What ends with the network, beside its chains.
+struct Serving {
+    nodes: Vec<Served>,
+    tasks: Vec<JoinHandle<()>>,
+    relay: watch::Sender<bool>,
 }
 
 async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, began: Instant) -> Result<()> {
     let listeners = bind_all(args.port.unwrap_or(PORT_DEFAULT), made.shards).await?;
     let control = control_server::bind(&home.control_socket())?;
-    let accounts = derive(made.accounts)?;
-    let chains = make_chains(home, &made, &accounts)?;
+    let keys = derive(made.accounts, made.shards)?;
     home.keep_made(&made)?;
-    let shards = start_all(home, &chains, listeners, &accounts).await?;
-    let network = Arc::new(announce(home, args, made, &accounts, &shards, began)?);
-    show(&network.status(), home, console, detach::is_detached());
+    let names = make_chains(home, &made, &keys)?;
+    let chains = start_chains(home, &names, &keys.accounts).await?;
+    chains.align_time().await?;
+    let endpoints = endpoints(&names, &listeners)?;
+    let (relay, monitor, waker) = relay(&endpoints)?;
+    let serving = serve(&chains, listeners, &endpoints, relay, &monitor, &waker).await?;
+    let network = match ready(home, args, made, keys, &chains, &endpoints, monitor, began).await {
+        Ok(network) => Arc::new(network),
+        Err(error) => {
+            end(home, args, serving, &chains).await;
+            return Err(error);
+        }
+    };
+    render::started(&network.status()?, home, console, detach::is_detached());
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control_server::serve(control, Arc::clone(&network), stop.clone()));
-    let ended = until_told(&network.chains, stopped).await;
+    let ended = until_told(&chains, stopped).await;
     stop.send_replace(true);
-    retract(home, args);
-    for shard in shards {
-        shard.served.stop().await;
-        shard.chain.shutdown().await;
-    }
+    end(home, args, serving, &chains).await;
     // The server's task holds the network; both end before the folder's lock is given back.
     let _ = server.await;
     drop(network);
@@ -105,19 +111,23 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
     }
 }
 
-/// Binds the ports of all shards.
+/// Binds the ports: the settlement chain's, and above it the shards'.
 async fn bind_all(port: u16, shards: u32) -> Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
-    for shard in 0..shards {
-        let port =
-            u16::try_from(shard).ok().and_then(|shard| port.checked_add(1)?.checked_add(shard)).ok_or_else(|| {
-                Failure::Wrong(format!("--port {port} leaves no port for shard {shard}; name a lower one"))
-            })?;
+    for number in 0..=shards {
+        let whose = match number.checked_sub(1) {
+            None => "the settlement chain".to_owned(),
+            Some(shard) => format!("shard {shard}"),
+        };
+        let port = u16::try_from(number)
+            .ok()
+            .and_then(|number| port.checked_add(number))
+            .ok_or_else(|| Failure::Wrong(format!("--port {port} leaves no port for {whose}; name a lower one")))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = TcpListener::bind(address).await.map_err(|error| {
             anyhow!(
-                "port {port} of {} cannot be used for shard {shard} ({error}); end the program that holds it, or choose \
-                 other ports with --port",
+                "port {port} of {} cannot be used for {whose} ({error}); end the program that holds it, or choose other \
+                 ports with --port",
                 Ipv4Addr::LOCALHOST
             )
         })?;
@@ -126,101 +136,173 @@ async fn bind_all(port: u16, shards: u32) -> Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-async fn start_all(
-    home: &Home,
-    chains: &[ChainId],
-    listeners: Vec<TcpListener>,
-    accounts: &[DevAccount],
-) -> Result<Vec<Shard>> {
-    let endpoints = chains
-        .iter()
-        .zip(0_u32..)
-        .zip(&listeners)
-        .map(|((_, shard), listener)| Ok(ShardEndpoints { shard, endpoints: vec![url(listener.local_addr()?)] }))
-        .collect::<Result<Vec<_>>>()?;
+/// Where each chain is served, the settlement chain first.
+fn endpoints(chains: &Chains, listeners: &[TcpListener]) -> Result<Vec<ChainEndpoints>> {
+    chains
+        .all()
+        .zip(listeners)
+        .map(|(chain_id, listener)| {
+            let endpoints = vec![format!("http://{}", listener.local_addr()?)];
+            Ok(ChainEndpoints { chain_id: chain_id.clone(), endpoints })
+        })
+        .collect()
+}
+
+/// Starts all chains at once, and encrypts the accounts' keys meanwhile.
+async fn start_chains(home: &Home, chains: &Chains, accounts: &[DevAccount]) -> Result<RunningChains> {
+    let settlement = tokio::spawn(Chain::start(settings(home, &chains.settlement)));
     let starting: Vec<_> =
-        chains.iter().map(|chain_id| tokio::spawn(ChainHandle::start(settings(home, chain_id)))).collect();
+        chains.shards.iter().map(|chain_id| tokio::spawn(Chain::start(settings(home, chain_id)))).collect();
     tokio::task::block_in_place(|| write_keystore(&home.keystore(), accounts))?;
     let mut shards = Vec::new();
-    for (started, listener) in starting.into_iter().zip(listeners) {
-        let chain = started.await.context("a chain's start")??;
-        let config = ServeConfig {
-            cors: Cors::Localhost,
-            shard_endpoints: endpoints.clone(),
-            ..ServeConfig::new(listener.local_addr()?)
-        };
-        let served = serve_on(listener, chain.clone(), config).await?;
-        shards.push(Shard { chain, served });
+    for started in starting {
+        shards.push(started.await.context("a chain's start")??);
     }
-    Ok(shards)
+    let settlement = settlement.await.context("a chain's start")??;
+    Ok(RunningChains { settlement, shards, blocks: Arc::new(Notify::new()) })
 }
 
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
+/// A relay between all chains that carries what there is at once.
+fn relay(endpoints: &[ChainEndpoints]) -> Result<(Relay, Monitor, Waker)> {
+    let chains: Vec<_> = endpoints
+        .iter()
+        .map(|chain| db3_relay::ChainEndpoints { chain_id: chain.chain_id.clone(), urls: chain.endpoints.clone() })
+        .collect();
+    let (settlement, shards) = chains.split_first().context("a network has a settlement chain")?;
+    let config = Config {
+        poll: RELAY_POLL,
+        jitter: Duration::ZERO,
+        timeout: RELAY_CALL,
+        retry_max: RELAY_RETRY_MAX,
+        ..Config::of_network(settlement, shards)
+    };
+    let relay = Relay::new(&config)?;
+    let (monitor, waker) = (relay.monitor(), relay.waker());
+    Ok((relay, monitor, waker))
 }
 
-/// Writes the network file and the ready file.
-fn announce(
+/// Serves every chain and begins to carry.
+async fn serve(
+    chains: &RunningChains,
+    listeners: Vec<TcpListener>,
+    endpoints: &[ChainEndpoints],
+    relay: Relay,
+    monitor: &Monitor,
+    waker: &Waker,
+) -> Result<Serving> {
+    let mut serving = Serving { nodes: Vec::new(), tasks: Vec::new(), relay: watch::channel(false).0 };
+    let mut listeners = listeners.into_iter();
+    let config = |listener: &TcpListener, relay: Option<Monitor>| -> Result<ServeConfig> {
+        Ok(ServeConfig {
+            cors: Cors::Localhost,
+            endpoints: endpoints.to_vec(),
+            relay,
+            ..ServeConfig::new(listener.local_addr()?)
+        })
+    };
+    let listener = listeners.next().context("a listener for the settlement chain")?;
+    let config_of = config(&listener, Some(monitor.clone()))?;
+    serving.nodes.push(db3_settlement_node::serve_on(listener, chains.settlement.clone(), config_of).await?);
+    serving.tell(&chains.settlement, chains, waker);
+    for (shard, listener) in chains.shards.iter().zip(listeners) {
+        let config_of = config(&listener, None)?;
+        serving.nodes.push(db3_shard_node::serve_on(listener, shard.clone(), config_of).await?);
+        serving.tell(shard, chains, waker);
+    }
+    let mut stopped = serving.relay.subscribe();
+    serving.tasks.push(tokio::spawn(relay.run(async move {
+        // A sender that is gone has stopped as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    })));
+    Ok(serving)
+}
+
+impl Serving {
+    /// Has a chain's blocks wake the relay, and whoever waits for something to cross.
+    fn tell<M: Machine>(&mut self, chain: &Chain<M>, chains: &RunningChains, waker: &Waker) {
+        self.tasks.push(tokio::spawn(tell_blocks(chain.clone(), Arc::clone(&chains.blocks), waker.clone())));
+    }
+}
+
+/// Waits until everybody's credit stands where it may be spent, funds who is new, and says that the network serves.
+#[expect(clippy::too_many_arguments, reason = "all that a network is made of")]
+async fn ready(
     home: &Home,
     args: &StartArgs,
     made: Made,
-    accounts: &[DevAccount],
-    shards: &[Shard],
+    keys: Keys,
+    chains: &RunningChains,
+    endpoints: &[ChainEndpoints],
+    relay: Monitor,
     began: Instant,
 ) -> Result<Network> {
-    let entries = shards
-        .iter()
-        .map(|shard| ChainEntry::of_shard(shard.chain.genesis(), vec![url(shard.served.addr())]))
-        .collect();
+    chains.until_credit_stands().await?;
+    let geneses = std::iter::once(chains.settlement.genesis()).chain(chains.shards.iter().map(Chain::genesis));
+    let entries = geneses.zip(endpoints).map(|(genesis, at)| ChainEntry::of_genesis(genesis, at.endpoints.clone()));
     let epoch_secs = std::num::NonZeroU64::new(made.epoch_secs).context("epochs of no length")?;
-    publish(network_name()?, epoch_secs, entries, home)?;
-    let node = |shard: &Shard| Node {
-        chain_id: shard.chain.chain_id().to_owned(),
+    publish(network_name()?, epoch_secs, entries.collect(), home)?;
+    let node = |chain: &ChainEndpoints| Node {
+        chain_id: chain.chain_id.as_str().to_owned(),
         index: 0,
-        grpc: url(shard.served.addr()),
+        grpc: chain.endpoints.concat(),
         pid: std::process::id(),
     };
     let ready = Ready {
         network_file: home.network_file().display().to_string(),
-        accounts: accounts.iter().map(DevAccount::account).collect(),
-        nodes: shards.iter().map(node).collect(),
+        accounts: keys.accounts.iter().map(DevAccount::account).collect(),
+        nodes: endpoints.iter().map(node).collect(),
     };
-    for file in ready_files(home, args) {
-        ready.write(&file)?;
+    let new: Vec<Address> = args.fund.iter().copied().filter(|who| !made.funded.contains(&who.to_string())).collect();
+    let mut network = Network {
+        home: home.clone(),
+        made: Mutex::new(made),
+        ready,
+        ready_millis: 0,
+        chains: chains.clone(),
+        relay,
+        faucet: tokio::sync::Mutex::new(keys.faucet),
+    };
+    for address in new {
+        network.fund(address, None).await?;
     }
-    let ready_millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let chains = shards.iter().map(|shard| shard.chain.clone()).collect();
-    Ok(Network { made, ready, ready_millis, chains })
+    for file in ready_files(home, args) {
+        network.ready.write(&file)?;
+    }
+    network.ready_millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(network)
 }
 
 fn ready_files(home: &Home, args: &StartArgs) -> Vec<PathBuf> {
     std::iter::once(home.ready_file()).chain(args.ready_file.clone()).collect()
 }
 
-/// Nothing may say that the network serves when it does not.
-fn retract(home: &Home, args: &StartArgs) {
+/// Stops everything. Nothing may say that the network serves when it does not.
+async fn end(home: &Home, args: &StartArgs, serving: Serving, chains: &RunningChains) {
     for file in ready_files(home, args).into_iter().chain([home.control_socket()]) {
         if let Err(error) = std::fs::remove_file(&file) {
             tracing::debug!(%error, file = %file.display(), "not removed");
         }
     }
+    serving.relay.send_replace(true);
+    for node in serving.nodes {
+        node.stop().await;
+    }
+    for shard in &chains.shards {
+        shard.shutdown().await;
+    }
+    chains.settlement.shutdown().await;
+    for task in serving.tasks {
+        // A panic in there is in the log.
+        let _ = task.await;
+    }
 }
 
 /// Returns when a signal, `stop` or a fault ends the network; why a chain stopped, if one did.
-async fn until_told(chains: &[ChainHandle], mut stopped: watch::Receiver<bool>) -> Option<StopReason> {
-    let (faults, mut fault) = tokio::sync::mpsc::channel(chains.len().max(1));
-    for chain in chains {
-        let (chain, faults) = (chain.clone(), faults.clone());
-        tokio::spawn(async move {
-            let reason = chain.stopped().await;
-            // Nobody listens once the network stops.
-            let _ = faults.send(reason).await;
-        });
-    }
+async fn until_told(chains: &RunningChains, mut stopped: watch::Receiver<bool>) -> Option<StopReason> {
     tokio::select! {
         () = told_by_signal() => None,
         _ = stopped.wait_for(|stop| *stop) => None,
-        reason = fault.recv() => reason,
+        reason = chains.stopped() => Some(reason),
     }
 }
 
@@ -229,13 +311,12 @@ async fn told_by_signal() {
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
         return std::future::pending().await;
     };
-    let detached = detach::is_detached();
     loop {
         tokio::select! {
             _ = interrupt.recv() => return,
             _ = terminate.recv() => return,
             // A detached network outlives the terminal that it was started from.
-            _ = hangup.recv() => if !detached { return },
+            _ = hangup.recv() => if !detach::is_detached() { return },
         }
     }
 }

@@ -192,8 +192,7 @@ impl SettlementGenesis {
         app_state::check_range("credit.round_accounts_max", credit.round_accounts_max, round_max)?;
         let factor_denominator = NonZeroU64::new(credit.factor_denominator)
             .ok_or_else(|| GenesisError::field("app_state.credit.factor_denominator", 0, "expected at least 1"))?;
-        let (mut payouts, own_payouts) = self.check_payouts()?;
-        payouts.truncate(self.peers.len());
+        let (payouts, own_payouts) = self.check_payouts()?;
         Ok(db3_settlement_state::Genesis {
             peers: self.check_peers(&network)?,
             network,
