@@ -12,6 +12,7 @@ mod deadline;
 pub mod grpc;
 mod kind;
 mod metrics_http;
+pub mod relay;
 mod server;
 mod settings;
 mod shed;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use db3_chain::Chain;
 use db3_proto::FILE_DESCRIPTOR_SET;
 use db3_proto::v1::chain_service_server::ChainServiceServer;
+use db3_relay::Monitor;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,6 +23,7 @@ use crate::accept::accept;
 use crate::grpc::Node;
 use crate::kind::Kind;
 use crate::metrics_http::serve_metrics;
+use crate::relay;
 use crate::settings::{ServeConfig, ServeLimits};
 use crate::shed::ShedLayer;
 use crate::unreadable::UnreadableLayer;
@@ -112,8 +114,9 @@ pub async fn serve_on<K: Kind>(
     let (stop, stopped) = watch::channel(false);
     let metrics = match config.metrics {
         Some(listen) => {
-            let metered = chain.clone();
-            let bound = serve_metrics(listen, move || metered.metrics_text(), stopped.clone()).await;
+            let (metered, relay) = (chain.clone(), config.relay.clone());
+            let text = move || metrics_text(&metered.metrics_text(), relay.as_ref());
+            let bound = serve_metrics(listen, text, stopped.clone()).await;
             Some(bound.map_err(|source| ServeError::Bind { listen, what: "metrics", source })?)
         }
         None => None,
@@ -159,6 +162,18 @@ pub async fn serve_on<K: Kind>(
         }
     });
     Ok(Served { addr, metrics, stop, task, stop_time_max: limits.stop_time_max })
+}
+
+/// The chain's measurements and the relay's as one text.
+fn metrics_text(chain: &str, relay: Option<&Monitor>) -> String {
+    const END: &str = "# EOF\n";
+    match relay {
+        Some(monitor) => {
+            let chain = chain.strip_suffix(END).unwrap_or(chain);
+            format!("{chain}{}{END}", relay::metrics_text(monitor))
+        }
+        None => chain.to_owned(),
+    }
 }
 
 fn builder(limits: &ServeLimits) -> Server {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use db3_primitives::{ChainId, limits};
+use db3_relay::Monitor;
 
 use crate::cors::Cors;
 
@@ -20,6 +21,8 @@ pub struct ServeConfig {
     pub metrics: Option<SocketAddr>,
     /// The endpoints that `GetShardMap` tells.
     pub endpoints: Vec<ChainEndpoints>,
+    /// The relay whose measurements are told beside the chain's.
+    pub relay: Option<Monitor>,
     /// The bounds.
     pub limits: ServeLimits,
 }
@@ -91,6 +94,13 @@ impl ServeConfig {
     /// The default settings on this address.
     #[must_use]
     pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, cors: Cors::None, metrics: None, endpoints: Vec::new(), limits: ServeLimits::default() }
+        Self {
+            listen,
+            cors: Cors::None,
+            metrics: None,
+            endpoints: Vec::new(),
+            relay: None,
+            limits: ServeLimits::default(),
+        }
     }
 }

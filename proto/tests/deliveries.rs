@@ -143,7 +143,8 @@ fn the_identifier_is_that_of_the_whole_delivery() {
     let mut other = delivery();
     other.headers.pop();
     assert_ne!(delivery_id(&delivery()), delivery_id(&other));
-    let expected = db3_primitives::sha256(&[b"db3.v1.Delivery/id\0", &encode_delivery(&delivery())]);
+    let encoded = encode_delivery(&delivery());
+    let expected = db3_primitives::sha256(&[b"db3.v1.Delivery/id\0", &encoded]);
     assert_eq!(delivery_id(&delivery()).0, expected);
 }
 
@@ -172,7 +173,8 @@ proptest! {
         let encoded = encode_delivery(&delivery);
         prop_assert_eq!(&decode_delivery(&encoded).unwrap(), &delivery);
         prop_assert_eq!(&decode_delivery_message(delivery_message(&delivery)).unwrap(), &delivery);
-        prop_assert_eq!(decode_tx(&encode_delivery_tx(&delivery)).unwrap(), BlockTx::Delivery(delivery));
+        let tx = encode_delivery_tx(&delivery);
+        prop_assert_eq!(decode_tx(&tx).unwrap(), BlockTx::Delivery(delivery));
     }
 
     #[test]

@@ -8,17 +8,21 @@
     reason = "tests"
 )]
 
+mod credit;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use db3_carry::Delivery;
+use db3_chain::ChainConfig;
 use db3_primitives::{
     Address, Mutation, Namespace, Nonce, Operation, RecordKey, Scheme, SecretKey, Tai, Write, sign_mutation,
 };
 use db3_proto::v1::chain_service_client::ChainServiceClient;
 use db3_proto::v1::shard_service_client::ShardServiceClient;
-use db3_proto::{encode_body, envelope_message, v1};
+use db3_proto::{delivery_message, encode_body, envelope_message, v1};
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
@@ -26,6 +30,7 @@ struct Place {
     _folder: TempDir,
     home: PathBuf,
     port: u16,
+    credit: Delivery,
 }
 
 fn shard_node(arguments: &[&str]) -> Command {
@@ -52,10 +57,9 @@ impl Place {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let home = folder.path().join("node");
-        let line = format!("{}=1000db3", key().address());
-        ran(&["init", "--home", home.to_str().unwrap(), "--network", "test", "--line", &line]);
+        let credit = credit::make(&home, (0, 1), 600, &[key().address()], &ChainConfig::new(&home));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { _folder: folder, home, port }
+        Self { _folder: folder, home, port, credit }
     }
 
     fn home(&self) -> &str {
@@ -70,12 +74,27 @@ impl Place {
             .unwrap()
     }
 
+    /// Gives the account its credit, unless it has it from an earlier run.
+    async fn give_credit(&self, channel: &Channel) {
+        let request = v1::SubmitDeliveryRequest {
+            delivery: Some(delivery_message(&self.credit)),
+            wait: v1::WaitMode::Committed.into(),
+        };
+        match ChainServiceClient::new(channel.clone()).submit_delivery(request).await {
+            Ok(answer) => assert_eq!(answer.into_inner().cursor, 2),
+            Err(status) => assert_eq!(db3_proto::status::from_status(&status).unwrap().code, 217, "{status:?}"),
+        }
+    }
+
     async fn connect(&self) -> Channel {
         let began = Instant::now();
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://127.0.0.1:{}", self.port)).unwrap();
         loop {
             match endpoint.connect().await {
-                Ok(channel) => return channel,
+                Ok(channel) => {
+                    self.give_credit(&channel).await;
+                    return channel;
+                }
                 Err(error) => assert!(began.elapsed() < Duration::from_secs(30), "{error}"),
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -215,18 +234,27 @@ fn wrong_input_ends_with_2_and_says_what_to_do() {
     let output = run(&["start", "--home", home.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("shard-node init"), "{output:?}");
-    let amount =
-        run(&["init", "--home", home.to_str().unwrap(), "--line", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266=5"]);
+    let account = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+    let amount = run(&["init", "--home", home.to_str().unwrap(), "--fund", &format!("{account}=5")]);
     assert_eq!(amount.status.code(), Some(2), "an amount without a unit");
-    let range = run(&["init", "--home", home.to_str().unwrap(), "--shard", "2", "--shards", "2"]);
-    assert_eq!(range.status.code(), Some(2));
-    ran(&["init", "--home", home.to_str().unwrap()]);
-    let again = run(&["init", "--home", home.to_str().unwrap()]);
+    let treasury = run(&["init", "--home", home.to_str().unwrap()]);
+    assert_eq!(treasury.status.code(), Some(2), "nobody receives what validators earn");
+    let fund = format!("{account}=5db3");
+    let init = ["init", "--home", home.to_str().unwrap(), "--fund", &fund, "--shards", "2"];
+    assert!(ran(&init).contains("settlement-node start --home"));
+    let again = run(&init);
     assert_eq!(again.status.code(), Some(2), "{}", String::from_utf8_lossy(&again.stderr));
-    let settings = std::fs::read_to_string(home.join("config/node.toml")).unwrap();
-    assert!(settings.contains("[chain]") && settings.contains("# [serve]"), "{settings}");
-    std::fs::write(home.join("config/node.toml"), "[chain]\nblock_millis = 5\n").unwrap();
-    let unknown = run(&["start", "--home", home.to_str().unwrap()]);
+    assert!(home.join("solo.toml").exists(), "the network's file");
+    let shard = home.join("solo-shard-1");
+    let settings = std::fs::read_to_string(shard.join("config/node.toml")).unwrap();
+    for part in ["[chain]", "[serve]", "[relay]", "[log]", "127.0.0.1:7302", "solo.toml", "# in_flight_per_stream_max"]
+    {
+        assert!(settings.contains(part), "{part} in {settings}");
+    }
+    let other = run(&["start", "--home", home.join("solo-settlement").to_str().unwrap()]);
+    assert_eq!(other.status.code(), Some(2), "another program's chain");
+    std::fs::write(shard.join("config/node.toml"), "[chain]\nblock_millis = 5\n").unwrap();
+    let unknown = run(&["start", "--home", shard.to_str().unwrap()]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("block_millis"));
     assert!(ran(&["version"]).contains("db3.v1"));

@@ -61,8 +61,9 @@ pub struct InitArgs {
 }
 
 fn fund(text: &str) -> Result<(Address, Tai), String> {
-    let (account, amount) =
-        text.split_once('=').ok_or_else(|| format!("`{text}` funds nobody: write ADDRESS=AMOUNT, such as 0x…=1000db3"))?;
+    let (account, amount) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` funds nobody: write ADDRESS=AMOUNT, such as 0x…=1000db3"))?;
     let account = account.parse::<Address>().map_err(|error| error.to_string())?;
     let amount = Tai::parse_with_unit(amount).map_err(|error| error.to_string())?;
     Ok((account, amount))
@@ -116,10 +117,7 @@ fn make_network(folder: &Path, args: &InitArgs) -> Result<Vec<Made>> {
         (0..args.shards).map(|shard| ChainId::shard(&args.network, ShardId::new(shard))).collect();
     let all = || std::iter::once(&settlement).chain(&shards);
     if let Some(taken) = all().map(|chain_id| folder.join(chain_id.as_str())).find(|home| home.exists()) {
-        bail!(Failure::Wrong(format!(
-            "{} exists; choose another --network or --home, or remove it",
-            taken.display()
-        )));
+        bail!(Failure::Wrong(format!("{} exists; choose another --network or --home, or remove it", taken.display())));
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
     let time = BlockTime::new(since.as_secs(), 0).context("the clock stands where no block can")?;
@@ -132,9 +130,8 @@ fn make_network(folder: &Path, args: &InitArgs) -> Result<Vec<Made>> {
     let of_shards = shards.iter().map(peer).collect::<Result<Vec<_>>>()?;
     let treasury = args.treasury.or_else(|| args.fund.first().map(|(account, _)| *account));
     let treasury = treasury.context("no treasury; name one with --treasury, or fund an account with --fund")?;
-    let accounts = args.fund.iter().map(|(account, amount)| {
-        AccountEntry::with_credit(*account, *amount, *amount, args.shards)
-    });
+    let accounts =
+        args.fund.iter().map(|(account, amount)| AccountEntry::with_credit(*account, *amount, *amount, args.shards));
     let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
     let state = SettlementGenesis::new(&args.network, epoch_secs, treasury, accounts, of_shards);
     let mut states = vec![(&settlement, AppState::Settlement(state))];

@@ -1,6 +1,7 @@
 //! Settings of a node beside those of its chain: sections `[serve]` and `[log]` of `<home>/config/node.toml`, variables
 //! `DB3_SERVE_<NAME>` and `DB3_LOG_<NAME>`, flags. Precedence: flag, environment, file, default.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::cors::Cors;
+use crate::relay::RelaySettings;
 use crate::settings::{ChainEndpoints, ServeConfig, ServeLimits};
 
 /// The port of the settlement chain where nothing else is said; shards have those after it.
@@ -39,6 +41,9 @@ pub struct StartArgs {
     /// The network's file, from which the shard map's endpoints are told
     #[arg(long, value_name = "FILE")]
     pub network_file: Option<PathBuf>,
+    /// Carry nothing between chains; others must then
+    #[arg(long)]
+    pub no_relay: bool,
     /// A block with mutations is made at most every so many milliseconds
     #[arg(long, value_name = "MS")]
     pub block_ms: Option<u64>,
@@ -137,6 +142,61 @@ impl Default for Origins {
     }
 }
 
+/// Section `[relay]`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RelaySection {
+    /// Whether this node carries entries between its chain and the others.
+    pub enabled: bool,
+    /// Longest random wait between seeing entries and carrying them, milliseconds.
+    pub jitter_millis: u64,
+    /// Milliseconds between two looks where no block wakes it.
+    pub poll_millis: u64,
+    /// Seconds that one call may take.
+    pub call_secs_max: u64,
+    /// Where chains are served, by chain id; before what the network's file says.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub endpoints: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for RelaySection {
+    fn default() -> Self {
+        Self { enabled: true, jitter_millis: 1_500, poll_millis: 2_000, call_secs_max: 15, endpoints: BTreeMap::new() }
+    }
+}
+
+impl RelaySection {
+    /// How eagerly it carries.
+    pub fn settings(&self) -> Result<RelaySettings, ConfigError> {
+        let ranges = [
+            ("jitter_millis", self.jitter_millis, 0..=60_000, "0 to 60000"),
+            ("poll_millis", self.poll_millis, 50..=600_000, "50 to 600000"),
+            ("call_secs_max", self.call_secs_max, 1..=600, "1 to 600"),
+        ];
+        if let Some((name, value, _, expected)) = ranges.into_iter().find(|(_, value, range, _)| !range.contains(value))
+        {
+            return Err(ConfigError::Range { name, value, expected });
+        }
+        Ok(RelaySettings {
+            jitter: Duration::from_millis(self.jitter_millis),
+            poll: Duration::from_millis(self.poll_millis),
+            timeout: Duration::from_secs(self.call_secs_max),
+        })
+    }
+
+    /// Where the other chains are served.
+    pub fn known(&self, network: &[ChainEndpoints]) -> Result<Vec<ChainEndpoints>> {
+        let mut known: Vec<ChainEndpoints> = Vec::new();
+        for (name, endpoints) in &self.endpoints {
+            let chain_id = ChainId::parse(name).with_context(|| format!("[relay.endpoints]: {name}"))?;
+            known.push(ChainEndpoints { chain_id, endpoints: endpoints.clone() });
+        }
+        let others = network.iter().filter(|chain| !self.endpoints.contains_key(chain.chain_id.as_str()));
+        known.extend(others.cloned());
+        Ok(known)
+    }
+}
+
 /// Section `[log]`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -190,6 +250,15 @@ impl StartArgs {
         Ok(load_section(home, "log", "DB3_LOG_", self.log_flags())?)
     }
 
+    /// Section `[relay]`.
+    pub fn relay(&self, home: &Path) -> Result<RelaySection> {
+        let mut flags = Table::new();
+        if self.no_relay {
+            flags.insert("enabled".to_owned(), Value::Boolean(false));
+        }
+        Ok(load_section(home, "relay", "DB3_RELAY_", flags)?)
+    }
+
     /// Section `[serve]`, made into settings of a server that listens at `default` where nothing else is said.
     pub fn serve(&self, home: &Path, default: SocketAddr) -> Result<ServeConfig> {
         let section: ServeSection = load_section(home, "serve", "DB3_SERVE_", self.serve_flags())?;
@@ -221,6 +290,7 @@ impl ServeSection {
             cors: cors(self.cors),
             metrics: self.metrics,
             endpoints: self.network_file.as_deref().map(endpoints).transpose()?.unwrap_or_default(),
+            relay: None,
             limits,
         })
     }
@@ -256,12 +326,13 @@ impl ServeSection {
     }
 }
 
-/// What `init` writes of the sections `[serve]` and `[log]`: every setting with its default, as comments, and the
+/// What `init` writes of the sections `[serve]`, `[relay]` and `[log]`: every setting with its default, as comments, and the
 /// network's file, if there is one.
 pub fn explained(listen: SocketAddr, network_file: Option<&Path>) -> Result<String> {
     let commented = |section: String| section.lines().fold(String::new(), |text, line| format!("{text}# {line}\n"));
     let serve = ServeSection { listen: Some(listen), ..ServeSection::default() };
     let serve = commented(toml::to_string(&serve)?);
+    let relay = commented(toml::to_string(&RelaySection::default())?);
     let log = commented(toml::to_string(&LogSection::default())?);
     let network = match network_file {
         Some(file) => toml::to_string(&Table::from_iter([(
@@ -271,12 +342,13 @@ pub fn explained(listen: SocketAddr, network_file: Option<&Path>) -> Result<Stri
         None => "# network_file = \"mine.toml\"\n".to_owned(),
     };
     Ok(format!(
-        "\n# What is commented out is the default. Variables DB3_SERVE_<NAME> and DB3_LOG_<NAME> go before what stands here.\n\
+        "\n# What is commented out is the default. Variables DB3_SERVE_<NAME>, DB3_RELAY_<NAME> and\n# DB3_LOG_<NAME> go before what stands here.\n\
          [serve]\n{serve}\
          # Web pages that may call: \"localhost\" for those of this machine, or [\"https://app.example\"].\n\
          # metrics = \"127.0.0.1:7501\"\n\
          # Where the chains of the network are served: the shard map and the relay take the endpoints from it.\n\
-         {network}\n[log]\n{log}"
+         {network}\n[relay]\n{relay}\
+         # endpoints = {{ mine-shard-0 = [\"http://127.0.0.1:7301\"] }}\n\n[log]\n{log}"
     ))
 }
 
@@ -362,7 +434,7 @@ mod tests {
             .lines()
             .filter(|line| line.contains(" = ") && !line.contains("metrics") && !line.contains("network_file"));
         let text: String = settings.map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
-        let serve = text.split("filter = ").next().unwrap();
+        let serve = text.split("enabled = ").next().unwrap();
         std::fs::write(home.path().join("config/node.toml"), format!("[serve]\n{serve}")).unwrap();
         let written = StartArgs::default().serve(home.path(), listen(0)).unwrap();
         assert_eq!(written.limits, ServeLimits::default());

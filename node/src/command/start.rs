@@ -4,12 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use db3_chain::{Chain, ChainConfig, StopReason};
+use db3_relay::Relay;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{self, Failure};
 use super::home;
 use super::settings::{StartArgs, default_listen};
 use crate::kind::Kind;
+use crate::relay::{RelayTask, directions, relay};
 use crate::server::{Served, bind, serve_on};
 
 /// Shown after the help.
@@ -37,8 +39,8 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let chain = Chain::<K::Machine>::start(config).await?;
-    let served = match open::<K>(home, args, &chain).await {
-        Ok(served) => served,
+    let Open { served, relay } = match open::<K>(home, args, &chain).await {
+        Ok(open) => open,
         Err(error) => {
             chain.shutdown().await;
             return Err(error);
@@ -51,6 +53,9 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
         reason = chain.stopped() => Some(reason),
     };
     tracing::info!("node.stopping");
+    if let Some(relay) = relay {
+        relay.stop().await;
+    }
     served.stop().await;
     chain.shutdown().await;
     tracing::info!("node.stopped");
@@ -60,15 +65,34 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
     }
 }
 
-async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>) -> Result<Served> {
-    let config = args.serve(home, default_listen(chain.genesis().chain_id())).map_err(wrong)?;
+/// What a node runs beside its chain.
+struct Open {
+    served: Served,
+    relay: Option<RelayTask>,
+}
+
+async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>) -> Result<Open> {
+    let own = chain.genesis().chain_id();
+    let mut config = args.serve(home, default_listen(own)).map_err(wrong)?;
+    let section = args.relay(home).map_err(wrong)?;
     let public =
         [Some(config.listen), config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
     for address in public {
         tracing::warn!(%address, "this address can be reached from other machines, without encryption");
     }
     let listener = bind(config.listen).await?;
+    let relay = if section.enabled {
+        let known = section.known(&config.endpoints).map_err(wrong)?;
+        let directions = directions(own, listener.local_addr()?, &known);
+        if directions.is_empty() {
+            tracing::warn!("relay: no endpoint of another chain is known; set network_file or [relay.endpoints]");
+        }
+        Some(relay(directions, &section.settings().map_err(wrong)?).map_err(wrong)?)
+    } else {
+        None
+    };
+    config.relay = relay.as_ref().map(Relay::monitor);
     let served = serve_on::<K>(listener, chain.clone(), config).await?;
     chain.announce(served.addr())?;
-    Ok(served)
+    Ok(Open { served, relay: relay.map(|relay| RelayTask::start(relay, chain)) })
 }

@@ -6,8 +6,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::Node;
-use crate::kind::Kind;
 use super::refusal::{Refusal, answer};
+use crate::kind::Kind;
 
 #[tonic::async_trait]
 impl<K: Kind> ChainService for Node<K> {

@@ -81,7 +81,10 @@ fn inbox<K: Kind>(view: &View<K>, source: &ChainId) -> Result<v1::Inbox, Rejecti
             seconds: time.secs(),
             nanos: i32::try_from(time.nanos()).unwrap_or_default(),
         }),
-        trusted_hash: channel.client().newest().map_or_else(Bytes::new, |header| Bytes::copy_from_slice(&header.header_hash)),
+        trusted_hash: channel
+            .client()
+            .newest()
+            .map_or_else(Bytes::new, |header| Bytes::copy_from_slice(&header.header_hash)),
         trusting_period_secs: channel.peer().options.trusting_period_secs(),
         frozen: is_frozen,
         frozen_reason,
@@ -95,7 +98,8 @@ fn inbox<K: Kind>(view: &View<K>, source: &ChainId) -> Result<v1::Inbox, Rejecti
 /// Why nothing is accepted from a source any more: the number of its fault, 0 for headers that conflict, and a sentence.
 fn frozen<K: Kind>(view: &View<K>, channel: &Channel) -> Option<(u32, String)> {
     if let Some(conflict) = channel.frozen() {
-        let text = format!("its headers conflict at height {}; governance must replace its validators", conflict.height);
+        let text =
+            format!("its headers conflict at height {}; governance must replace its validators", conflict.height);
         return Some((0, text));
     }
     K::fault(view.state(), channel.source())

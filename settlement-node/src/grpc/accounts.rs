@@ -24,9 +24,13 @@ impl SettlementNode {
         let prefix = key::line_prefix_of(&account);
         // As many lines as there are shards, which one page holds.
         let to = prefix_end(&prefix).unwrap_or_default();
-        let ask = Ask { from: prefix, to, reverse: false, items: usize::MAX, bytes: &|key, leaf| {
-            key.len().saturating_add(leaf.len())
-        } };
+        let ask = Ask {
+            from: prefix,
+            to,
+            reverse: false,
+            items: usize::MAX,
+            bytes: &|key, leaf| key.len().saturating_add(leaf.len()),
+        };
         let page = ask.page(view.tree());
         let lines: Vec<_> = page
             .leaves

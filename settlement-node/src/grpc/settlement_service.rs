@@ -78,10 +78,7 @@ impl SettlementService for SettlementNode {
         answer(self.list_shards(request.into_inner(), deadline).await)
     }
 
-    async fn get_round(
-        &self,
-        request: Request<v1::GetRoundRequest>,
-    ) -> Result<Response<v1::GetRoundResponse>, Status> {
+    async fn get_round(&self, request: Request<v1::GetRoundRequest>) -> Result<Response<v1::GetRoundResponse>, Status> {
         let deadline = self.node.deadline(request.metadata());
         answer(self.get_round(request.into_inner(), deadline).await)
     }

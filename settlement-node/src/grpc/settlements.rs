@@ -81,8 +81,9 @@ impl SettlementNode {
         let (rows, next) = self.node.read(move |store| store.postings(&filter, cursor, items, visits)).await?;
         Ok(v1::ListSettlementsResponse {
             settlements: rows.iter().map(|(index, posting)| settlement_message(*index, posting)).collect(),
-            next_page_token: next
-                .map_or_else(String::new, |next| PageToken { height, cursor: next.to_be_bytes().to_vec() }.seal(question)),
+            next_page_token: next.map_or_else(String::new, |next| {
+                PageToken { height, cursor: next.to_be_bytes().to_vec() }.seal(question)
+            }),
         })
     }
 }

@@ -19,9 +19,13 @@ impl SettlementNode {
         let prefix = key::shard_prefix();
         let to = prefix_end(&prefix).unwrap_or_default();
         // At most as many as there are slots, which one page holds.
-        let ask = Ask { from: prefix, to, reverse: false, items: usize::MAX, bytes: &|key, leaf| {
-            key.len().saturating_add(leaf.len())
-        } };
+        let ask = Ask {
+            from: prefix,
+            to,
+            reverse: false,
+            items: usize::MAX,
+            bytes: &|key, leaf| key.len().saturating_add(leaf.len()),
+        };
         let page = ask.page(view.tree());
         let network = &view.state().chain().network;
         let shards = page

@@ -3,9 +3,7 @@
 use db3_chain::store::Store;
 use db3_chain::{Log, StatementCursor, StatementFilter, StatementRow, StoreError};
 use db3_node::grpc::{PageToken, Question, Refusal};
-use db3_primitives::{
-    Address, ChainId, Epoch, Height, LineLeaf, LogEntry, PostingKind, Rejection, ShardId, Tai, key,
-};
+use db3_primitives::{Address, ChainId, Epoch, Height, LineLeaf, LogEntry, PostingKind, Rejection, ShardId, Tai, key};
 use db3_proto::convert::request::{account, invalid, optional_time, page_size};
 use db3_proto::convert::{statement_message, timestamp};
 use db3_proto::v1;
@@ -138,7 +136,7 @@ fn read_cursor(bytes: &[u8]) -> Result<StatementCursor, Rejection> {
 fn message(row: &StatementRow, leaf: Option<Vec<u8>>, settled: &Settled) -> v1::Statement {
     let previous = row.previous.unwrap_or(Tai::ZERO);
     let amount = row.cumulative.saturating_sub(previous);
-    let covered = settled.paid.saturating_add(settled.written_off);
+    let covered = plus(settled.paid, settled.written_off);
     let outstanding = settled.debited.saturating_sub(covered);
     let status = if settled.debited < amount {
         v1::BillStatus::Closed
@@ -172,12 +170,7 @@ fn message(row: &StatementRow, leaf: Option<Vec<u8>>, settled: &Settled) -> v1::
 }
 
 /// How far a statement is settled, by its line and the postings that touched it.
-fn settled(
-    store: &Store,
-    row: &StatementRow,
-    line: Option<&LineLeaf>,
-    height: u64,
-) -> Result<Settled, StoreError> {
+fn settled(store: &Store, row: &StatementRow, line: Option<&LineLeaf>, height: u64) -> Result<Settled, StoreError> {
     let Some(line) = line else { return Ok(Settled::default()) };
     let (from, to) = (row.previous.unwrap_or(Tai::ZERO), row.cumulative);
     let amount = to.saturating_sub(from);
@@ -188,7 +181,7 @@ fn settled(
         let debit = store.posting_of(account, shard, to, false)?;
         settled.debit = debit.map(|(index, posting)| (index, posting.height)).filter(|(_, at)| at.get() <= height);
     }
-    let covered = from.saturating_add(part(line.covered()));
+    let covered = plus(from, part(line.covered()));
     let mut reached = from;
     for _ in 0..COVERING_MAX {
         let Some(next) = reached.checked_add(Tai::new(1)).filter(|next| *next <= covered) else { break };
@@ -196,15 +189,20 @@ fn settled(
         let end = posting.line(shard).map_or(next, |line| line.covered_to).clamp(next, covered);
         let part = end.saturating_sub(reached);
         match posting.kind {
-            PostingKind::WriteOff => settled.written_off = settled.written_off.saturating_add(part),
+            PostingKind::WriteOff => settled.written_off = plus(settled.written_off, part),
             PostingKind::Round | PostingKind::Pay | PostingKind::Seize | PostingKind::Payout => {
-                settled.paid = settled.paid.saturating_add(part);
+                settled.paid = plus(settled.paid, part);
             }
         }
         reached = end;
         settled.cover = (end == to).then_some(index);
     }
     Ok(settled)
+}
+
+/// The sum; amounts are far below the largest.
+fn plus(one: Tai, other: Tai) -> Tai {
+    one.checked_add(other).unwrap_or(Tai::MAX)
 }
 
 fn status(number: i32) -> Result<Option<v1::BillStatus>, Refusal> {

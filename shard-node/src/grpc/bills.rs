@@ -147,7 +147,12 @@ fn filter(request: &v1::ListBillsRequest, open: Epoch) -> Result<BillFilter, Ref
         Ok(v1::BillStatus::Unspecified) => None,
         Ok(v1::BillStatus::Open) => Some((open, Epoch::new(u64::MAX))),
         Ok(v1::BillStatus::Closed) => Some((Epoch::new(0), Epoch::new(open.get().saturating_sub(1)))),
-        Ok(v1::BillStatus::Settled | v1::BillStatus::Outstanding | v1::BillStatus::Paid) => {
+        Ok(
+            v1::BillStatus::Settled
+            | v1::BillStatus::Outstanding
+            | v1::BillStatus::Paid
+            | v1::BillStatus::WrittenOff,
+        ) => {
             return Err(invalid(
                 "status",
                 "a shard knows which bills are open or closed; the rest the settlement chain knows",

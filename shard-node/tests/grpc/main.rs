@@ -13,6 +13,8 @@
 
 mod accounts;
 mod blocks;
+#[path = "../credit/mod.rs"]
+mod credit;
 mod history;
 mod node;
 mod overload;

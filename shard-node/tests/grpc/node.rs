@@ -1,13 +1,12 @@
 //! A shard node for tests: one chain of one validator in a folder of its own, served on a free port.
 
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use db3_chain::{ChainConfig, ChainHandle, InitInput};
+use db3_chain::{ChainConfig, ChainHandle};
 use db3_light_client::{LightClient, Options, UnixTime};
 use db3_primitives::{
-    Address, Mutation, Namespace, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
+    Address, Mutation, Namespace, Nonce, Operation, RecordKey, Scheme, SecretKey, Tai, Write, sign_mutation,
 };
 use db3_proto::v1::chain_service_client::ChainServiceClient;
 use db3_proto::v1::shard_service_client::ShardServiceClient;
@@ -66,16 +65,11 @@ impl TestNode {
         // The namespaces of the test accounts decide the shard that serves them, so this is the shard of account 0.
         let map = db3_primitives::ShardMap::new(1, plan.shards).unwrap();
         let shard = map.shard_of_namespace(&own(0));
-        let input = InitInput {
-            network: "test".parse().unwrap(),
-            shard: ShardId::new(shard.get()),
-            shards: plan.shards,
-            epoch_secs: NonZeroU64::new(EPOCH_SECS).unwrap(),
-            lines: (0..3).map(|number| (key(number).address(), Tai::new(1_000_000_000_000))).collect(),
-            time: None,
-        };
-        db3_chain::init(&folder, &input, &config).unwrap();
+        let accounts: Vec<Address> = (0..3).map(address).collect();
+        let credit = crate::credit::make(&folder, (shard.get(), plan.shards), EPOCH_SECS, &accounts, &config);
         let chain = ChainHandle::start(config).await.unwrap();
+        let held = chain.submit_delivery(credit).await.unwrap().block(soon()).await.unwrap();
+        chain.wait_height(held.expect("a block with the credit"), soon()).await.unwrap();
         let served = serve(chain.clone(), plan.serve).await.unwrap();
         let channel = connect(&served).await;
         let size = 8 << 20;

@@ -63,7 +63,8 @@ impl Checks {
         // The model: who may spend what, who spent what, which epoch is open.
         let leaves: BTreeMap<_, _> = ran.state.accounts().map(|(account, leaf)| (account, leaf.spent.get())).collect();
         assert_eq!(leaves, books.spent, "the model predicts every account's sum");
-        let ceilings: BTreeMap<_, _> = ran.state.accounts().map(|(account, leaf)| (account, leaf.ceiling.get())).collect();
+        let ceilings: BTreeMap<_, _> =
+            ran.state.accounts().map(|(account, leaf)| (account, leaf.ceiling.get())).collect();
         assert_eq!(ceilings, books.ceilings, "the model predicts every ceiling");
         assert_eq!((ran.state.open_epoch().0.get(), ran.state.chain().lease_epoch), (books.open, books.lease));
     }
@@ -91,7 +92,11 @@ impl Checks {
         assert_eq!(money(state), self.supply, "I5: the supply is constant");
         self.credit(state, effects, shards, timeline);
         compare(books, state, effects, timeline, shards);
-        if effects.entries.is_empty() && effects.deliveries.is_empty() && effects.receipts.is_empty() && effects.postings.is_empty() {
+        if effects.entries.is_empty()
+            && effects.deliveries.is_empty()
+            && effects.receipts.is_empty()
+            && effects.postings.is_empty()
+        {
             let idle = !before.work_pending(timeline.time());
             assert!(!idle || before.root() == state.root(), "an empty block in which nothing is due changes no byte");
         }
@@ -131,17 +136,29 @@ impl Checks {
             }
             if posting.kind != PostingKind::Payout {
                 assert_eq!(posting.debit.get(), debit, "a posting's debit is that of its lines");
-                assert_eq!(posting.paid.get() + posting.written_off.get(), covered, "a posting covers what its lines say");
+                assert_eq!(
+                    posting.paid.get() + posting.written_off.get(),
+                    covered,
+                    "a posting covers what its lines say"
+                );
             }
         }
         for (account, shard, line) in state.lines() {
             let sums = self.posted.get(&(account, shard)).copied().unwrap_or_default();
-            assert_eq!((line.debited.get(), line.paid.get() + line.written_off.get()), sums, "I5: debits and payments are postings");
+            assert_eq!(
+                (line.debited.get(), line.paid.get() + line.written_off.get()),
+                sums,
+                "I5: debits and payments are postings"
+            );
         }
         for shard in state.shards() {
             let leaf = state.shard(shard).unwrap().leaf;
             let (paid, taken) = self.income.get(&shard).copied().unwrap_or_default();
-            assert_eq!((leaf.income.get(), leaf.pool.get()), (paid, paid - taken), "I5: payees' income is what was paid");
+            assert_eq!(
+                (leaf.income.get(), leaf.pool.get()),
+                (paid, paid - taken),
+                "I5: payees' income is what was paid"
+            );
         }
     }
 

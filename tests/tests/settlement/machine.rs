@@ -207,7 +207,10 @@ impl<M: Machine> Chain<M> {
         for result in &again.delivered {
             let rejection = result.as_ref().expect_err("a delivery that was taken brings nothing new");
             assert!(
-                matches!(rejection, Rejection::DeliveryStale { .. } | Rejection::ChannelFrozen { .. } | Rejection::HeadersNotDue { .. }),
+                matches!(
+                    rejection,
+                    Rejection::DeliveryStale { .. } | Rejection::ChannelFrozen { .. } | Rejection::HeadersNotDue { .. }
+                ),
                 "{rejection}"
             );
         }

@@ -66,8 +66,7 @@ fn run(seed: u64, size: Size, epochs_min: u64) -> Network {
     network
 }
 
-const SIZE: Size =
-    Size { shards: 4, users: 16, epoch_secs: 60, block_mutations: 14, bills: 0, trusting_epochs: 0 };
+const SIZE: Size = Size { shards: 4, users: 16, epoch_secs: 60, block_mutations: 14, bills: 0, trusting_epochs: 0 };
 
 #[test]
 fn any_history_is_settled_to_the_tai_and_only_once() {

@@ -65,7 +65,9 @@ impl Network {
             epochs => Options::new(epochs * size.epoch_secs, 30).unwrap(),
         };
         let timelines: Vec<Timeline> = (0..size.shards)
-            .map(|shard| Timeline::new(ChainId::shard(&network, ShardId::new(shard)), u8::try_from(shard).unwrap() + 1, genesis))
+            .map(|shard| {
+                Timeline::new(ChainId::shard(&network, ShardId::new(shard)), u8::try_from(shard).unwrap() + 1, genesis)
+            })
             .collect();
         let own = Timeline::new(ChainId::settlement(&network), 99, genesis);
         let params = params(&mut rng, size, &users, &map);
@@ -176,7 +178,13 @@ impl Network {
         let mut directions = Vec::new();
         for (place, shard) in self.shards.iter().enumerate() {
             let channel = shard.state.channel(&settlement_id).unwrap();
-            directions.push(Direction { writer: &self.settlement.timeline, reader: &shard.timeline.id, place, channel, now });
+            directions.push(Direction {
+                writer: &self.settlement.timeline,
+                reader: &shard.timeline.id,
+                place,
+                channel,
+                now,
+            });
             let channel = self.settlement.state.channel(&shard.timeline.id).unwrap();
             let place = self.shards.len();
             directions.push(Direction { writer: &shard.timeline, reader: &settlement_id, place, channel, now });
@@ -185,7 +193,8 @@ impl Network {
             brought.extend(relayer.act(&directions));
         }
         for (place, parcel) in brought {
-            let pool = if place == self.shards.len() { &mut self.settlement.pool } else { &mut self.shards[place].pool };
+            let pool =
+                if place == self.shards.len() { &mut self.settlement.pool } else { &mut self.shards[place].pool };
             if pool.len() < 24 {
                 pool.push(parcel);
             }
@@ -276,7 +285,8 @@ impl Network {
             match done {
                 Done::Executed(receipt) => {
                     assert!(number < fresh, "nothing is executed twice");
-                    let bound = prices.fee(&db3_primitives::transaction_upper_bound(transaction, item.bytes())).unwrap();
+                    let bound =
+                        prices.fee(&db3_primitives::transaction_upper_bound(transaction, item.bytes())).unwrap();
                     let applied = self.books.transaction(transaction, receipt.fee.get(), bound.get());
                     assert_eq!(applied, receipt.outcome.code() == 0, "{transaction:?}: {:?}", receipt.outcome);
                 }

@@ -77,7 +77,8 @@ impl Relayer {
         }
         let overlap = if honest { 0 } else { self.rng.below(3) };
         let from = channel.cursor().saturating_sub(overlap);
-        let bytes_max = if honest || self.rng.percent(50) { 100_000 } else { usize::try_from(60 + self.rng.below(3_000)).unwrap() };
+        let bytes_max =
+            if honest || self.rng.percent(50) { 100_000 } else { usize::try_from(60 + self.rng.below(3_000)).unwrap() };
         let newest = writer.height();
         let height = if honest { newest } else { newest.saturating_sub(self.rng.below(8)) };
         if !writer.provable().contains(&height) || height < channel.trusted_height() {

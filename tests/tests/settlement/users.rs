@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use db3_primitives::{
-    Address, Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, ShardMap, Signed,
-    Tai, Transaction, TransactionOperation, VerifiedMutation, VerifiedTransaction, Write, sign,
+    Address, Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, ShardMap,
+    Signed, Tai, Transaction, TransactionOperation, VerifiedMutation, VerifiedTransaction, Write, sign,
 };
 use db3_proto::{encode_body, encode_transaction_body, envelope_bytes};
 
@@ -69,7 +69,9 @@ impl Users {
         available: impl Fn(&Address) -> u128,
     ) -> Arc<VerifiedMutation> {
         // Who has no credit tries seldom.
-        let place = (0..4).map(|_| self.rng.index(self.users.len())).find(|place| available(&self.users[*place].address) > 60_000);
+        let place = (0..4)
+            .map(|_| self.rng.index(self.users.len()))
+            .find(|place| available(&self.users[*place].address) > 60_000);
         let place = place.unwrap_or_else(|| self.rng.index(self.users.len()));
         let namespace = self.users[place].spaces[shard].clone();
         let mut operations = Vec::new();
@@ -123,7 +125,12 @@ impl Users {
     }
 
     /// A transaction of somebody, sensible or not.
-    pub fn transaction(&mut self, shards: u32, now_secs: u64, balance: impl Fn(&Address) -> u128) -> Arc<VerifiedTransaction> {
+    pub fn transaction(
+        &mut self,
+        shards: u32,
+        now_secs: u64,
+        balance: impl Fn(&Address) -> u128,
+    ) -> Arc<VerifiedTransaction> {
         let place = self.rng.index(self.users.len());
         let most = balance(&self.users[place].address);
         let operations = (0..=self.rng.below(3)).map(|_| self.money(shards, most)).collect();

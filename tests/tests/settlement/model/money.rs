@@ -136,7 +136,10 @@ impl Books {
     }
 
     pub fn lines_of(&self, account: &Address) -> Vec<(u32, Line)> {
-        self.lines.range((*account, 0)..=(*account, u32::MAX)).map(|((_, shard), line)| (*shard, line.clone())).collect()
+        self.lines
+            .range((*account, 0)..=(*account, u32::MAX))
+            .map(|((_, shard), line)| (*shard, line.clone()))
+            .collect()
     }
 
     pub fn owed(&self, account: &Address) -> u128 {
@@ -191,7 +194,8 @@ impl Books {
     fn due_epoch(&self, secs: u64) -> Option<u64> {
         let heard = self.shards.iter().filter(|shard| !shard.frozen).map(|shard| shard.last_close);
         let closed = heard.min().flatten();
-        let late = secs.checked_sub(self.params.deadline_secs).and_then(|secs| (secs / self.params.epoch_secs).checked_sub(1));
+        let late =
+            secs.checked_sub(self.params.deadline_secs).and_then(|secs| (secs / self.params.epoch_secs).checked_sub(1));
         let epoch = closed.max(late)?;
         self.settled.is_none_or(|settled| epoch > settled).then_some(epoch)
     }
@@ -283,7 +287,8 @@ impl Books {
 
     /// Pro rata over what each line owes: floors, and the rest to the lowest shards.
     pub fn pay_lines(&mut self, account: Address, amount: u128) {
-        let owed: Vec<(u32, u128)> = self.lines_of(&account).iter().map(|(shard, line)| (*shard, line.owed())).collect();
+        let owed: Vec<(u32, u128)> =
+            self.lines_of(&account).iter().map(|(shard, line)| (*shard, line.owed())).collect();
         let all: u128 = owed.iter().map(|(_, owed)| owed).sum();
         if amount == 0 {
             return;
@@ -362,7 +367,12 @@ impl Books {
             to.sent.push(Credit::Line(account, target));
             self.lines.insert((account, shard), Line { k: target, cut, ..line });
         } else if target > line.k && !to.frozen {
-            let others: u128 = self.lines_of(&account).iter().filter(|(other, _)| *other != shard).map(|(_, line)| line.h - line.covered()).sum();
+            let others: u128 = self
+                .lines_of(&account)
+                .iter()
+                .filter(|(other, _)| *other != shard)
+                .map(|(_, line)| line.h - line.covered())
+                .sum();
             // What H − P − W may become here, all other lines as they stand.
             let Some(room) = limit.checked_sub(others).map(|free| free + line.covered()) else { return };
             let k = target.min(room);
