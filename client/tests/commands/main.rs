@@ -15,6 +15,7 @@ mod accounts;
 mod money;
 mod proofs;
 mod records;
+mod settlement;
 mod transfer;
 mod trust;
 mod usage;

@@ -18,8 +18,8 @@ fn bills_say_why_and_add_up_to_the_credit_that_was_used() {
         assert_eq!(bill["status"], "BILL_STATUS_OPEN");
         total += number(&bill["fee_tai"]);
     }
-    let lines = net.lines(&["credit", "show", "--account", "dev7"]);
-    assert_eq!(lines.iter().map(|line| number(&line["spent_tai"])).sum::<u128>(), total);
+    let shown = net.json(&["credit", "show", "--account", "dev7"]);
+    assert_eq!(shown["lines"].as_array().unwrap().iter().map(|line| number(&line["spent_tai"])).sum::<u128>(), total);
     let sums = net.lines(&["bill", "list", "--account", "dev7", "--sum-by", "namespace"]);
     assert_eq!((number(&sums[0]["bills"]), number(&sums[0]["fee_tai"])), (5, total));
     assert!(net.lines(&["bill", "list", "--account", "dev7", "--status", "closed"]).is_empty());
