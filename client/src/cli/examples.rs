@@ -76,6 +76,13 @@ pub const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("credit allocate", ["db3 credit allocate 3db3", "db3 credit allocate --shard 1 2db3 --wait committed"]),
     ("credit pay", ["db3 credit pay --dry-run", "db3 credit pay 0.1db3 --dry-run"]),
     ("credit", ["db3 credit show", "db3 credit allocate --shard 1 2db3"]),
+    (
+        "devnet fund",
+        [
+            "db3 devnet fund 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+            "db3 devnet fund 0x1111111111111111111111111111111111111111 5db3",
+        ],
+    ),
     ("devnet advance", ["db3 devnet advance 60", "db3 devnet advance 120"]),
     ("epoch list", ["db3 epoch list --limit 3", "db3 epoch list --shard 1 --output json"]),
     ("epoch show", ["db3 epoch show last", "db3 epoch show open --output json"]),

@@ -90,7 +90,10 @@ fn transfers_move_money_to_the_tai_and_a_dry_run_moves_none() {
     let gone = number(&from["balance_tai"]) - number(&after_from["balance_tai"]);
     assert_eq!(gone, amount + number(&receipt["fee_tai"]));
     let decoded = net.json(&["decode", "transfer.bin"]);
-    assert_eq!((&decoded["kind"], &decoded["operations"][0]["op"]), (&Value::from("transaction"), &Value::from("transfer")));
+    assert_eq!(
+        (&decoded["kind"], &decoded["operations"][0]["op"]),
+        (&Value::from("transaction"), &Value::from("transfer"))
+    );
     assert_eq!(net.json(&["receipt", receipt["id"].as_str().unwrap()])["state"], "RECEIPT_STATE_APPLIED");
     let poor = net.fails(1, ["transfer", "dev2", "1000000000db3", "--account", "dev1"]);
     assert!(poor.contains("307 BALANCE_TOO_LOW"), "{poor}");
@@ -124,7 +127,11 @@ fn a_new_account_is_told_how_to_get_credit_and_gets_it() {
     let net = fresh();
     std::fs::write(net.path("pass.txt"), "correct horse\n").unwrap();
     let with = |words: &[&str]| -> Vec<String> {
-        [words, &["--account", "maker", "--password-file", "pass.txt"]].concat().iter().map(ToString::to_string).collect()
+        [words, &["--account", "maker", "--password-file", "pass.txt"]]
+            .concat()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     };
     let address = net.json(&["account", "new", "maker", "--password-file", "pass.txt"])["address"].clone();
     let broke = net.fails(1, with(&["put", "t", "k", "v"]));
