@@ -159,7 +159,11 @@ impl AccountView<'_> {
         listed.truncate(wanted);
         let views = stream::iter(listed).map(|message| self.arrived_one(chain, number, message, money));
         let views: Vec<StatementView> = views.buffered(PROOFS_AT_ONCE).try_collect().await?;
-        check_sequence(&views, money.line(number).reported).map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
+        let reported = money.line(number).reported;
+        if views.is_empty() && !reported.is_zero() && wanted > 0 && epoch_min.is_none() {
+            return Err(ClientError::proof(&chain.id, format!("the statements of shard {number} are missing")));
+        }
+        check_sequence(&views, reported).map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
         Ok(views)
     }
 
@@ -323,9 +327,7 @@ fn following(mut previous: Tai, statements: Vec<OnTheWay>) -> Vec<StatementView>
 /// Newest first: each begins where the next one ends, the newest at what the chain has noted of the shard, or above
 /// where more has arrived since that was read.
 fn check_sequence(views: &[StatementView], reported: Tai) -> Result<(), String> {
-    if let Some(newest) = views.first()
-        && newest.cumulative < reported
-    {
+    if views.first().is_some_and(|newest| newest.cumulative < reported) {
         return Err("the newest statement is missing from the list".to_owned());
     }
     let gap = views.windows(2).find(|pair| matches!(pair, [newer, older] if newer.previous != older.cumulative));
@@ -358,4 +360,53 @@ fn check_outbox(
     prove::leaf(&at.root, &key::outbox(destination), stored.map(AsRef::as_ref), &answer.ics23_proof)?;
     let folds = if empty { log.size() == 0 } else { log.to_bytes() == answer.stored };
     if folds { Ok(()) } else { Err("the entries that came are not those of the proven log".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn view(previous: u128, cumulative: u128) -> StatementView {
+        let (previous, cumulative) = (Tai::new(previous), Tai::new(cumulative));
+        StatementView {
+            shard: 1,
+            index: 0,
+            account: Address::new([1; 20]),
+            previous,
+            cumulative,
+            amount: cumulative.saturating_sub(previous),
+            epoch: Some(7),
+            settled: None,
+        }
+    }
+
+    #[test]
+    fn a_statement_that_is_left_out_is_missed() {
+        let reported = Tai::new(90);
+        assert!(check_sequence(&[view(60, 90), view(20, 60), view(0, 20)], reported).is_ok());
+        assert!(check_sequence(&[view(60, 90), view(20, 60)], reported).is_ok(), "a limit ends the list early");
+        assert!(check_sequence(&[view(60, 90), view(0, 20)], reported).unwrap_err().contains("is missing"));
+        assert!(check_sequence(&[view(20, 60), view(0, 20)], reported).unwrap_err().contains("newest"));
+        assert!(check_sequence(&[view(90, 95), view(60, 90)], reported).is_ok(), "one has arrived meanwhile");
+        assert!(check_sequence(&[], Tai::ZERO).is_ok());
+    }
+
+    #[test]
+    fn statements_on_their_way_follow_what_has_arrived() {
+        let one = |index, cumulative| OnTheWay {
+            shard: 0,
+            index,
+            statement: db3_primitives::Statement {
+                account: Address::new([1; 20]),
+                payee: db3_primitives::Payee::ValidatorPool,
+                cumulative: Tai::new(cumulative),
+            },
+            close: None,
+        };
+        let views = following(Tai::new(50), vec![one(4, 70), one(9, 75)]);
+        let amounts: Vec<_> = views.iter().map(|view| (view.previous.get(), view.amount.get())).collect();
+        assert_eq!(amounts, [(50, 20), (70, 5)]);
+        assert!(views.iter().all(|view| view.status() == v1::BillStatus::Closed && view.paid().is_zero()));
+    }
 }
