@@ -44,6 +44,8 @@ pub struct StatementView {
     pub epoch: Option<u64>,
     /// What became of it on the settlement chain; none while it is on its way there.
     pub settled: Option<StatementSettlement>,
+    /// Whether it is proven: to stand in the log that has arrived, or in the one that its shard has written.
+    pub verified: bool,
 }
 
 /// What the settlement chain has made of a statement.
@@ -148,10 +150,9 @@ impl AccountView<'_> {
             let is_old = |message: &v1::Statement| {
                 message.epoch.is_some_and(|epoch| epoch_min.is_some_and(|minimum| epoch < minimum))
             };
-            let count = answer.statements.len();
+            let reached_old = answer.statements.iter().any(is_old);
             listed.extend(answer.statements.into_iter().take_while(|message| !is_old(message)));
             request.page_token = answer.next_page_token;
-            let reached_old = listed.len() < count && count > 0;
             if request.page_token.is_empty() || reached_old || listed.len() >= wanted {
                 break;
             }
@@ -176,7 +177,9 @@ impl AccountView<'_> {
         money: &Money,
     ) -> Result<StatementView, ClientError> {
         let flawed = |flaw: String| ClientError::proof(&chain.id, flaw);
+        // It is listed as soon as a block holds it, and can be proven once the next one does.
         let asked = chain.read_options(At::default());
+        let asked = v1::ReadOptions { min_height: asked.min_height.max(listed.received_height), ..asked };
         let (message, place) = if asked.prove && listed.epoch.is_some() {
             let request = v1::GetStatementRequest {
                 account: listed.account.clone(),
@@ -217,6 +220,7 @@ impl AccountView<'_> {
             cumulative: statement.cumulative,
             amount: statement.cumulative.saturating_sub(previous),
             epoch: message.epoch,
+            verified: place.as_ref().is_some_and(|place| place.at.verified),
             settled: Some(StatementSettlement {
                 standing,
                 written_off: written_off.min(standing.covered),
@@ -270,7 +274,13 @@ impl Client {
                 cursor = cursor.saturating_add(1);
                 match checked {
                     LogEntry::Statement(statement) if statement.account == account => {
-                        found.push(OnTheWay { shard: number, index: entry.index, statement, close: None });
+                        found.push(OnTheWay {
+                            shard: number,
+                            index: entry.index,
+                            statement,
+                            close: None,
+                            verified: at.verified,
+                        });
                     }
                     LogEntry::Statement(_) => {}
                     LogEntry::EpochClose(close) => {
@@ -305,6 +315,7 @@ struct OnTheWay {
     index: u64,
     statement: db3_primitives::Statement,
     close: Option<EpochClose>,
+    verified: bool,
 }
 
 fn following(mut previous: Tai, statements: Vec<OnTheWay>) -> Vec<StatementView> {
@@ -319,6 +330,7 @@ fn following(mut previous: Tai, statements: Vec<OnTheWay>) -> Vec<StatementView>
             amount: one.statement.cumulative.saturating_sub(before),
             epoch: one.close.map(|close| close.last.get()),
             settled: None,
+            verified: one.verified,
         }
     };
     statements.into_iter().map(view).collect()
@@ -378,6 +390,7 @@ mod tests {
             amount: cumulative.saturating_sub(previous),
             epoch: Some(7),
             settled: None,
+            verified: true,
         }
     }
 
@@ -403,6 +416,7 @@ mod tests {
                 cumulative: Tai::new(cumulative),
             },
             close: None,
+            verified: true,
         };
         let views = following(Tai::new(50), vec![one(4, 70), one(9, 75)]);
         let amounts: Vec<_> = views.iter().map(|view| (view.previous.get(), view.amount.get())).collect();

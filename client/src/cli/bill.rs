@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use db3_primitives::Tai;
+use db3_primitives::{Address, Tai};
 
 use super::args::{BillCommand, BillListArgs, BillName, EpochChoice, StatusChoice, SumBy};
 use super::failure::Failure;
@@ -11,7 +11,8 @@ use super::session::{ChosenNetwork, Session};
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
 use crate::{
-    BillFilter, BillProof, BillRef, BillStatus, BillView, Client, Settled, SettlementRef, SettlementView, Sum,
+    BillFilter, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, SettlementRef, SettlementView,
+    Sum,
 };
 
 /// `db3 bill`
@@ -50,10 +51,7 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
     let network = session.network()?;
     let account = session.account(&network)?.address;
     let client = session.client_of(network.file).await?;
-    let settled = match client.network().settlement() {
-        Some(_) => Some(client.account(account).settled().await?),
-        None => None,
-    };
+    let settled = settled(session, &client, account).await?;
     let mut limit = args.limit.unwrap_or(u64::MAX);
     let columns = if session.output.format == OutputFormat::Csv { CSV_COLUMNS } else { COLUMNS };
     let mut list = session.output.list(columns);
@@ -95,6 +93,21 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
     match args.sum_by {
         Some(by) => print_sums(session, by, sums),
         None => list.finish("no bills"),
+    }
+}
+
+/// What settlement made of the account's bills; none where it does not answer, which is said.
+async fn settled(session: &Session, client: &Client, account: Address) -> Result<Option<Settled>, Failure> {
+    if client.network().settlement().is_none() {
+        return Ok(None);
+    }
+    match client.account(account).settled().await {
+        Ok(settled) => Ok(Some(settled)),
+        Err(error @ ClientError::Unreachable { .. }) => {
+            session.output.say(&format!("statuses are what the shards know: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

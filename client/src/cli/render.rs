@@ -161,7 +161,7 @@ pub fn statement(statement: &StatementView) -> Object {
         .with_some("debited_by", settled.and_then(|settled| settled.debited_by))
         .with_some("covered_by", settled.and_then(|settled| settled.covered_by))
         .with("index", statement.index)
-        .with("verified", settled.is_none_or(|settled| settled.place.as_ref().is_some_and(|place| place.at.verified)))
+        .with("verified", statement.verified)
 }
 
 /// Name of a stage, as in the proto files.
