@@ -71,11 +71,11 @@ pub const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("bill", ["db3 bill list", "db3 bill show 1/0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266/1"]),
     ("transfer", ["db3 transfer dev1 0.5db3", "db3 transfer dev2 300tai --wait committed"]),
     ("credit show", ["db3 credit show", "db3 credit show --account dev1 --output json"]),
-    ("credit deposit", ["db3 credit deposit 2db3", "db3 credit deposit 1db3 --to dev1"]),
+    ("credit deposit", ["db3 credit deposit 2db3", "db3 credit deposit 1db3 --no-lines"]),
     ("credit withdraw", ["db3 credit withdraw 0.1db3", "db3 credit withdraw 0.1db3 --dry-run"]),
-    ("credit allocate", ["db3 credit allocate 3db3", "db3 credit allocate --shard 1 2db3 --wait committed"]),
+    ("credit allocate", ["db3 credit allocate 900db3", "db3 credit allocate --shard 0 800db3 --wait committed"]),
     ("credit pay", ["db3 credit pay --dry-run", "db3 credit pay 0.1db3 --dry-run"]),
-    ("credit", ["db3 credit show", "db3 credit allocate --shard 1 2db3"]),
+    ("credit", ["db3 credit show", "db3 credit allocate --shard 0 900db3"]),
     (
         "devnet fund",
         [

@@ -41,10 +41,10 @@ pub struct DepositArgs {
     /// How much, such as 5db3
     #[arg(value_parser = amount)]
     pub amount: Tai,
-    /// Whose collateral it becomes: a name or an address; no line is opened then [default: the account's own]
+    /// Whose collateral it becomes: a name or an address; no lines are asked for then [default: the account's own]
     #[arg(long, value_name = "ACCOUNT")]
     pub to: Option<String>,
-    /// Open and raise no lines
+    /// Ask for no lines; a first deposit still opens one where the account's own namespace is
     #[arg(long)]
     pub no_lines: bool,
     /// How to send it
