@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The story of one shard network, told with the commands a newcomer would type.
+"""The story of one network, told with the commands a newcomer would type.
 
-A local network starts; a real data set goes in as signed mutations; every record comes out with a proof; a range is
-known to be complete; the bills add up to the statements of the closed epoch; the process is killed with SIGKILL in the
+A local network starts: two shards, and the chain that settles what they charge. A real data set goes in as signed
+mutations; every record comes out with a proof; a range is known to be complete; the bills add up to the statements of
+the closed epoch, and one debit pays them; somebody who cannot pay owes; the process is killed with SIGKILL in the
 middle of an import, again and again; and what was acknowledged is still there, once.
 
 Usage: tests/story.py --bin DIR [--kills N] [--seed N]
@@ -170,22 +171,74 @@ def proofs(net, folder):
     check("a proof with a byte changed is refused, at 25 places", True)
 
 
+def total(rows, field):
+    return sum(int(row[field]) for row in rows)
+
+
+def credit(net, name):
+    return net.json("--account", name, "credit", "show")
+
+
 def an_epoch(net):
-    print("\n-- Bills and statements", flush=True)
-    before = {name: net.lines("--account", name, "bill", "list") for name in ("dev0", "dev1")}
+    print("\n-- Bills, statements, and the debit that pays them", flush=True)
+    bills = {name: net.lines("--account", name, "bill", "list") for name in ("dev0", "dev1")}
+    before = {name: credit(net, name) for name in bills}
+    for name in bills:
+        check(f"{name} owes what its bills come to, before any epoch has closed",
+              int(before[name]["owed_tai"]) == total(bills[name], "fee_tai"), before[name])
     net.done("devnet", "--home", net.folder / "net", "advance", "600")
-    for name, bills in before.items():
-        fees = sum(int(bill["fee_tai"]) for bill in bills)
-        check(f"{name} has {len(bills)} bills over {fees} tai, and all of them are closed now",
-              all(bill["status"] == "BILL_STATUS_CLOSED" for bill in net.lines("--account", name, "bill", "list")))
+    for name, known in bills.items():
+        fees = total(known, "fee_tai")
+        after = credit(net, name)
+        check(f"{name} has {len(known)} bills over {fees} tai, and all of them are paid now",
+              all(bill["status"] == "BILL_STATUS_PAID" for bill in net.lines("--account", name, "bill", "list")))
         statements = net.lines("--account", name, "statement", "list")
-        stated = sum(int(statement["amount_tai"]) for statement in statements)
-        check(f"{name}'s statements come to the same", stated == fees, f"bills {fees}, statements {stated}")
-        for bill in random.sample(bills, min(3, len(bills))):
-            charges = sum(int(charge["amount_tai"]) for charge in bill["charges"])
-            check(f"bill {bill['seq']}: its charges come to its fee", charges == int(bill["fee_tai"]), bill)
-            proof = net.run("bill", "verify", bill["reference"])
-            check(f"bill {bill['seq']} is proved under its epoch's close", proof.returncode == 0, proof.stderr)
+        check(f"{name}'s statements come to the same, and are paid",
+              total(statements, "amount_tai") == fees and total(statements, "paid_tai") == fees, statements)
+        check(f"{name}'s balance is lower by just that, and nothing is owed",
+              int(before[name]["balance_tai"]) - int(after["balance_tai"]) == fees and int(after["owed_tai"]) == 0, after)
+        check(f"{name} has its credit back: what each line wants is free again within a quarter",
+              all(int(line["available_tai"]) * 4 >= int(line["want_tai"]) * 3 for line in after["lines"]), after)
+        for bill in random.sample(known, min(3, len(known))):
+            check(f"bill {bill['seq']}: its charges come to its fee",
+                  total(bill["charges"], "amount_tai") == int(bill["fee_tai"]), bill)
+            proof = net.json("bill", "verify", bill["reference"])
+            check(f"bill {bill['seq']} is proved under its epoch's close, and so is posting {proof.get('covered_by')} that paid it",
+                  proof["verified"] and proof["covered_kind"] == "round", proof)
+        exported = net.lines("--account", name, "statement", "export")
+        check(f"{name}'s bookkeeper gets the same", total(exported, "amount_tai") == fees, exported)
+    for epoch in net.lines("epoch", "show", "last"):
+        check(f"epoch {epoch['epoch']} of shard {epoch['shard']} is settled", epoch["status"] == "BILL_STATUS_SETTLED", epoch)
+
+
+def a_debt(net):
+    print("\n-- Somebody who cannot pay", flush=True)
+    balance = int(credit(net, "dev3")["balance_tai"])
+    net.done("--account", "dev3", "put", "debts", "k", "v")
+    # All but the fee of the transfer and a tai goes away, so that the bill cannot be paid from the balance.
+    fee = int(net.json("--account", "dev3", "transfer", "dev4", f"{balance // 2}tai", "--dry-run")["max_fee_tai"])
+    net.done("--account", "dev3", "transfer", "dev4", f"{balance - 2 * fee}tai")
+    rest = int(credit(net, "dev3")["balance_tai"])
+    cost = int(net.json("--account", "dev3", "put", "debts", "k", "v", "--dry-run")["fee_tai"])
+    for number in range(rest // cost + 2):
+        net.done("--account", "dev3", "put", "debts", "k", f"v{number}", "--wait", "committed")
+    net.done("devnet", "--home", net.folder / "net", "advance", "600")
+    owing = credit(net, "dev3")
+    check("dev3's balance is used up, and the rest is outstanding",
+          int(owing["balance_tai"]) == 0 and int(owing["outstanding_tai"]) > 0 and owing["stage"] == "ACCOUNT_STAGE_OUTSTANDING", owing)
+    outstanding = net.lines("--account", "dev3", "bill", "list", "--status", "outstanding")
+    check(f"{len(outstanding)} bills are outstanding", len(outstanding) > 0)
+    refused = net.run("--account", "dev3", "credit", "withdraw", "1tai")
+    check("dev3 may not withdraw meanwhile", refused.returncode == 1 and "308" in refused.stderr, refused.stderr)
+    net.done("transfer", "dev3", "10db3")
+    net.done("--account", "dev3", "credit", "pay")
+    paid = credit(net, "dev3")
+    check("once dev3 has money and pays, nothing is owed", int(paid["outstanding_tai"]) == 0 and paid["stage"] == "ACCOUNT_STAGE_CLEAR", paid)
+    check("and every bill is paid, by whoever paid it",
+          all(bill["status"] == "BILL_STATUS_PAID" for bill in net.lines("--account", "dev3", "bill", "list")))
+    proof = net.json("bill", "verify", outstanding[0]["reference"])
+    check("the bill that was outstanding is proved to be paid by dev3's own transaction",
+          proof["verified"] and proof["covered_kind"] == "pay", proof)
 
 
 def kills(net, folder, count):
@@ -234,7 +287,8 @@ def replays(net):
     net.stop()
     for node in net.ready["nodes"]:
         home = net.folder / "net" / node["chain_id"]
-        result = subprocess.run([net.programs / "shard-node", "check", "--home", home, "--from-genesis"], capture_output=True,
+        program = "settlement-node" if node["chain_id"].endswith("-settlement") else "shard-node"
+        result = subprocess.run([net.programs / program, "check", "--home", home, "--from-genesis"], capture_output=True,
                                 text=True, timeout=300)
         check(f"{node['chain_id']}: every block, executed again without disturbance, gives the root of its header",
               result.returncode == 0, result.stdout + result.stderr)
@@ -242,7 +296,7 @@ def replays(net):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bin", required=True, help="folder of db3, db3-devnet and shard-node")
+    parser.add_argument("--bin", required=True, help="folder of db3, db3-devnet, shard-node and settlement-node")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     arguments = parser.parse_args()
@@ -252,11 +306,13 @@ def main():
     net = Network(arguments.bin, folder)
     try:
         net.start()
-        check("two shards are up", len(net.ready["nodes"]) == 2)
+        chains = [node["chain_id"] for node in net.ready["nodes"]]
+        check("two shards and their settlement chain are up", len(chains) == 3 and any("settlement" in chain for chain in chains), chains)
         an_import(net)
         reads(net)
         proofs(net, folder)
         an_epoch(net)
+        a_debt(net)
         kills(net, folder, arguments.kills)
         replays(net)
         print(f"\n{passed} passed, 0 failed", flush=True)

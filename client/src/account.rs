@@ -169,6 +169,11 @@ impl AccountView<'_> {
         Ok(lines)
     }
 
+    /// Its credit on one shard.
+    pub async fn credit_line_on(&self, shard: u32) -> Result<CreditLine, ClientError> {
+        self.credit_line(shard, self.client.shard(shard)?).await
+    }
+
     async fn credit_line(&self, number: u32, chain: &Chain) -> Result<CreditLine, ClientError> {
         let asked = chain.read_options(At::default());
         let request =

@@ -1,18 +1,19 @@
 //! Bills: listing them, and proving that one stands in its epoch's log under a verified header.
 
 use bytes::Bytes;
-use db3_merkle_log::{Frontier, verify_inclusion};
+use db3_merkle_log::Frontier;
 use db3_primitives::leaf::epoch_leaf;
 use db3_primitives::{
     Address, Bill, BlockTime, EmissionLeaf, EpochClose, Hash32, LogEntry, MutationId, OpenEpochLeaf, key,
 };
 use db3_proto::convert::{block_time, checked_bill, timestamp};
-use db3_proto::{ics23, v1};
-use db3_state_tree::{ExistenceProof, Proof, verify_existence};
+use db3_proto::v1;
 
 use crate::chain::{At, Chain, StatePoint};
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::log_proof::included;
+use crate::prove;
 use crate::wire::{shard, timed};
 
 /// Bills of one page.
@@ -197,18 +198,8 @@ fn view(chain: &Chain, message: v1::Bill) -> Result<BillView, ClientError> {
 
 /// The bill's bytes lead to the log's root, and the state commits to that root.
 fn check_proof(bill: &BillView, proof: &v1::LogProof, at: StatePoint) -> Result<BillProof, String> {
-    let log_root =
-        Hash32::try_from(proof.root.as_ref()).map_err(|_| "the log's root does not have 32 bytes".to_owned())?;
-    let hashes = proof.hashes.iter().map(|hash| Hash32::try_from(hash.as_ref()));
-    let hashes = hashes
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| "a hash of the log proof does not have 32 bytes".to_owned())?;
-    verify_inclusion(&bill.bill.to_bytes(), proof.leaf_index, proof.tree_size, &hashes, &log_root)
-        .map_err(|error| format!("the bill is not in its epoch's log: {error}"))?;
-    let Proof::Exists(leaf) = ics23::from_bytes(&proof.root_ics23_proof).map_err(|error| error.to_string())? else {
-        return Err("the log's root came with a proof of absence".to_owned());
-    };
-    verify_existence(&at.root, &leaf.key, &leaf.value, &leaf).map_err(|error| error.to_string())?;
+    let log_root = included(&bill.bill.to_bytes(), proof)?;
+    let leaf = prove::existing(&at.root, &proof.root_ics23_proof)?;
     let close = committed(&leaf, proof, &log_root)?;
     if let Some(close) = &close
         && (bill.bill.shard != close.shard || bill.epoch < close.first.get() || bill.epoch > close.last.get())
@@ -219,24 +210,25 @@ fn check_proof(bill: &BillView, proof: &v1::LogProof, at: StatePoint) -> Result<
 }
 
 /// Checks that a proven leaf of the state commits to the log, and returns the close if it does so through one.
-fn committed(leaf: &ExistenceProof, proof: &v1::LogProof, log_root: &Hash32) -> Result<Option<EpochClose>, String> {
+fn committed(leaf: &(Vec<u8>, Vec<u8>), proof: &v1::LogProof, log_root: &Hash32) -> Result<Option<EpochClose>, String> {
+    let (tree_key, value) = leaf;
     let differs = || "the state commits to another log of bills".to_owned();
     if !proof.close_leaf.is_empty() {
         let Ok(LogEntry::EpochClose(close)) = LogEntry::from_bytes(&proof.close_leaf) else {
             return Err("the epoch's close is malformed".to_owned());
         };
-        let holds = leaf.key == key::epoch(close.last)
-            && leaf.value == epoch_leaf(&close)
+        let holds = *tree_key == key::epoch(close.last)
+            && *value == epoch_leaf(&close)
             && close.bills_root == *log_root
             && close.bill_count == proof.tree_size;
         return if holds { Ok(Some(close)) } else { Err(differs()) };
     }
-    let holds = if leaf.key == key::open_epoch() {
-        let open = OpenEpochLeaf::from_bytes(&leaf.value).map_err(|error| error.to_string())?;
+    let holds = if *tree_key == key::open_epoch() {
+        let open = OpenEpochLeaf::from_bytes(value).map_err(|error| error.to_string())?;
         let frontier = Frontier::from_bytes(&open.bills).map_err(|error| error.to_string())?;
         frontier.root() == *log_root && frontier.size() == proof.tree_size
-    } else if leaf.key == key::emission() {
-        let emission = EmissionLeaf::from_bytes(&leaf.value).map_err(|error| error.to_string())?;
+    } else if *tree_key == key::emission() {
+        let emission = EmissionLeaf::from_bytes(value).map_err(|error| error.to_string())?;
         emission.bills_root == *log_root && emission.bill_count == proof.tree_size
     } else {
         false

@@ -27,6 +27,8 @@ const DEVNET_DRIFT_SECS: u64 = 10 * 365 * 86_400;
 const TRUSTING_PERIOD_SECS: u64 = 14 * 86_400;
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_LAST: Duration = Duration::from_secs(1);
+/// How long an answer may be on its way.
+const ANSWER_MARGIN: Duration = Duration::from_millis(300);
 /// A read that waits longer for one node than this tries the next.
 const ATTEMPT_MAX: Duration = Duration::from_secs(15);
 
@@ -174,7 +176,9 @@ impl Chain {
             let left = self.options.timeout.saturating_sub(begin.elapsed());
             let (url, channel) = self.endpoint();
             let limit = left.min(ATTEMPT_MAX);
-            let detail = match Attempt::of(timeout(limit, call(channel.clone(), limit)).await.ok()) {
+            // The node is told a little less, so that what it says when the time is over still arrives.
+            let told = limit.saturating_sub(ANSWER_MARGIN.min(limit.mul_f32(0.25)));
+            let detail = match Attempt::of(timeout(limit, call(channel.clone(), told)).await.ok()) {
                 Attempt::Answered(answer) => {
                     self.answered.store(true, Ordering::Relaxed);
                     return Ok(answer);

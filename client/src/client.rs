@@ -1,11 +1,9 @@
-//! A connection to a network: its shards, and which of them holds what.
+//! A connection to a network: its chains, and which of the shards holds what.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use db3_genesis::{ChainEntry, NetworkFile};
 use db3_primitives::{Address, Namespace, ShardId, ShardMap};
-use db3_proto::convert::checked_window;
 use db3_proto::v1;
 
 use crate::chain::Chain;
@@ -13,13 +11,16 @@ use crate::error::ClientError;
 use crate::mutation::MutationBuilder;
 use crate::nonces::{HeldNonce, Nonces};
 use crate::options::Options;
-use crate::wire::{chain as chain_service, channel, shard, timed};
+use crate::order::Lane;
+use crate::window;
+use crate::wire::{chain as chain_service, channel, timed};
 
 /// A client of one network. It is cheap to share by reference, and every method may be called concurrently.
 pub struct Client {
     network: NetworkFile,
     map: ShardMap,
     shards: Vec<Arc<Chain>>,
+    settlement: Option<Arc<Chain>>,
     nonces: Nonces,
     options: Options,
 }
@@ -36,7 +37,11 @@ impl Client {
             .shards()
             .map(|entry| Chain::new(network.name.as_str(), network.kind, entry, &options).map(Arc::new));
         let shards = shards.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { map, shards, nonces: Nonces::default(), options, network })
+        let settlement = network.settlement();
+        let settlement =
+            settlement.map(|entry| Chain::new(network.name.as_str(), network.kind, entry, &options).map(Arc::new));
+        let settlement = settlement.transpose()?;
+        Ok(Self { map, shards, settlement, nonces: Nonces::default(), options, network })
     }
 
     /// The network file.
@@ -83,28 +88,33 @@ impl Client {
         self.shard(self.shard_of(namespace).get()).cloned()
     }
 
+    /// The chain that an order is for.
+    pub(crate) fn chain_of_lane(&self, lane: &Lane) -> Result<Arc<Chain>, ClientError> {
+        match lane {
+            Lane::Namespace(namespace) => self.chain_of(namespace),
+            Lane::Money => self.settlement().cloned(),
+        }
+    }
+
+    /// The settlement chain.
+    pub(crate) fn settlement(&self) -> Result<&Arc<Chain>, ClientError> {
+        self.settlement.as_ref().ok_or_else(|| {
+            ClientError::input(
+                format!("the file of the network {} names no settlement chain", self.network.name),
+                "add the network anew with `db3 network add FILE`, from a file that names all of its chains",
+            )
+        })
+    }
+
+    /// All chains: settlement, then the shards in order.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = &Arc<Chain>> {
+        self.settlement.iter().chain(&self.shards)
+    }
+
     /// Takes a nonce that no other sender of this client holds.
-    pub(crate) async fn nonce(&self, account: Address, namespace: &Namespace) -> Result<HeldNonce, ClientError> {
-        let chain = self.chain_of(namespace)?;
-        let lane = self.nonces.lane(account, namespace);
-        let fetch = || async {
-            // No proof: a wrong window harms nobody, the chain refuses what does not fit.
-            let asked = v1::ReadOptions { prove: false, ..chain.read_options(crate::chain::At::default()) };
-            let request = v1::GetNonceWindowRequest {
-                account: Bytes::copy_from_slice(account.as_bytes()),
-                namespace: namespace.as_str().to_owned(),
-                read: Some(asked),
-            };
-            let answer = chain
-                .call(|channel, limit| {
-                    let request = request.clone();
-                    async move { shard(channel).get_nonce_window(timed(request, limit)).await }
-                })
-                .await?;
-            checked_window(&answer, &account, namespace)
-                .map_err(|error| ClientError::malformed(&chain.id, error.to_string()))
-        };
-        lane.take(fetch).await
+    pub(crate) async fn nonce(&self, account: Address, lane: &Lane) -> Result<HeldNonce, ClientError> {
+        let chain = self.chain_of_lane(lane)?;
+        self.nonces.lane(account, lane).take(|| window::told(&chain, &account, lane)).await
     }
 }
 

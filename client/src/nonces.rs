@@ -1,6 +1,6 @@
 //! Nonces for concurrent senders: each number is held by one sender at a time, and no two are the same.
 //!
-//! Per (account, namespace) a lane keeps the window as it is known. A sender takes a nonce, and says what became of it:
+//! Per account and namespace, and per account on the settlement chain, a lane keeps the window as it is known. A sender takes a nonce, and says what became of it:
 //! used, free again, or unknown. Numbers that came back are handed out first, then new ones, then holes that others
 //! left. Where the window is full, senders wait for one another; where nobody holds anything, it is asked for anew.
 
@@ -8,18 +8,19 @@ use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use db3_primitives::{Address, Namespace, Nonce, NonceWindow};
+use db3_primitives::{Address, Nonce, NonceWindow};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use crate::ClientError;
+use crate::order::Lane as LaneName;
 
 /// The lanes of one client.
 #[derive(Default)]
 pub(crate) struct Nonces {
-    lanes: Mutex<HashMap<(Address, Namespace), Arc<Lane>>>,
+    lanes: Mutex<HashMap<(Address, LaneName), Arc<Lane>>>,
 }
 
-/// One account's numbers on one namespace.
+/// One account's numbers in one window.
 #[derive(Default)]
 pub(crate) struct Lane {
     state: Mutex<LaneState>,
@@ -56,10 +57,10 @@ pub(crate) struct HeldNonce {
 }
 
 impl Nonces {
-    /// The lane of an account on a namespace.
-    pub fn lane(&self, account: Address, namespace: &Namespace) -> Arc<Lane> {
+    /// The lane of an account.
+    pub fn lane(&self, account: Address, name: &LaneName) -> Arc<Lane> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(lanes.entry((account, namespace.clone())).or_default())
+        Arc::clone(lanes.entry((account, name.clone())).or_default())
     }
 }
 
@@ -216,7 +217,7 @@ mod tests {
     async fn concurrent_senders_ask_for_the_window_once_and_never_share_a_number() {
         let nonces = Arc::new(Nonces::default());
         let account = Address::new([7; 20]);
-        let namespace = Namespace::own(&account);
+        let namespace = LaneName::Namespace(db3_primitives::Namespace::own(&account));
         let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let senders = (0..200).map(|_| {
             let (lane, asked) = (nonces.lane(account, &namespace), Arc::clone(&asked));

@@ -23,6 +23,15 @@ pub(crate) fn leaf(root: &Hash32, tree_key: &[u8], value: Option<&[u8]>, proof: 
     }
 }
 
+/// A leaf that the state under `root` holds: its key and value, as the proof names them.
+pub(crate) fn existing(root: &Hash32, proof: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Flaw> {
+    let Proof::Exists(leaf) = ics23::from_bytes(proof).map_err(|error| error.to_string())? else {
+        return Err("it came with a proof of absence".to_owned());
+    };
+    verify_existence(root, &leaf.key, &leaf.value, &leaf).map_err(|error| error.to_string())?;
+    Ok((leaf.key, leaf.value))
+}
+
 /// Checks one record, or its absence. Without a root the decoded view alone is checked.
 pub(crate) fn record(
     root: Option<&Hash32>,

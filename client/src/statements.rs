@@ -1,28 +1,36 @@
-//! Epochs and statements of a shard, from its outbox: the log of what it tells the settlement chain. The whole log is
-//! read and must fold to the frontier that a verified state holds, so no statement can be missing or altered.
+//! Statements: what an account owes from each shard at the close of an epoch.
+//!
+//! What has arrived on the settlement chain is proven one by one to stand in the log that it has taken in from the
+//! shard; what is still on its way is read from the shard's outbox, folded onto what has arrived, and must come out at
+//! the log that the shard's verified state holds. What became of a statement follows from the account's proven line.
 
 use bytes::Bytes;
 use db3_merkle_log::Frontier;
-use db3_primitives::{Address, ChainId, EpochClose, LogEntry, Tai, key};
-use db3_proto::convert::{block_time, checked_epoch, checked_outbox_entry};
+use db3_primitives::{Address, BlockTime, ChainId, EpochClose, LogEntry, ShardId, Tai, key};
+use db3_proto::convert::{block_time, checked_outbox_entry, checked_statement};
 use db3_proto::v1;
-use std::collections::BTreeMap;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
+use crate::account::AccountView;
 use crate::chain::{At, Chain, StatePoint};
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::log_proof::{LogPlace, under_frontier};
+use crate::money::Money;
 use crate::prove;
-use crate::record::Answer;
-use crate::wire::{shard, timed};
+use crate::standing::Standing;
+use crate::wire::{chain as chain_service, settlement, timed};
 
 const PAGE_SIZE: i32 = 1_000;
+/// Proofs of statements that are asked for at once.
+const PROOFS_AT_ONCE: usize = 16;
 
 /// What one account owes from one shard for the epochs of one close.
 #[derive(Clone, Debug)]
 pub struct StatementView {
     /// The shard.
     pub shard: u32,
-    /// Position in the shard's outbox, from 0.
+    /// Position in the shard's log to the settlement chain, from 0.
     pub index: u64,
     /// Who owes.
     pub account: Address,
@@ -32,162 +40,322 @@ pub struct StatementView {
     pub cumulative: Tai,
     /// The difference: what this statement adds.
     pub amount: Tai,
-    /// The close that it belongs to; none while the close is still being written.
-    pub close: Option<EpochClose>,
+    /// Last epoch of the close that it belongs to; none while that close is on its way.
+    pub epoch: Option<u64>,
+    /// What became of it on the settlement chain; none while it is on its way there.
+    pub settled: Option<StatementSettlement>,
+    /// Whether it is proven: to stand in the log that has arrived, or in the one that its shard has written.
+    pub verified: bool,
 }
 
-/// An epoch as a shard tells it.
+/// What the settlement chain has made of a statement.
 #[derive(Clone, Debug)]
-pub struct EpochView {
-    /// The message.
-    pub message: v1::Epoch,
-    /// Its close, if it is written; its bytes agree with the message.
-    pub close: Option<EpochClose>,
-    /// The state that a proof was checked against; none where it was listed without one.
-    pub at: Option<StatePoint>,
+pub struct StatementSettlement {
+    /// How much of it is debited, paid and outstanding, by the proven line.
+    pub standing: Standing,
+    /// How much of what is covered was written off instead of paid; the node's word, and zero where the line has none.
+    pub written_off: Tai,
+    /// Height of the settlement chain's block that took it in; the node's word.
+    pub received_height: u64,
+    /// Time of that block; the node's word.
+    pub received_time: Option<BlockTime>,
+    /// Height of the block that debited it, 0 until then; the node's word.
+    pub settlement_height: u64,
+    /// Index of the posting that debited it; the node's word, `Client::settlement_of` proves it.
+    pub debited_by: Option<u64>,
+    /// Index of the posting that covered the last of it; likewise.
+    pub covered_by: Option<u64>,
+    /// Where it stands in the log that the settlement chain has taken in; none where proofs were not asked for.
+    pub place: Option<LogPlace>,
 }
 
-impl Client {
-    /// All statements of a shard in the order in which they were written; proven complete.
-    pub async fn statements(&self, shard_number: u32) -> Result<Answer<Vec<StatementView>>, ClientError> {
-        let chain = self.shard(shard_number)?;
-        let (entries, at) = self.outbox(shard_number, chain).await?;
-        let mut sums: BTreeMap<Address, Tai> = BTreeMap::new();
-        let mut statements: Vec<StatementView> = Vec::new();
-        let mut unclosed = 0usize;
-        for (index, entry) in (0u64..).zip(entries) {
-            match entry {
-                LogEntry::Statement(statement) => {
-                    let previous = sums.insert(statement.account, statement.cumulative).unwrap_or_default();
-                    statements.push(StatementView {
-                        shard: shard_number,
-                        index,
-                        account: statement.account,
-                        previous,
-                        cumulative: statement.cumulative,
-                        amount: statement.cumulative.saturating_sub(previous),
-                        close: None,
-                    });
-                }
-                LogEntry::EpochClose(close) => {
-                    for statement in statements.iter_mut().skip(unclosed) {
-                        statement.close = Some(close);
-                    }
-                    unclosed = statements.len();
-                }
-            }
-        }
-        Ok(Answer { value: statements, at })
+impl StatementView {
+    /// What of it was paid.
+    #[must_use]
+    pub fn paid(&self) -> Tai {
+        self.settled.as_ref().map_or(Tai::ZERO, |settled| settled.standing.covered.saturating_sub(settled.written_off))
     }
 
-    /// The whole outbox to the settlement chain, checked against a verified state.
-    async fn outbox(&self, number: u32, chain: &Chain) -> Result<(Vec<LogEntry>, StatePoint), ClientError> {
-        let destination = ChainId::settlement(&self.network().name);
-        let mut entries = Vec::new();
-        let mut log = Frontier::new();
-        let mut token = String::new();
-        let mut point: Option<StatePoint> = None;
+    /// How far it has come: closed, outstanding, paid or written off.
+    #[must_use]
+    pub fn status(&self) -> v1::BillStatus {
+        match &self.settled {
+            Some(settled) if settled.standing.status == v1::BillStatus::Paid && settled.written_off > Tai::ZERO => {
+                v1::BillStatus::WrittenOff
+            }
+            Some(settled) => settled.standing.status,
+            None => v1::BillStatus::Closed,
+        }
+    }
+}
+
+/// Which statements; all conditions hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StatementFilter {
+    /// Of this shard.
+    pub shard: Option<u32>,
+    /// Of closes that end at or after this epoch.
+    pub epoch_min: Option<u64>,
+    /// Most statements of each shard, newest first.
+    pub limit: Option<usize>,
+}
+
+impl AccountView<'_> {
+    /// Its statements by shard, oldest first.
+    pub async fn statements(&self, filter: &StatementFilter) -> Result<Vec<StatementView>, ClientError> {
+        let money = self.money().await?.value;
+        let mut all = Vec::new();
+        for (number, shard) in (0u32..).zip(self.client.shards()) {
+            if filter.shard.is_some_and(|only| only != number) {
+                continue;
+            }
+            let mut on_the_way = self.client.on_the_way(number, shard, money.account).await?;
+            let mut arrived = self.arrived(number, filter.epoch_min, filter.limit, &money).await?;
+            arrived.reverse();
+            // What arrived meanwhile is not on its way any more.
+            let newest = arrived.last().map(|statement| (statement.index, statement.cumulative));
+            on_the_way.retain(|statement| newest.is_none_or(|(index, _)| statement.index > index));
+            let before = newest.map_or(money.line(number).reported, |(_, cumulative)| cumulative);
+            arrived.extend(following(before, on_the_way));
+            let left_out = filter.limit.map_or(0, |limit| arrived.len().saturating_sub(limit));
+            all.extend(arrived.into_iter().skip(left_out));
+        }
+        Ok(all)
+    }
+
+    /// Those that have arrived from one shard, newest first.
+    async fn arrived(
+        &self,
+        number: u32,
+        epoch_min: Option<u64>,
+        limit: Option<usize>,
+        money: &Money,
+    ) -> Result<Vec<StatementView>, ClientError> {
+        let chain = self.client.settlement()?;
+        let mut request = v1::ListStatementsRequest {
+            account: Bytes::copy_from_slice(self.address.as_bytes()),
+            shard: Some(number),
+            page_size: PAGE_SIZE,
+            ..v1::ListStatementsRequest::default()
+        };
+        let wanted = limit.unwrap_or(usize::MAX);
+        let mut listed: Vec<v1::Statement> = Vec::new();
         loop {
-            let asked =
-                chain.read_options(At { height: point.as_ref().map_or(0, |point| point.height), with_header: false });
-            let request = v1::ListOutboxRequest {
-                destination: destination.as_str().to_owned(),
-                page_size: PAGE_SIZE,
-                page_token: token.clone(),
+            let answer = chain
+                .call(|channel, limit| {
+                    let request = timed(request.clone(), limit);
+                    async move { settlement(channel).list_statements(request).await }
+                })
+                .await?;
+            let is_old = |message: &v1::Statement| {
+                message.epoch.is_some_and(|epoch| epoch_min.is_some_and(|minimum| epoch < minimum))
+            };
+            let reached_old = answer.statements.iter().any(is_old);
+            listed.extend(answer.statements.into_iter().take_while(|message| !is_old(message)));
+            request.page_token = answer.next_page_token;
+            if request.page_token.is_empty() || reached_old || listed.len() >= wanted {
+                break;
+            }
+        }
+        listed.truncate(wanted);
+        let views = stream::iter(listed).map(|message| self.arrived_one(chain, number, message, money));
+        let views: Vec<StatementView> = views.buffered(PROOFS_AT_ONCE).try_collect().await?;
+        let reported = money.line(number).reported;
+        if views.is_empty() && !reported.is_zero() && wanted > 0 && epoch_min.is_none() {
+            return Err(ClientError::proof(&chain.id, format!("the statements of shard {number} are missing")));
+        }
+        check_sequence(&views, reported).map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
+        Ok(views)
+    }
+
+    /// One that has arrived: its place in the log is proven, and that it is this account's from this shard.
+    async fn arrived_one(
+        &self,
+        chain: &Chain,
+        number: u32,
+        listed: v1::Statement,
+        money: &Money,
+    ) -> Result<StatementView, ClientError> {
+        let flawed = |flaw: String| ClientError::proof(&chain.id, flaw);
+        // It is listed as soon as a block holds it, and can be proven once the next one does.
+        let asked = chain.read_options(At::default());
+        let asked = v1::ReadOptions { min_height: asked.min_height.max(listed.received_height), ..asked };
+        let (message, place) = if asked.prove && listed.epoch.is_some() {
+            let request = v1::GetStatementRequest {
+                account: listed.account.clone(),
+                shard: number,
+                epoch: listed.epoch,
                 read: Some(asked),
-                ..v1::ListOutboxRequest::default()
             };
             let answer = chain
                 .call(|channel, limit| {
-                    let request = request.clone();
-                    async move { crate::wire::chain(channel).list_outbox(timed(request, limit)).await }
+                    let request = timed(request.clone(), limit);
+                    async move { settlement(channel).get_statement(request).await }
                 })
                 .await?;
-            let at = chain.check(answer.context.as_ref(), &asked).await?;
+            let message =
+                answer.statement.ok_or_else(|| ClientError::malformed(&chain.id, "the answer holds no statement"))?;
+            let proof = message.proof.as_ref().ok_or_else(|| flawed("the statement came without proof".to_owned()))?;
+            let at = chain.check(proof.context.as_ref(), &asked).await?;
+            let source = ChainId::shard(&self.client.network().name, ShardId::new(number));
+            let place = under_frontier(&message.leaf, proof, &key::inbox(&source), at).map_err(flawed)?;
+            (message, Some(place))
+        } else {
+            (listed, None)
+        };
+        let statement = checked_statement(&message).map_err(|error| flawed(error.to_string()))?;
+        let elsewhere = place.as_ref().is_some_and(|place| place.index != message.index);
+        if statement.account != self.address || message.shard != number || elsewhere {
+            return Err(flawed("another statement came than was asked for".to_owned()));
+        }
+        let previous = amount(chain, &message.previous_cumulative_tai)?;
+        let line = money.line(number);
+        let standing = Standing::of(&line, previous, statement.cumulative);
+        let written_off = if line.written_off.is_zero() { Tai::ZERO } else { amount(chain, &message.written_off_tai)? };
+        Ok(StatementView {
+            shard: number,
+            index: message.index,
+            account: self.address,
+            previous,
+            cumulative: statement.cumulative,
+            amount: statement.cumulative.saturating_sub(previous),
+            epoch: message.epoch,
+            verified: place.as_ref().is_some_and(|place| place.at.verified),
+            settled: Some(StatementSettlement {
+                standing,
+                written_off: written_off.min(standing.covered),
+                received_height: message.received_height,
+                received_time: message.received_time.as_ref().and_then(block_time),
+                settlement_height: message.settlement_height,
+                debited_by: message.debit_settlement,
+                covered_by: message.cover_settlement,
+                place,
+            }),
+        })
+    }
+}
+
+impl Client {
+    /// Statements of an account that a shard has written and the settlement chain has not yet taken in.
+    async fn on_the_way(&self, number: u32, shard: &Chain, account: Address) -> Result<Vec<OnTheWay>, ClientError> {
+        let mut log = self.inbox_frontier(&shard.id).await?;
+        let start_index = log.size();
+        let mut cursor = start_index;
+        let destination = ChainId::settlement(&self.network().name);
+        let mut token = String::new();
+        let mut point: Option<StatePoint> = None;
+        let mut found: Vec<OnTheWay> = Vec::new();
+        let mut unclosed = 0usize;
+        loop {
+            let height = point.as_ref().map_or(0, |point| point.height);
+            let asked = shard.read_options(At { height, with_header: false });
+            let request = v1::ListOutboxRequest {
+                destination: destination.as_str().to_owned(),
+                start_index,
+                page_size: PAGE_SIZE,
+                page_token: token.clone(),
+                read: Some(asked),
+            };
+            let answer = shard
+                .call(|channel, limit| {
+                    let request = timed(request.clone(), limit);
+                    async move { chain_service(channel).list_outbox(request).await }
+                })
+                .await?;
+            let at = shard.check(answer.context.as_ref(), &asked).await?;
+            let flawed = |flaw: String| ClientError::proof(&shard.id, flaw);
             for entry in &answer.entries {
                 let checked = checked_outbox_entry(entry, number.into(), self.network().epoch_secs)
-                    .map_err(|error| ClientError::proof(&chain.id, error.to_string()))?;
+                    .map_err(|error| flawed(error.to_string()))?;
+                if entry.index != cursor {
+                    return Err(flawed(format!("the outbox's entry {} came where {cursor} should", entry.index)));
+                }
                 log.append(&entry.leaf);
-                entries.push(checked);
+                cursor = cursor.saturating_add(1);
+                match checked {
+                    LogEntry::Statement(statement) if statement.account == account => {
+                        found.push(OnTheWay {
+                            shard: number,
+                            index: entry.index,
+                            statement,
+                            close: None,
+                            verified: at.verified,
+                        });
+                    }
+                    LogEntry::Statement(_) => {}
+                    LogEntry::EpochClose(close) => {
+                        found.iter_mut().skip(unclosed).for_each(|statement| statement.close = Some(close));
+                        unclosed = found.len();
+                    }
+                }
             }
-            if answer.next_page_token.is_empty() {
-                check_outbox(&destination, &log, &answer, &at).map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
-                return Ok((entries, at));
+            token = answer.next_page_token.clone();
+            if token.is_empty() {
+                check_outbox(&destination, &log, &answer, &at).map_err(flawed)?;
+                return Ok(found);
             }
-            token = answer.next_page_token;
             point = Some(at);
         }
     }
 
-    /// Epochs of a shard, newest first, the open one included; the node's word.
-    pub async fn epochs(&self, shard_number: u32, limit: usize) -> Result<Vec<EpochView>, ClientError> {
-        let chain = self.shard(shard_number)?;
-        let mut epochs = Vec::new();
-        let mut token = String::new();
-        while epochs.len() < limit {
-            let left = limit.saturating_sub(epochs.len()).min(1_000);
-            let request = v1::ListEpochsRequest {
-                from_epoch: None,
-                page_size: i32::try_from(left).unwrap_or(PAGE_SIZE),
-                page_token: token.clone(),
-            };
-            let answer = chain
-                .call(|channel, limit| {
-                    let request = request.clone();
-                    async move { shard(channel).list_epochs(timed(request, limit)).await }
-                })
-                .await?;
-            for message in answer.epochs {
-                epochs.push(self.epoch_view(chain, message, None)?);
-            }
-            token = answer.next_page_token;
-            if token.is_empty() {
-                break;
-            }
-        }
-        Ok(epochs)
-    }
-
-    /// One epoch of a shard; none: the open one. A written close is proven.
-    pub async fn epoch(&self, shard_number: u32, epoch: Option<u64>) -> Result<EpochView, ClientError> {
-        let chain = self.shard(shard_number)?;
-        let asked = chain.read_options(At::default());
-        let request = v1::GetEpochRequest { epoch, read: Some(asked) };
-        let answer =
-            chain.call(|channel, limit| async move { shard(channel).get_epoch(timed(request, limit)).await }).await?;
-        let at = chain.check(answer.context.as_ref(), &asked).await?;
-        let message = answer.epoch.ok_or_else(|| ClientError::malformed(&chain.id, "the answer holds no epoch"))?;
-        if epoch.is_some_and(|epoch| epoch < message.epoch || epoch > message.last_epoch.max(message.epoch)) {
-            return Err(ClientError::proof(&chain.id, "another epoch came than was asked for"));
-        }
-        let view = self.epoch_view(chain, message, Some(at.clone()))?;
-        if let (Some(close), true) = (&view.close, at.verified) {
-            let value = db3_primitives::leaf::epoch_leaf(close);
-            prove::leaf(&at.root, &key::epoch(close.last), Some(&value), &answer.ics23_proof)
-                .map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
-        }
-        Ok(view)
-    }
-
-    fn epoch_view(&self, chain: &Chain, message: v1::Epoch, at: Option<StatePoint>) -> Result<EpochView, ClientError> {
-        let close = checked_epoch(&message, self.network().epoch_secs)
-            .map_err(|error| ClientError::proof(&chain.id, error.to_string()))?;
-        Ok(EpochView { message, close, at })
+    /// What the settlement chain has taken in of a shard's log: the frontier of its inbox, proven.
+    async fn inbox_frontier(&self, source: &str) -> Result<Frontier, ClientError> {
+        let chain = self.settlement()?;
+        let mut inboxes = self.inboxes_of(chain, source).await?;
+        inboxes
+            .pop()
+            .map(|inbox| inbox.frontier)
+            .ok_or_else(|| ClientError::malformed(&chain.id, format!("the answer holds no inbox of {source}")))
     }
 }
 
-impl EpochView {
-    /// When it began.
-    #[must_use]
-    pub fn start(&self) -> Option<db3_primitives::BlockTime> {
-        self.message.start_time.as_ref().and_then(block_time)
-    }
+/// A statement that a shard has written and that has not arrived.
+struct OnTheWay {
+    shard: u32,
+    index: u64,
+    statement: db3_primitives::Statement,
+    close: Option<EpochClose>,
+    verified: bool,
+}
 
-    /// When it ends or ended, exclusive.
-    #[must_use]
-    pub fn end(&self) -> Option<db3_primitives::BlockTime> {
-        self.message.end_time.as_ref().and_then(block_time)
+fn following(mut previous: Tai, statements: Vec<OnTheWay>) -> Vec<StatementView> {
+    let view = |one: OnTheWay| {
+        let before = std::mem::replace(&mut previous, one.statement.cumulative);
+        StatementView {
+            shard: one.shard,
+            index: one.index,
+            account: one.statement.account,
+            previous: before,
+            cumulative: one.statement.cumulative,
+            amount: one.statement.cumulative.saturating_sub(before),
+            epoch: one.close.map(|close| close.last.get()),
+            settled: None,
+            verified: one.verified,
+        }
+    };
+    statements.into_iter().map(view).collect()
+}
+
+/// Newest first: each begins where the next one ends, the newest at what the chain has noted of the shard, or above
+/// where more has arrived since that was read.
+fn check_sequence(views: &[StatementView], reported: Tai) -> Result<(), String> {
+    if views.first().is_some_and(|newest| newest.cumulative < reported) {
+        return Err("the newest statement is missing from the list".to_owned());
     }
+    let gap = views.windows(2).find(|pair| matches!(pair, [newer, older] if newer.previous != older.cumulative));
+    match gap {
+        Some([newer, ..]) => {
+            Err(format!("the statement before that of {} on shard {} is missing", newer.cumulative, newer.shard))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn amount(chain: &Chain, text: &str) -> Result<Tai, ClientError> {
+    if text.is_empty() {
+        return Ok(Tai::ZERO);
+    }
+    text.parse().map_err(|_| ClientError::malformed(&chain.id, format!("`{text}` is no amount")))
 }
 
 fn check_outbox(
@@ -204,4 +372,55 @@ fn check_outbox(
     prove::leaf(&at.root, &key::outbox(destination), stored.map(AsRef::as_ref), &answer.ics23_proof)?;
     let folds = if empty { log.size() == 0 } else { log.to_bytes() == answer.stored };
     if folds { Ok(()) } else { Err("the entries that came are not those of the proven log".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn view(previous: u128, cumulative: u128) -> StatementView {
+        let (previous, cumulative) = (Tai::new(previous), Tai::new(cumulative));
+        StatementView {
+            shard: 1,
+            index: 0,
+            account: Address::new([1; 20]),
+            previous,
+            cumulative,
+            amount: cumulative.saturating_sub(previous),
+            epoch: Some(7),
+            settled: None,
+            verified: true,
+        }
+    }
+
+    #[test]
+    fn a_statement_that_is_left_out_is_missed() {
+        let reported = Tai::new(90);
+        assert!(check_sequence(&[view(60, 90), view(20, 60), view(0, 20)], reported).is_ok());
+        assert!(check_sequence(&[view(60, 90), view(20, 60)], reported).is_ok(), "a limit ends the list early");
+        assert!(check_sequence(&[view(60, 90), view(0, 20)], reported).unwrap_err().contains("is missing"));
+        assert!(check_sequence(&[view(20, 60), view(0, 20)], reported).unwrap_err().contains("newest"));
+        assert!(check_sequence(&[view(90, 95), view(60, 90)], reported).is_ok(), "one has arrived meanwhile");
+        assert!(check_sequence(&[], Tai::ZERO).is_ok());
+    }
+
+    #[test]
+    fn statements_on_their_way_follow_what_has_arrived() {
+        let one = |index, cumulative| OnTheWay {
+            shard: 0,
+            index,
+            statement: db3_primitives::Statement {
+                account: Address::new([1; 20]),
+                payee: db3_primitives::Payee::ValidatorPool,
+                cumulative: Tai::new(cumulative),
+            },
+            close: None,
+            verified: true,
+        };
+        let views = following(Tai::new(50), vec![one(4, 70), one(9, 75)]);
+        let amounts: Vec<_> = views.iter().map(|view| (view.previous.get(), view.amount.get())).collect();
+        assert_eq!(amounts, [(50, 20), (70, 5)]);
+        assert!(views.iter().all(|view| view.status() == v1::BillStatus::Closed && view.paid().is_zero()));
+    }
 }

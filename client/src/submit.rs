@@ -7,23 +7,25 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use db3_primitives::{Address, MutationId, Namespace, Nonce, SignedEnvelope};
-use db3_proto::convert::checked_window;
+use db3_primitives::{Address, Identifier, Nonce, SignedEnvelope};
 use db3_proto::{envelope_message, v1};
 use tokio::time::{Instant, sleep, timeout};
+use tonic::transport::Channel;
+use tonic::{Response, Status};
 
-use crate::chain::{At, Backoff, Chain};
+use crate::chain::{Backoff, Chain};
 use crate::error::{ClientError, Refusal};
-use crate::prove;
+use crate::order::Lane;
 use crate::receipt::{Receipt, ReceiptState, WaitMode};
-use crate::wire::{Attempt, chain as chain_service, shard, timed};
+use crate::window;
+use crate::wire::{Attempt, chain as chain_service, settlement, shard, timed};
 
-/// A signed mutation on its way.
+/// A signed mutation or transaction on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Signed {
-    pub id: MutationId,
+    pub id: Identifier,
     pub account: Address,
-    pub namespace: Namespace,
+    pub lane: Lane,
     pub nonce: Nonce,
     pub expire_unix_secs: u64,
     pub envelope: SignedEnvelope,
@@ -35,7 +37,7 @@ const EXPIRED: u32 = 201;
 /// The longest that one attempt waits for an answer before the same bytes are sent again.
 const ATTEMPT_MAX: Duration = Duration::from_secs(20);
 
-/// Sends a mutation and waits for what becomes of it.
+/// Sends it and waits for what becomes of it.
 pub(crate) async fn submit(chain: &Chain, signed: &Signed, wait: WaitMode) -> Result<Receipt, ClientError> {
     let message = envelope_message(&signed.envelope);
     let begin = Instant::now();
@@ -44,12 +46,11 @@ pub(crate) async fn submit(chain: &Chain, signed: &Signed, wait: WaitMode) -> Re
     let mut in_block = None;
     loop {
         let left = chain.options.timeout.saturating_sub(begin.elapsed()).min(ATTEMPT_MAX);
-        let request = v1::SubmitMutationRequest { mutation: Some(message.clone()), wait: wait.into() };
         let (url, channel) = chain.endpoint();
-        let mut service = shard(channel.clone());
         // The node is told a little less, so that its answer "pending" still arrives.
         let limit = left.saturating_sub(Duration::from_millis(200)).max(Duration::from_millis(50));
-        let attempt = Attempt::of(timeout(left, service.submit_mutation(timed(request, limit))).await.ok());
+        let attempt = send_once(channel.clone(), &signed.lane, message.clone(), wait, limit);
+        let attempt = Attempt::of(timeout(left, attempt).await.ok());
         let detail = match attempt {
             Attempt::Answered(answer) => {
                 chain.note_answer();
@@ -99,8 +100,30 @@ fn unknown(signed: &Signed, detail: String) -> ClientError {
     ClientError::OutcomeUnknown { id: signed.id, detail }
 }
 
-fn receipt_of(chain: &Chain, signed: &Signed, answer: v1::SubmitMutationResponse) -> Result<Receipt, ClientError> {
-    let message = answer.receipt.ok_or_else(|| ClientError::malformed(&chain.id, "the answer holds no receipt"))?;
+/// One call, to the service that takes it; the answer is the receipt.
+async fn send_once(
+    channel: Channel,
+    lane: &Lane,
+    message: v1::SignedEnvelope,
+    wait: WaitMode,
+    limit: Duration,
+) -> Result<Response<Option<v1::Receipt>>, Status> {
+    match lane {
+        Lane::Namespace(_) => {
+            let request = v1::SubmitMutationRequest { mutation: Some(message), wait: wait.into() };
+            let answer = shard(channel).submit_mutation(timed(request, limit)).await?;
+            Ok(answer.map(|answer| answer.receipt))
+        }
+        Lane::Money => {
+            let request = v1::SubmitTransactionRequest { transaction: Some(message), wait: wait.into() };
+            let answer = settlement(channel).submit_transaction(timed(request, limit)).await?;
+            Ok(answer.map(|answer| answer.receipt))
+        }
+    }
+}
+
+fn receipt_of(chain: &Chain, signed: &Signed, answer: Option<v1::Receipt>) -> Result<Receipt, ClientError> {
+    let message = answer.ok_or_else(|| ClientError::malformed(&chain.id, "the answer holds no receipt"))?;
     let receipt = Receipt::from_message(&chain.id, message)?;
     if receipt.id == signed.id {
         Ok(receipt)
@@ -181,30 +204,12 @@ async fn is_proven_dead(chain: &Chain, signed: &Signed) -> Result<bool, ClientEr
     if chain.options.unverified {
         return Ok(false);
     }
-    let asked = chain.read_options(At::default());
-    let request = v1::GetNonceWindowRequest {
-        account: Bytes::copy_from_slice(signed.account.as_bytes()),
-        namespace: signed.namespace.as_str().to_owned(),
-        read: Some(asked),
-    };
-    let answer = chain
-        .call(|channel, limit| {
-            let request = request.clone();
-            async move { shard(channel).get_nonce_window(timed(request, limit)).await }
-        })
-        .await?;
-    let point = chain.check(answer.context.as_ref(), &asked).await?;
-    let window = checked_window(&answer, &signed.account, &signed.namespace)
-        .map_err(|error| ClientError::malformed(&chain.id, error.to_string()))?;
-    let tree_key = db3_primitives::key::window(&signed.account, &signed.namespace);
-    let stored = Some(answer.stored.as_ref()).filter(|stored| !stored.is_empty());
-    prove::leaf(&point.root, &tree_key, stored, &answer.ics23_proof)
-        .map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
+    let (window, point) = window::proven(chain, &signed.account, &signed.lane).await?;
     Ok(point.time.secs >= signed.expire_unix_secs && !window.is_used(signed.nonce))
 }
 
 /// What a chain knows of a mutation now.
-pub(crate) async fn receipt(chain: &Chain, id: MutationId) -> Result<Receipt, ClientError> {
+pub(crate) async fn receipt(chain: &Chain, id: Identifier) -> Result<Receipt, ClientError> {
     let request = v1::GetReceiptRequest { id: Bytes::copy_from_slice(id.as_bytes()) };
     let answer = chain
         .call(|channel, limit| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use db3_primitives::limits::GRPC_MESSAGE_BYTES_MAX;
 use db3_proto::status::CallError;
 use db3_proto::v1::chain_service_client::ChainServiceClient;
+use db3_proto::v1::settlement_service_client::SettlementServiceClient;
 use db3_proto::v1::shard_service_client::ShardServiceClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Request, Status};
@@ -88,10 +89,15 @@ impl<T> Attempt<T> {
 /// A channel to a URL; it connects when it is first used.
 pub(crate) fn channel(url: &str) -> Result<Channel, ClientError> {
     let wrong = |detail: String| {
-        ClientError::input(format!("the endpoint {url} cannot be used: {detail}"), "write it as http://HOST:PORT")
+        ClientError::input(
+            format!("the endpoint {url} cannot be used: {detail}"),
+            "write it as http://HOST:PORT; to reach a node behind TLS, connect to it through a tunnel that ends TLS on this machine",
+        )
     };
     if !url.starts_with("http://") {
-        return Err(wrong("this client speaks plain gRPC only".to_owned()));
+        let what =
+            if url.starts_with("https://") { "this client does not speak TLS" } else { "it is no http:// address" };
+        return Err(wrong(what.to_owned()));
     }
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(error.to_string()))?;
     Ok(endpoint
@@ -106,6 +112,11 @@ pub(crate) fn channel(url: &str) -> Result<Channel, ClientError> {
 /// The shard service on a channel.
 pub(crate) fn shard(channel: Channel) -> ShardServiceClient<Channel> {
     ShardServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+/// The settlement service on a channel.
+pub(crate) fn settlement(channel: Channel) -> SettlementServiceClient<Channel> {
+    SettlementServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 /// The chain service on a channel.

@@ -107,6 +107,17 @@ fn import(session: &Session, name: &str, path: &Path) -> Result<(), Failure> {
         let password = session.new_password()?;
         return add(session, name, &seal(&secret, &password, ScryptCost::STANDARD)?);
     }
+    if !text.trim_start().starts_with('{') {
+        // What is said never shows any of it: it may be most of a secret.
+        return Err(Failure::input(
+            format!(
+                "{} holds neither a keystore file nor a key: {} characters, where a key has 64 hexadecimal digits",
+                path.display(),
+                digits.chars().count()
+            ),
+            "give a Web3 Secret Storage V3 file, or a file with the 64 digits and nothing else",
+        ));
+    }
     let file = read_key_file(path)?;
     let password = session.password(&format!("Password of {}: ", path.display()))?;
     let opened = open(&file, &password)?;

@@ -1,23 +1,26 @@
-//! `db3 bill`: what was charged, and why.
+//! `db3 bill`: what was charged and why, and what became of it.
 
 use std::collections::BTreeMap;
 
-use db3_primitives::Tai;
+use db3_primitives::{Address, Tai};
 
-use super::args::{BillCommand, BillListArgs, EpochChoice, StatusChoice, SumBy};
+use super::args::{BillCommand, BillListArgs, BillName, EpochChoice, StatusChoice, SumBy};
 use super::failure::Failure;
 use super::render::{self, hex};
-use super::session::Session;
+use super::session::{ChosenNetwork, Session};
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
-use crate::{BillFilter, BillRef, BillStatus, BillView, Client};
+use crate::{
+    BillFilter, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, SettlementRef, SettlementView,
+    Sum,
+};
 
 /// `db3 bill`
 pub async fn bill(session: &Session, command: &BillCommand) -> Result<(), Failure> {
     match command {
         BillCommand::List(args) => list(session, args).await,
-        BillCommand::Show { bill } => show(session, *bill).await,
-        BillCommand::Verify { bill } => verify(session, *bill).await,
+        BillCommand::Show { bill } => show(session, bill).await,
+        BillCommand::Verify { bill } => verify(session, bill).await,
     }
 }
 
@@ -48,6 +51,7 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
     let network = session.network()?;
     let account = session.account(&network)?.address;
     let client = session.client_of(network.file).await?;
+    let settled = settled(session, &client, account).await?;
     let mut limit = args.limit.unwrap_or(u64::MAX);
     let columns = if session.output.format == OutputFormat::Csv { CSV_COLUMNS } else { COLUMNS };
     let mut list = session.output.list(columns);
@@ -64,20 +68,21 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
                 .as_deref()
                 .map(|name| name.parse().map(|name: db3_primitives::Namespace| name.as_str().to_owned()))
                 .transpose()?,
-            status: args.status.map(|status| match status {
-                StatusChoice::Open => BillStatus::Open,
-                StatusChoice::Closed => BillStatus::Closed,
-            }),
+            status: args.status.map(on_shard),
         };
         let mut pages = client.bills(shard, &filter)?;
         while let Some(page) = pages.next_page().await? {
-            for bill in &page {
+            for bill in page {
+                let bill = BillView { status: status(settled.as_ref(), &bill), ..bill };
+                if args.status.is_some_and(|wanted| !is_in(wanted, bill.status)) {
+                    continue;
+                }
                 if let Some(by) = args.sum_by {
-                    let sum = sums.entry(group(bill, by)).or_default();
+                    let sum = sums.entry(group(&bill, by)).or_default();
                     *sum = (sum.0.saturating_add(1), sum.1.checked_add(bill.bill.fee).unwrap_or(Tai::MAX));
                 } else if limit > 0 {
                     limit = limit.saturating_sub(1);
-                    list.push(&render::bill(bill))?;
+                    list.push(&render::bill(&bill))?;
                 }
             }
             if limit == 0 {
@@ -88,6 +93,52 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
     match args.sum_by {
         Some(by) => print_sums(session, by, sums),
         None => list.finish("no bills"),
+    }
+}
+
+/// What settlement made of the account's bills; none where it does not answer, which is said.
+async fn settled(session: &Session, client: &Client, account: Address) -> Result<Option<Settled>, Failure> {
+    if client.network().settlement().is_none() {
+        return Ok(None);
+    }
+    match client.account(account).settled().await {
+        Ok(settled) => Ok(Some(settled)),
+        Err(error @ ClientError::Unreachable { .. }) => {
+            session.output.say(&format!("statuses are what the shards know: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A bill's status, as settlement has it where there is one.
+fn status(settled: Option<&Settled>, bill: &BillView) -> BillStatus {
+    settled.map_or(bill.status, |settled| settled.status(bill))
+}
+
+/// What a shard knows of a status: whether the epoch is open.
+fn on_shard(status: StatusChoice) -> BillStatus {
+    match status {
+        StatusChoice::Open => BillStatus::Open,
+        StatusChoice::Closed
+        | StatusChoice::Settled
+        | StatusChoice::Outstanding
+        | StatusChoice::Paid
+        | StatusChoice::WrittenOff => BillStatus::Closed,
+    }
+}
+
+/// Whether a bill in this status is meant.
+fn is_in(wanted: StatusChoice, status: BillStatus) -> bool {
+    match wanted {
+        StatusChoice::Open => status == BillStatus::Open,
+        StatusChoice::Closed => status == BillStatus::Closed,
+        StatusChoice::Settled => {
+            matches!(status, BillStatus::Outstanding | BillStatus::Paid | BillStatus::WrittenOff | BillStatus::Settled)
+        }
+        StatusChoice::Outstanding => status == BillStatus::Outstanding,
+        StatusChoice::Paid => status == BillStatus::Paid,
+        StatusChoice::WrittenOff => status == BillStatus::WrittenOff,
     }
 }
 
@@ -158,35 +209,98 @@ pub async fn epoch_on(client: &Client, shard: u32, choice: Option<EpochChoice>) 
     Ok(found.map(|epoch| OnShard::Number(epoch.message.epoch)))
 }
 
-async fn show(session: &Session, which: BillRef) -> Result<(), Failure> {
-    let client = session.client().await?;
-    let (bill, _) = client.bill(which, false).await?;
-    print_bill(session, &bill, &Object::new())
+/// The bill that a name on the command line means; accounts go by name or address.
+fn resolve(session: &Session, network: &ChosenNetwork, name: &BillName) -> Result<BillRef, Failure> {
+    match name {
+        BillName::Mutation(id) => Ok(BillRef::Mutation(*id)),
+        BillName::Seq { shard, account, seq } => {
+            let account = session.account_named(account, Some(network))?.address;
+            Ok(BillRef::Seq { shard: *shard, account, seq: *seq })
+        }
+    }
 }
 
-async fn verify(session: &Session, which: BillRef) -> Result<(), Failure> {
-    let client = session.client().await?;
-    let (bill, proof) = client.bill(which, true).await?;
-    let Some(proof) = proof else {
+/// A bill with everything that is known of it.
+struct Whole {
+    bill: BillView,
+    proof: Option<BillProof>,
+    debit: Option<SettlementView>,
+    cover: Option<SettlementView>,
+}
+
+async fn fetch(session: &Session, name: &BillName, prove: bool) -> Result<Whole, Failure> {
+    let network = session.network()?;
+    let which = resolve(session, &network, name)?;
+    let client = session.client_of(network.file).await?;
+    let (bill, proof) = client.bill(which, prove).await?;
+    if client.network().settlement().is_none() {
+        return Ok(Whole { bill, proof, debit: None, cover: None });
+    }
+    let settled = client.account(bill.bill.account).settled().await?;
+    let bill = BillView { status: settled.status(&bill), ..bill };
+    let sum = Sum { account: bill.bill.account, shard: bill.bill.shard.get(), cumulative: bill.bill.cum_after };
+    let (mut debit, mut cover) = (None, None);
+    if !sum.cumulative.is_zero() && is_in(StatusChoice::Settled, bill.status) {
+        debit = client.settlement_of(SettlementRef::DebitOf(sum)).await?;
+        cover = client.settlement_of(SettlementRef::CoverOf(sum)).await?;
+    }
+    Ok(Whole { bill, proof, debit, cover })
+}
+
+/// What settlement did to the bill; `with_proof`: and where that stands in the log of postings.
+fn settlement_fields(whole: &Whole, with_proof: bool) -> Object {
+    let mut object = Object::new();
+    if let Some(debit) = &whole.debit {
+        object = object
+            .with("debited_by", debit.index)
+            .with("debited_height", debit.posting.height.get())
+            .with("debited_time", db3_primitives::BlockTime::from_secs(debit.posting.time_secs));
+    }
+    if let Some(cover) = &whole.cover {
+        object = object
+            .with("covered_by", cover.index)
+            .with("covered_kind", cover.posting.kind.name())
+            .with("covered_height", cover.posting.height.get())
+            .with("covered_time", db3_primitives::BlockTime::from_secs(cover.posting.time_secs));
+    }
+    let place = whole.cover.as_ref().or(whole.debit.as_ref()).and_then(|view| view.place.as_ref());
+    match place.filter(|_| with_proof) {
+        Some(place) => object
+            .with("postings_size", place.size)
+            .with("postings_root", hex(&place.root))
+            .with("settlement_proof_height", place.at.height),
+        None => object,
+    }
+}
+
+async fn show(session: &Session, name: &BillName) -> Result<(), Failure> {
+    let whole = fetch(session, name, false).await?;
+    print_bill(session, &whole.bill, &settlement_fields(&whole, false))
+}
+
+async fn verify(session: &Session, name: &BillName) -> Result<(), Failure> {
+    let whole = fetch(session, name, true).await?;
+    let Some(proof) = &whole.proof else {
         return Err(Failure::input("nothing was proven", "leave out --unverified"));
     };
+    let on_settlement = [&whole.debit, &whole.cover].into_iter().flatten();
+    let postings_hold =
+        on_settlement.into_iter().all(|view| view.place.as_ref().is_some_and(|place| place.at.verified));
     let shown = Object::new()
-        .with("verified", proof.at.verified)
+        .with("verified", proof.at.verified && postings_hold)
         .with("log_index", proof.log_index)
         .with("log_size", proof.log_size)
         .with("log_root", hex(&proof.log_root))
         .with("under", if proof.close.is_some() { "the close of its epoch" } else { "the open epoch's log" })
         .with("proof_height", proof.at.height)
-        .with("proof_root", hex(&proof.at.root));
-    print_bill(session, &bill, &shown)
+        .with("proof_root", hex(&proof.at.root))
+        .with_all(&settlement_fields(&whole, true));
+    print_bill(session, &whole.bill, &shown)
 }
 
 /// A bill, its charges one below the other in a table.
 fn print_bill(session: &Session, bill: &BillView, more: &Object) -> Result<(), Failure> {
-    let mut object = render::bill(bill);
-    for (name, value) in more.fields() {
-        object = object.with(name, value.clone());
-    }
+    let object = render::bill(bill).with_all(more);
     print_with_charges(session, &object, &["leaf", "shard", "account", "seq", "payee"])
 }
 

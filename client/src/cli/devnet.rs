@@ -5,13 +5,24 @@ use std::process::Command;
 
 use super::args::Global;
 use super::failure::Failure;
-use crate::devnet_args::DevnetArgs;
+use super::session::Session;
+use crate::devnet_args::{ConsoleArgs, DevnetArgs};
 
 /// `db3 devnet`
 pub fn devnet(global: &Global, args: &DevnetArgs) -> Result<(), Failure> {
     let program = program()?;
+    let session = Session::new(global.clone())?;
+    let mut args = args.clone();
+    args.start.port = args.start.port.or(session.config.devnet_port);
+    let console = ConsoleArgs {
+        output: session.output.format,
+        color: session.output.color,
+        yes: session.global.yes,
+        no_input: session.global.no_input,
+        quiet: session.global.quiet,
+    };
     let mut command = Command::new(&program);
-    command.args(super::console_of(global).to_arguments()).args(args.to_arguments());
+    command.args(console.to_arguments()).args(args.to_arguments());
     hand_over(command, &program)
 }
 

@@ -36,7 +36,7 @@ pub async fn export(session: &Session, args: &ExportArgs) -> Result<(), Failure>
         || !is_object(records.first());
     let text = if pairs { as_pairs(&records, format) } else { as_rows(&records, format)? };
     if let Some(path) = &args.file {
-        std::fs::write(path, text).map_err(|error| Failure::file("write", path, &error))?;
+        session.write_file(path, text.as_bytes())?;
     } else {
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::from_stdout)?;

@@ -38,6 +38,8 @@ struct Details {
     refusal: Option<Box<Refusal>>,
     mutation_id: Option<String>,
     fee: Option<db3_primitives::Tai>,
+    /// Mutations that were sent and whose outcome is unknown.
+    unknown: Vec<String>,
     /// Nothing is to be said: the reader of standard output went away.
     silent: bool,
 }
@@ -46,7 +48,16 @@ impl Failure {
     /// A failure with its exit code.
     pub fn new(exit: Exit, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         let (what, remedy) = (what.into(), remedy.into());
-        Self(Box::new(Details { exit, what, remedy, refusal: None, mutation_id: None, fee: None, silent: false }))
+        Self(Box::new(Details {
+            exit,
+            what,
+            remedy,
+            refusal: None,
+            mutation_id: None,
+            fee: None,
+            unknown: Vec::new(),
+            silent: false,
+        }))
     }
 
     /// Wrong usage or input.
@@ -72,6 +83,18 @@ impl Failure {
     pub fn about(mut self, id: db3_primitives::MutationId, fee: Option<db3_primitives::Tai>) -> Self {
         self.0.mutation_id = Some(id.to_string());
         self.0.fee = fee;
+        self
+    }
+
+    /// The number of the rejection, if it is one.
+    pub fn code(&self) -> Option<u32> {
+        self.0.refusal.as_ref().map(|refusal| refusal.code)
+    }
+
+    /// Names the mutations that were sent and whose outcome is unknown.
+    #[must_use]
+    pub fn with_unknown(mut self, ids: impl IntoIterator<Item = db3_primitives::MutationId>) -> Self {
+        self.0.unknown = ids.into_iter().map(|id| id.to_string()).collect();
         self
     }
 
@@ -109,6 +132,7 @@ impl Failure {
         ]
         .into_iter()
         .flatten()
+        .chain(self.0.unknown.iter().map(|id| format!("  sent, outcome unknown: db3 receipt {id} --wait")))
         .collect::<Vec<_>>()
         .join("\n")
     }
@@ -125,7 +149,8 @@ impl Failure {
             .with_some("operation_index", refusal.and_then(|refusal| refusal.operation_index))
             .with_some("charged", refusal.map(|refusal| refusal.charged))
             .with_some("fee_tai", self.0.fee)
-            .with_some("mutation_id", self.0.mutation_id.clone());
+            .with_some("mutation_id", self.0.mutation_id.clone())
+            .with_some("unknown_mutation_ids", Some(self.0.unknown.clone()).filter(|ids| !ids.is_empty()));
         Object::new().with("error", details).to_json()
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use db3_genesis::{NetworkFile, write_atomic};
 use serde::Deserialize;
 
+use super::args::Global;
 use super::failure::Failure;
 
 /// The folder.
@@ -33,6 +34,36 @@ pub struct Config {
     pub timeout: Option<String>,
     /// `auto`, `always` or `never`.
     pub color: Option<String>,
+    /// File that holds the account's password.
+    pub password_file: Option<PathBuf>,
+    /// As `--unverified`.
+    pub unverified: Option<bool>,
+    /// As `--yes`.
+    pub yes: Option<bool>,
+    /// As `--no-input`.
+    pub no_input: Option<bool>,
+    /// As `--quiet`.
+    pub quiet: Option<bool>,
+    /// As `--verbose`.
+    pub verbose: Option<bool>,
+    /// As `db3 devnet --port`.
+    pub devnet_port: Option<u16>,
+}
+
+impl Config {
+    /// The options with these switches, and the file of the password, where none was given.
+    #[must_use]
+    pub fn complete(&self, global: Global) -> Global {
+        Global {
+            password_file: global.password_file.or_else(|| self.password_file.clone()),
+            unverified: global.unverified || self.unverified.unwrap_or_default(),
+            yes: global.yes || self.yes.unwrap_or_default(),
+            no_input: global.no_input || self.no_input.unwrap_or_default(),
+            quiet: global.quiet || self.quiet.unwrap_or_default(),
+            verbose: global.verbose || self.verbose.unwrap_or_default(),
+            ..global
+        }
+    }
 }
 
 /// A network's name, and its file or what is wrong with it.

@@ -4,19 +4,25 @@ mod account;
 mod args;
 mod bench;
 mod bill;
+mod credit;
+mod decode;
 mod dev_accounts;
 mod devnet;
+mod epoch;
 pub mod examples;
 mod export;
 mod failure;
 mod home;
 mod import;
+mod money;
 mod names;
 mod network;
 mod output;
 mod read;
 mod receipt;
+mod relay;
 mod render;
+mod send;
 mod session;
 mod statement;
 mod status;
@@ -30,7 +36,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::console::OutputFormat;
-use args::{Cli, Command, Global};
+use args::{Cli, Command};
 use failure::{Exit, Failure};
 use session::Session;
 use write::WriteKind;
@@ -99,8 +105,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::input(format!("cannot start: {error}"), "try again"))?;
     let outcome = runtime.block_on(async {
-        // An import ends in its own way when it is interrupted.
-        let own_way = matches!(cli.command, Command::Import(_));
+        // These end in their own way when they are interrupted.
+        let own_way = matches!(cli.command, Command::Import(_) | Command::Relay(_));
         tokio::select! {
             outcome = dispatch(&session, &cli.command) => outcome,
             () = interrupted(), if !own_way => Err(Failure::new(Exit::Interrupted, "interrupted", "")),
@@ -132,15 +138,17 @@ async fn dispatch(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Scan(args) => read::scan(session, args).await,
         Command::Watch(args) => read::watch(session, args).await,
         Command::Verify(args) => verify::verify(session, args),
-        Command::Decode(args) => verify::decode(session, args),
+        Command::Decode(args) => decode::decode(session, args),
         Command::Import(args) => import::import(session, args).await,
         Command::Export(args) => export::export(session, args).await,
         Command::Receipt(args) => receipt::receipt(session, args).await,
         Command::Bill(command) => bill::bill(session, command).await,
         Command::Statement(command) => statement::statement(session, command).await,
-        Command::Epoch(command) => statement::epoch(session, command).await,
-        Command::Credit(command) => statement::credit(session, command).await,
+        Command::Epoch(command) => epoch::epoch(session, command).await,
+        Command::Transfer(args) => money::transfer(session, args).await,
+        Command::Credit(command) => money::credit(session, command).await,
         Command::Status => status::status(session).await,
+        Command::Relay(args) => relay::relay(session, args).await,
         Command::Bench(command) => bench::bench(session, command).await,
         Command::Completions { shell } => completions(*shell),
         Command::Devnet(devnet) => devnet::devnet(&session.global, devnet),
@@ -151,15 +159,4 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "db3", &mut script);
     std::io::Write::write_all(&mut std::io::stdout().lock(), &script).map_err(Failure::from_stdout)
-}
-
-/// The options of every command, as `db3-devnet` takes them.
-fn console_of(global: &Global) -> crate::devnet_args::ConsoleArgs {
-    crate::devnet_args::ConsoleArgs {
-        output: global.output.unwrap_or_default(),
-        color: global.color.unwrap_or_default(),
-        yes: global.yes,
-        no_input: global.no_input,
-        quiet: global.quiet,
-    }
 }

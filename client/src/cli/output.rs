@@ -6,6 +6,9 @@ use super::failure::Failure;
 use super::value::{Object, Value};
 use crate::console::{ColorChoice, OutputFormat};
 
+/// Longest cell of a table: a hash with its `0x` fits. One huge value would pad every row.
+const CELL_CHARS_MAX: usize = 66;
+
 /// Where and how to print.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
@@ -135,7 +138,8 @@ impl List {
 
     fn render(&self) -> String {
         let titles: Vec<String> = self.columns.iter().map(|name| title(name).to_uppercase()).collect();
-        let shown: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(Value::to_shown).collect()).collect();
+        let shown: Vec<Vec<String>> =
+            self.rows.iter().map(|row| row.iter().map(|value| cut(&value.to_shown())).collect()).collect();
         let width = |column: usize, title: &String| {
             let cells = shown.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain([title.chars().count()]).max().unwrap_or(0)
@@ -152,6 +156,15 @@ impl List {
         }
         text
     }
+}
+
+/// A cell as a table shows it: what is too long ends with an ellipsis.
+fn cut(cell: &str) -> String {
+    if cell.chars().count() <= CELL_CHARS_MAX {
+        return cell.to_owned();
+    }
+    let kept: String = cell.chars().take(CELL_CHARS_MAX.saturating_sub(1)).collect();
+    format!("{kept}…")
 }
 
 fn aligned(cells: &[String], widths: &[usize], right: &[bool]) -> String {
@@ -185,4 +198,22 @@ fn write_out(text: &str) -> Result<(), Failure> {
 fn note(text: &str) {
     // Nothing useful can be done where even standard error is closed.
     let _closed = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_huge_value_is_cut_in_a_table_and_pads_nothing() {
+        let output = Output { format: OutputFormat::Table, color: ColorChoice::Never, quiet: false, verbose: false };
+        let mut list = output.list(&["key", "value"]);
+        for (key, value) in [("a", "é".repeat(5_000)), ("b", "short".to_owned())] {
+            list.push(&Object::new().with("key", key).with("value", value)).unwrap();
+        }
+        let text = list.render();
+        assert!(text.lines().all(|line| line.chars().count() <= CELL_CHARS_MAX + 10), "{text}");
+        assert!(text.contains("é…\n") && text.contains("b    short\n"), "{text}");
+    }
 }

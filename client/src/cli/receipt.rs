@@ -8,6 +8,8 @@ use super::args::ReceiptArgs;
 use super::failure::{Exit, Failure};
 use super::render;
 use super::session::Session;
+use super::value::Object;
+use crate::console::OutputFormat;
 use crate::{Client, Receipt, ReceiptState};
 
 /// How often to ask again.
@@ -17,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub async fn receipt(session: &Session, args: &ReceiptArgs) -> Result<(), Failure> {
     let client = session.client().await?;
     let found = if args.wait { wait(&client, args).await? } else { client.receipt(args.id).await? };
-    session.output.object(&render::receipt(&found))?;
+    print(session, &found)?;
     match found.state {
         ReceiptState::Failed => match found.clone().applied() {
             Err(error) => Err(Failure::from(error).about(found.id, Some(found.fee))),
@@ -41,6 +43,25 @@ pub async fn receipt(session: &Session, args: &ReceiptArgs) -> Result<(), Failur
         )
         .about(found.id, None)),
     }
+}
+
+/// A receipt; in a table the rejection stands as a sentence.
+pub fn print(session: &Session, receipt: &Receipt) -> Result<(), Failure> {
+    let object = render::receipt(receipt);
+    if session.output.format != OutputFormat::Table {
+        return session.output.object(&object);
+    }
+    let mut shown = Object::new();
+    for (name, value) in object.fields() {
+        match (*name, &receipt.rejection) {
+            ("rejection", Some(refusal)) => {
+                let sentence = format!("{} {}: {}", refusal.code, refusal.name, refusal.message);
+                shown = shown.with("rejection", sentence).with("remedy", refusal.remedy.as_str());
+            }
+            _ => shown = shown.with(name, value.clone()),
+        }
+    }
+    session.output.object(&shown)
 }
 
 async fn wait(client: &Client, args: &ReceiptArgs) -> Result<Receipt, Failure> {

@@ -4,7 +4,7 @@ use db3_proto::v1;
 
 use super::session::Session;
 use super::value::{Object, Value};
-use crate::{BillView, CreditLine, EpochView, Receipt, Record, StatePoint, StatementView};
+use crate::{BillView, EpochView, Receipt, Record, StatePoint, StatementView};
 
 /// Bytes as `<name>`, or `<name>_hex` where they are no UTF-8. Tables follow `--encoding`.
 pub fn bytes_field(object: Object, names: (&'static str, &'static str), bytes: &[u8]) -> Object {
@@ -143,15 +143,35 @@ pub fn kind(kind: db3_primitives::BillKind) -> &'static str {
 /// A statement.
 #[must_use]
 pub fn statement(statement: &StatementView) -> Object {
+    let settled = statement.settled.as_ref();
     Object::new()
         .with("shard", statement.shard)
         .with("account", statement.account.to_string())
-        .with_some("epoch", statement.close.map(|close| close.first.get()))
-        .with_some("last_epoch", statement.close.map(|close| close.last.get()))
+        .with_some("epoch", statement.epoch)
         .with("previous_cumulative_tai", statement.previous)
         .with("cumulative_tai", statement.cumulative)
         .with("amount_tai", statement.amount)
+        .with("paid_tai", statement.paid())
+        .with_some("written_off_tai", settled.map(|settled| settled.written_off).filter(|amount| !amount.is_zero()))
+        .with("outstanding_tai", settled.map_or(db3_primitives::Tai::ZERO, |settled| settled.standing.outstanding))
+        .with("status", Value::Enum(statement.status().as_str_name(), "BILL_STATUS_"))
+        .with("arrived", settled.is_some())
+        .with_some("received_height", settled.map(|settled| settled.received_height))
+        .with_some("received_time", settled.and_then(|settled| settled.received_time))
+        .with_some("debited_by", settled.and_then(|settled| settled.debited_by))
+        .with_some("covered_by", settled.and_then(|settled| settled.covered_by))
         .with("index", statement.index)
+        .with("verified", statement.verified)
+}
+
+/// Name of a stage, as in the proto files.
+#[must_use]
+pub fn stage(stage: db3_primitives::Stage) -> &'static str {
+    match stage {
+        db3_primitives::Stage::Clear => v1::AccountStage::Clear.as_str_name(),
+        db3_primitives::Stage::Outstanding => v1::AccountStage::Outstanding.as_str_name(),
+        db3_primitives::Stage::Delinquent => v1::AccountStage::Delinquent.as_str_name(),
+    }
 }
 
 /// An epoch.
@@ -172,17 +192,4 @@ pub fn epoch(shard: u32, epoch: &EpochView) -> Object {
         .with("total_tai", amount(&message.total_tai))
         .with("bills_root", hex(&message.bills_root))
         .with_some("previous", epoch.close.map(|close| hex(&close.previous)))
-}
-
-/// A line of credit.
-#[must_use]
-pub fn credit_line(line: &CreditLine) -> Object {
-    let object = Object::new()
-        .with("shard", line.shard)
-        .with("ceiling_tai", line.ceiling)
-        .with("spent_tai", line.spent)
-        .with("available_tai", line.available)
-        .with("bill_count", line.bill_count)
-        .with("expire_epoch", line.lease_epoch);
-    at(object, &line.at)
 }

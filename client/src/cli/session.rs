@@ -56,6 +56,13 @@ impl Session {
     pub fn new(global: Global) -> Result<Self, Failure> {
         let home = Home::of_environment()?;
         let config = home.config()?;
+        let global = config.complete(global);
+        if global.quiet && global.verbose {
+            return Err(Failure::input(
+                "--quiet and --verbose contradict each other",
+                "give one of them, and look for DB3_QUIET, DB3_VERBOSE and config.toml",
+            ));
+        }
         let format = setting("output", global.output, config.output.as_deref())?.unwrap_or_default();
         let color = setting("color", global.color, config.color.as_deref())?.unwrap_or_default();
         let encoding = setting("encoding", global.encoding, config.encoding.as_deref())?.unwrap_or_default();
@@ -213,12 +220,6 @@ impl Session {
             return Ok(password);
         }
         let first = self.ask_hidden("New password: ")?;
-        if first.is_empty() {
-            return Err(Failure::input(
-                "the password is empty",
-                "choose one of some length; it protects the key on disk",
-            ));
-        }
         let second = self.ask_hidden("Again: ")?;
         if *first == *second { Ok(first) } else { Err(Failure::input("the two passwords differ", "try again")) }
     }
@@ -227,9 +228,16 @@ impl Session {
         if let Some(path) = &self.global.password_file {
             let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
             let text = Zeroizing::new(text);
-            return Ok(Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())));
+            let password = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+            return not_empty(password, &format!("the password in {}", path.display())).map(Some);
         }
-        Ok(std::env::var("DB3_PASSWORD").ok().map(Zeroizing::new))
+        match std::env::var("DB3_PASSWORD") {
+            Ok(password) => not_empty(Zeroizing::new(password), "the password in DB3_PASSWORD").map(Some),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                Err(Failure::input("DB3_PASSWORD is no UTF-8 text", "set another, or give --password-file FILE"))
+            }
+        }
     }
 
     fn ask_hidden(&self, prompt: &str) -> Result<Zeroizing<String>, Failure> {
@@ -240,12 +248,18 @@ impl Session {
             ));
         }
         let _closed = write!(std::io::stderr().lock(), "{prompt}").and_then(|()| std::io::stderr().flush());
-        rpassword::read_password().map(Zeroizing::new).map_err(|error| {
+        let password = rpassword::read_password().map(Zeroizing::new).map_err(|error| {
             Failure::input(
                 format!("cannot read the password: {error}"),
                 "give --password-file FILE, or set DB3_PASSWORD",
             )
-        })
+        })?;
+        not_empty(password, "the password")
+    }
+
+    /// Whether a question has somebody to answer it, or is answered already.
+    pub fn may_ask(&self) -> bool {
+        self.global.yes || (!self.global.no_input && std::io::stdin().is_terminal())
     }
 
     /// Asks a question that is answered with yes or no.
@@ -260,6 +274,18 @@ impl Session {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).map_err(|error| Failure::input(error.to_string(), "give --yes"))?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    /// Writes a file of exported data; what is there already is replaced only after a yes.
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let exists = path.is_file();
+        if exists && !self.confirm(&format!("{} exists already; replace it?", path.display()))? {
+            return Err(Failure::input(
+                format!("{} exists already", path.display()),
+                "choose another file, or give --yes",
+            ));
+        }
+        std::fs::write(path, bytes).map_err(|error| Failure::file("write", path, &error))
     }
 
     /// `TABLE` is a table of the account's own namespace, `NAMESPACE/TABLE` one of another's.
@@ -285,6 +311,17 @@ impl Session {
     pub fn encode(&self, bytes: &[u8]) -> String {
         encode(self.encoding, bytes)
     }
+}
+
+/// No key is ever sealed under an empty password, so that one that is given is a slip.
+fn not_empty(password: Zeroizing<String>, what: &str) -> Result<Zeroizing<String>, Failure> {
+    if password.is_empty() {
+        return Err(Failure::input(
+            format!("{what} is empty"),
+            "give the account's password in --password-file FILE or DB3_PASSWORD (unset, it is asked for)",
+        ));
+    }
+    Ok(password)
 }
 
 /// Whether the key lies in the network's own folder: on a devnet, under the password that everybody knows.

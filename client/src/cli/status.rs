@@ -1,67 +1,175 @@
-//! `db3 status`: where the network's chains stand.
+//! `db3 status`: where the network's chains stand, what they hear of one another, and what is wrong.
 
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use db3_primitives::{BlockTime, Epoch};
 use db3_proto::convert::block_time;
 
 use super::bill::shards;
 use super::failure::Failure;
+use super::render;
 use super::session::Session;
-use super::value::Object;
-use crate::Client;
+use super::value::{Object, Value};
+use crate::console::OutputFormat;
+use crate::{Client, ClientError, InboxView};
+
+const COLUMNS: &[&str] = &[
+    "chain_id",
+    "state",
+    "height",
+    "block_time",
+    "verified_height",
+    "open_epoch",
+    "closed_epoch",
+    "lease_epoch",
+    "state_leaves",
+    "pool_mutations",
+    "engine",
+    "endpoint",
+];
+const LINK_COLUMNS: &[&str] = &["from", "to", "cursor", "size", "lag", "header_age_secs", "trusted_secs", "problem"];
 
 /// `db3 status`
 pub async fn status(session: &Session) -> Result<(), Failure> {
     let client = session.client().await?;
-    let mut list = session.output.list(&[
-        "chain_id",
-        "state",
-        "height",
-        "block_time",
-        "verified_height",
-        "open_epoch",
-        "state_leaves",
-        "pool_mutations",
-        "engine",
-        "endpoint",
-    ]);
+    let mut chains = session.output.list(COLUMNS);
     let mut failure = None;
-    for shard in shards(&client, None)? {
-        match row(&client, shard).await {
-            Ok(object) => list.push(&object)?,
+    let mut sizes: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut links: Vec<InboxView> = Vec::new();
+    let mut settled = None;
+    if let Some(entry) = client.network().settlement() {
+        let chain_id = entry.chain_id.to_string();
+        match settlement_row(&client, &mut links).await {
+            Ok((object, round)) => {
+                chains.push(&object)?;
+                settled = round;
+            }
             Err(error) => {
-                let chain_id = client.network().shard(shard.into()).map(|entry| entry.chain_id.to_string());
-                list.push(
-                    &Object::new()
-                        .with("chain_id", chain_id.unwrap_or_default())
-                        .with("state", "unreachable")
-                        .with("endpoint", client.endpoint(shard)?),
-                )?;
+                chains.push(&unreachable(&chain_id, &error))?;
                 failure.get_or_insert(error);
             }
         }
     }
-    list.finish("no shards")?;
+    let closes = match client.network().settlement() {
+        Some(_) if failure.is_none() => client.settlement_shards().await?.value,
+        _ => Vec::new(),
+    };
+    for shard in shards(&client, None)? {
+        let known = closes.iter().find(|(number, _)| number.get() == shard).map(|(_, leaf)| leaf);
+        match row(&client, shard, &mut links).await {
+            Ok(object) => {
+                let object = object
+                    .with_some("closed_epoch", known.and_then(|leaf| leaf.last_close).map(Epoch::get))
+                    .with_some("fault", known.and_then(|leaf| leaf.fault).map(|fault| format!("{:?}", fault.code)))
+                    .with_some("fault_index", known.and_then(|leaf| leaf.fault).map(|fault| fault.index));
+                chains.push(&object)?;
+            }
+            Err(error) => {
+                let chain_id = client.network().shard(shard.into()).map(|entry| entry.chain_id.to_string());
+                chains.push(&unreachable(&chain_id.unwrap_or_default(), &error))?;
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    chains.finish("no chains")?;
+    for link in &links {
+        sizes.insert((link.reader.clone(), link.source().to_owned()), link.message.outbox_size);
+    }
+    if session.output.format != OutputFormat::Csv {
+        print_links(session, &links, &sizes)?;
+    }
+    if let (Some(settled), OutputFormat::Table) = (settled, session.output.format) {
+        session.output.say(&format!("epoch {settled} is settled"));
+    }
     failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
-async fn row(client: &Client, shard: u32) -> Result<Object, crate::ClientError> {
+fn unreachable(chain_id: &str, error: &ClientError) -> Object {
+    Object::new().with("chain_id", chain_id).with("state", "unreachable").with("problem", error.to_string())
+}
+
+/// The settlement chain, and the epoch of its newest round.
+async fn settlement_row(client: &Client, links: &mut Vec<InboxView>) -> Result<(Object, Option<u64>), ClientError> {
+    let status = client.settlement_status().await?;
+    let round = client.round().await?;
+    links.extend(client.settlement_inboxes().await?);
+    let settled = round.value.settled.map(Epoch::get);
+    let object = chain_fields(&status)
+        .with("verified_height", client.settlement_verified_height()?)
+        .with("verified", round.at.verified)
+        .with_some("open_epoch", Some(status.open_epoch).filter(|epoch| *epoch > 0))
+        .with_some("settled_epoch", settled)
+        .with("rounds", round.value.rounds)
+        .with_some("running_round_epoch", round.value.running.map(|running| running.epoch.get()))
+        .with("endpoint", client.settlement_endpoint()?);
+    Ok((object, settled))
+}
+
+async fn row(client: &Client, shard: u32, links: &mut Vec<InboxView>) -> Result<Object, ClientError> {
     let status = client.status(shard).await?;
     // A verified read also brings the newest header in.
     let params = client.params(shard).await?;
-    Ok(Object::new()
+    if client.network().settlement().is_some() {
+        links.extend(client.shard_inboxes(shard).await?);
+    }
+    Ok(chain_fields(&status)
+        .with("verified_height", client.verified_height(shard)?)
+        .with("verified", params.at.verified)
+        .with("open_epoch", status.open_epoch)
+        .with("lease_epoch", Value::Until(params.value.lease_epoch))
+        .with("endpoint", client.endpoint(shard)?))
+}
+
+fn chain_fields(status: &db3_proto::v1::GetStatusResponse) -> Object {
+    Object::new()
         .with("chain_id", status.chain_id.as_str())
         .with("state", if status.ready { "ready" } else { "starting" })
         .with("height", status.height)
         .with_some("block_time", status.block_time.as_ref().and_then(block_time))
-        .with("root", super::render::hex(&status.root))
+        .with("root", render::hex(&status.root))
         .with("provable_height", status.provable_height)
-        .with("verified_height", client.verified_height(shard)?)
-        .with("verified", params.at.verified)
-        .with("open_epoch", status.open_epoch)
-        .with("lease_epoch", params.value.lease_epoch)
         .with("state_leaves", status.state_leaves)
         .with("pool_mutations", status.pool_mutations)
         .with("snapshot_height", status.snapshot_height)
         .with("engine", status.engine.as_str())
         .with("node_version", status.node_version.as_str())
-        .with("endpoint", client.endpoint(shard)?))
+}
+
+/// Who hears whom: how far behind, how old the newest trusted header is, and what froze.
+fn print_links(session: &Session, links: &[InboxView], sizes: &BTreeMap<(String, String), u64>) -> Result<(), Failure> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    if session.output.format == OutputFormat::Table {
+        session.output.raw(b"\n")?;
+    }
+    let mut list = session.output.list(LINK_COLUMNS);
+    for link in links {
+        // The writer's own size of the log to the reader, where it answered; its word.
+        let size = sizes.get(&(link.source().to_owned(), link.reader.clone())).copied();
+        let problem = Some(link.message.frozen_reason.clone()).filter(|_| link.message.frozen);
+        list.push(
+            &Object::new()
+                .with("from", link.source())
+                .with("to", link.reader.as_str())
+                .with("cursor", link.cursor())
+                .with_some("size", size)
+                .with_some("lag", size.map(|size| size.saturating_sub(link.cursor())))
+                .with("trusted_height", link.message.trusted_height)
+                .with_some("trusted_time", link.trusted_time())
+                .with_some("header_age_secs", link.trusted_time().map(age_secs))
+                .with("trusted_secs", Value::Until(link.message.trusting_period_secs))
+                .with("frozen", link.message.frozen)
+                .with_some("fault_code", Some(link.message.fault_code).filter(|code| *code > 0))
+                .with_some("problem", problem),
+        )?;
+    }
+    list.finish("")
+}
+
+/// By this machine's clock; a devnet's chains may be ahead of it.
+fn age_secs(time: BlockTime) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    now.saturating_sub(time.secs)
 }

@@ -17,6 +17,8 @@ pub enum Value {
     Text(String),
     /// An amount: tai in JSON and CSV, DB3 in tables.
     Tai(Tai),
+    /// The last of something that is counted; 2^64 − 1, which is never reached, is shown as such.
+    Until(u64),
     /// A value of an enum of the proto files: its whole name, and how much of it is the enum's own.
     Enum(&'static str, &'static str),
     /// Several values.
@@ -96,6 +98,7 @@ impl Value {
             Self::Text(text) => text.clone(),
             Self::Enum(name, _) => (*name).to_owned(),
             Self::Tai(amount) => amount.to_string(),
+            Self::Until(last) => last.to_string(),
             Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::List(_) | Self::Object(_) => self.to_json(),
         }
     }
@@ -107,6 +110,8 @@ impl Value {
             Self::Text(text) => shown(text),
             Self::Enum(name, prefix) => name.strip_prefix(prefix).unwrap_or(name).to_lowercase(),
             Self::Tai(amount) => amount.to_db3_string(),
+            Self::Until(u64::MAX) => "never".to_owned(),
+            Self::Until(last) => last.to_string(),
             Self::Bool(true) => "yes".to_owned(),
             Self::Bool(false) => "no".to_owned(),
             Self::Float(number) => format!("{number:.1}"),
@@ -121,7 +126,7 @@ impl Value {
     #[must_use]
     pub fn is_number(&self) -> bool {
         match self {
-            Self::Int(_) | Self::Float(_) | Self::Tai(_) => true,
+            Self::Int(_) | Self::Float(_) | Self::Tai(_) | Self::Until(_) => true,
             Self::Text(text) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
             Self::Bool(_) | Self::Enum(..) | Self::List(_) | Self::Object(_) => false,
         }
@@ -162,6 +167,7 @@ fn write_value(value: &Value, text: &mut String) {
         Value::Text(content) => write_text(content, text),
         Value::Enum(name, _) => write_text(name, text),
         Value::Tai(amount) => write_text(&amount.to_string(), text),
+        Value::Until(last) => write_text(&last.to_string(), text),
         Value::List(values) => {
             text.push('[');
             for (position, value) in values.iter().enumerate() {
@@ -256,6 +262,8 @@ mod tests {
     #[test]
     fn tables_show_db3_and_no_control_characters() {
         assert_eq!(Value::Tai(Tai::new(250_000_001)).to_shown(), "0.250000001");
+        assert_eq!((Value::Until(u64::MAX).to_shown(), Value::Until(7).to_shown()), ("never".into(), "7".into()));
+        assert_eq!(Value::Until(u64::MAX).to_json(), "\"18446744073709551615\"");
         assert_eq!(Value::from("a\u{1b}[31mb\n").to_shown(), "a\\u{1b}[31mb\\n");
     }
 

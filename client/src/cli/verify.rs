@@ -1,14 +1,12 @@
-//! `db3 verify` and `db3 decode`: files checked and read offline.
-
-use std::path::Path;
+//! `db3 verify`: a kept proof checked offline.
 
 use super::args::FileArgs;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::render::{self, hex};
 use super::session::Session;
 use super::value::{Object, Value};
+use crate::console::OutputFormat;
 use crate::{KeptProof, Shown};
-use db3_primitives::{BlockTime, Operation, Rejection, SignedMutation};
 
 /// `db3 verify`
 pub fn verify(session: &Session, args: &FileArgs) -> Result<(), Failure> {
@@ -44,86 +42,15 @@ pub fn verify(session: &Session, args: &FileArgs) -> Result<(), Failure> {
     for (name, value) in shown.fields() {
         // A table shows one record's fields one below the other, and of a range how many there are.
         match value {
-            Value::Object(record) if session.output.format == crate::console::OutputFormat::Table => {
+            Value::Object(record) if session.output.format == OutputFormat::Table => {
                 for (name, value) in record.fields().iter().filter(|(name, _)| !matches!(*name, "namespace" | "table"))
                 {
                     object = object.with(name, value.clone());
                 }
             }
-            Value::List(_) if session.output.format == crate::console::OutputFormat::Table => {}
+            Value::List(_) if session.output.format == OutputFormat::Table => {}
             value => object = object.with(name, value.clone()),
         }
     }
     session.output.object(&object)
-}
-
-/// `db3 decode`
-pub fn decode(session: &Session, args: &FileArgs) -> Result<(), Failure> {
-    let bytes = std::fs::read(&args.file).map_err(|error| Failure::file("read", &args.file, &error))?;
-    let signed = read_signed(&args.file, &bytes)?;
-    let mutation = signed.content.clone();
-    let (id, scheme, length) = (signed.id, signed.envelope.scheme, signed.bytes);
-    let text = db3_primitives::signing_text(&mutation, &signed.envelope.body);
-    let verdict = signed.verify();
-    let operations: Vec<Object> = mutation.operations.iter().map(operation).collect();
-    let mut object = Object::new()
-        .with("id", id.to_string())
-        .with("kind", "mutation")
-        .with("network", mutation.network.as_str())
-        .with("account", mutation.account.to_string())
-        .with("namespace", mutation.namespace.as_str())
-        .with("nonce", mutation.nonce.get())
-        .with("expire_time", BlockTime::from_secs(mutation.expire_unix_secs))
-        .with("max_fee_tai", mutation.max_fee)
-        .with("scheme", format!("{scheme:?}").to_lowercase())
-        .with("bytes", length)
-        .with("operations", operations)
-        .with("signing_text", text)
-        .with("signature_valid", verdict.is_ok());
-    if let Err((_, Rejection::SignerMismatch { recovered, .. })) = &verdict {
-        object = object.with("signer", recovered.to_string());
-    }
-    session.output.object(&object)?;
-    match verdict {
-        Ok(_) => Ok(()),
-        Err((_, rejection)) => Err(Failure::new(Exit::Proof, rejection.to_string(), rejection.remedy())),
-    }
-}
-
-/// The bytes as they are, or as hex or base64 text.
-fn read_signed(path: &Path, bytes: &[u8]) -> Result<SignedMutation, Failure> {
-    use base64::Engine as _;
-    let first = match db3_proto::decode_mutation(bytes) {
-        Ok(signed) => return Ok(signed),
-        Err(rejection) => rejection,
-    };
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        let text = text.trim();
-        let by_hex = hex::decode(text.strip_prefix("0x").unwrap_or(text)).ok();
-        let decoded = by_hex.or_else(|| base64::engine::general_purpose::STANDARD.decode(text).ok());
-        if let Some(decoded) = decoded {
-            return db3_proto::decode_mutation(&decoded)
-                .map_err(|rejection| Failure::from(rejection).at(&path.display().to_string()));
-        }
-    }
-    Err(Failure::from(first).at(&path.display().to_string()))
-}
-
-fn operation(operation: &Operation) -> Object {
-    let write = |name: &str, write: &db3_primitives::Write| {
-        let object = Object::new().with("op", name).with("table", write.table.as_str());
-        let object = render::bytes_field(object, ("key", "key_hex"), write.key.as_bytes());
-        render::bytes_field(object, ("value", "value_hex"), &write.value).with_some("if_version", write.if_version)
-    };
-    match operation {
-        Operation::Put(put) => write("put", put),
-        Operation::Insert(insert) => write("insert", insert),
-        Operation::Update(update) => write("update", update),
-        Operation::Delete { table, key, if_version } => {
-            let object = Object::new().with("op", "delete").with("table", table.as_str());
-            render::bytes_field(object, ("key", "key_hex"), key.as_bytes()).with_some("if_version", *if_version)
-        }
-        Operation::CreateNamespace => Object::new().with("op", "create_namespace"),
-        Operation::CreateTable { table } => Object::new().with("op", "create_table").with("table", table.as_str()),
-    }
 }

@@ -2,17 +2,18 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Mutex;
 
-use db3_primitives::{MutationId, Namespace, Operation, RecordKey, SignedEnvelope, TableName, Write};
+use db3_primitives::{Namespace, Operation, RecordKey, TableName, Write};
 use serde::Deserialize;
 
 use super::args::{DeleteArgs, MutateArgs, SendingArgs, WriteArgs};
 use super::failure::Failure;
-use super::render;
+use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
-use super::value::Object;
-use crate::{ClientError, ReceiptState};
+use super::{credit, receipt};
+
+/// Number of the rejection of an account that has no line on the shard.
+const LINE_MISSING: u32 = 212;
 
 /// Which of the three writes.
 #[derive(Clone, Copy, Debug)]
@@ -117,10 +118,46 @@ enum StepKind {
     CreateNamespace,
 }
 
+impl StepKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::CreateTable => "create_table",
+            Self::CreateNamespace => "create_namespace",
+        }
+    }
+}
+
 impl Step {
+    /// A field that is given and that the operation has no use for: whoever wrote it meant another operation.
+    fn senseless(&self) -> Option<&'static str> {
+        let takes = match self.op {
+            StepKind::Put | StepKind::Insert | StepKind::Update => (true, true, true),
+            StepKind::Delete => (true, true, false),
+            StepKind::CreateTable => (true, false, false),
+            StepKind::CreateNamespace => (false, false, false),
+        };
+        let (takes_table, takes_key, takes_value) = takes;
+        let given = [
+            ("table", !takes_table && self.table.is_some()),
+            ("key", !takes_key && self.key.is_some()),
+            ("key_hex", !takes_key && self.key_hex.is_some()),
+            ("value", !takes_value && self.value.is_some()),
+            ("value_hex", !takes_value && self.value_hex.is_some()),
+            ("if_version", !takes_key && self.if_version.is_some()),
+        ];
+        given.into_iter().find(|(_, senseless)| *senseless).map(|(field, _)| field)
+    }
+
     /// The operation, and the namespace that its table names.
     fn operation(self, place: &str) -> Result<(Option<Namespace>, Operation), Failure> {
         let at = |failure: Failure| failure.at(place);
+        if let Some(field) = self.senseless() {
+            return Err(Failure::input(format!("{place}: {} takes no {field}", self.op.name()), "leave it out"));
+        }
         if matches!(self.op, StepKind::CreateNamespace) {
             return Ok((None, Operation::CreateNamespace));
         }
@@ -169,49 +206,23 @@ pub async fn send(
 ) -> Result<(), Failure> {
     let signer = session.signer(&network)?;
     let client = session.client_of(network.file).await?;
-    let sent: Mutex<Option<SignedEnvelope>> = Mutex::new(None);
-    let observer = |id: MutationId, envelope: &SignedEnvelope| {
-        session.output.say_more(&format!("sending {id}"));
-        if let Ok(mut sent) = sent.lock() {
-            *sent = Some(envelope.clone());
-        }
-    };
-    let mut draft = client.mutation(namespace.as_str()).operations(operations);
-    if let Some(max_fee) = sending.max_fee {
-        draft = draft.max_fee(max_fee);
-    }
-    if let Some(expires_in) = sending.expires_in {
-        draft = draft.expires_in(expires_in);
-    }
-    let prepared = draft.sign(&signer).wait(sending.wait.into()).observe(&observer);
-    if sending.dry_run {
-        let estimate = prepared.estimate().await?;
-        let object = Object::new()
-            .with("fee_tai", estimate.fee)
-            .with("bound_tai", estimate.bound)
-            .with("max_fee_tai", sending.max_fee.unwrap_or(estimate.limit()))
-            .with("price_version", estimate.price_version)
-            .with("charges", render::charges(&estimate.charges))
-            .with_some("rejection", estimate.rejection.as_ref().map(render::rejection));
-        return super::bill::print_with_charges(session, &object, &[]);
-    }
-    let outcome = prepared.send().await;
-    if let (Some(path), Ok(Some(envelope))) = (&sending.signed_file, sent.into_inner()) {
-        let bytes = db3_proto::encode_envelope(&envelope);
-        std::fs::write(path, bytes).map_err(|error| Failure::file("write", path, &error))?;
-    }
-    let receipt = outcome?;
-    if receipt.state == ReceiptState::Failed {
-        let (id, fee) = (receipt.id, receipt.fee);
-        return match receipt.applied() {
-            Err(error) => Err(Failure::from(error).about(id, Some(fee))),
-            Ok(_) => {
-                Err(Failure::from(ClientError::input("the mutation failed", "ask for its receipt"))
-                    .about(id, Some(fee)))
+    let shard = client.shard_of(&namespace).get();
+    let prepare = || client.mutation(namespace.as_str()).operations(operations.clone()).sign(&signer);
+    let sent = match send_order(session, prepare(), sending).await {
+        // Nothing was sent: the first write of an account meets no line.
+        Err(failure) if failure.code() == Some(LINE_MISSING) && client.network().settlement().is_some() => {
+            if !credit::open_line(session, &client, &signer, shard).await? {
+                return Err(failure);
             }
-        };
+            send_order(session, prepare(), sending).await?
+        }
+        sent => sent?,
+    };
+    if let Sent::Receipt(found) = sent {
+        receipt::print(session, &found)?;
+        credit::warn_after_write(session, &client, signer.address(), shard).await;
     }
-    session.output.object(&render::receipt(&receipt))
+    Ok(())
 }
 
 fn value(session: &Session, args: &WriteArgs) -> Result<Vec<u8>, Failure> {

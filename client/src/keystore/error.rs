@@ -65,7 +65,9 @@ pub enum KeystoreError {
         actual: String,
     },
     /// The secret is zero or not below the curve order.
-    #[error("the secret is no secp256k1 key: it must be 32 bytes, above zero and below the curve order")]
+    #[error(
+        "the secret is no secp256k1 key: it must be 32 bytes, above zero and below the curve order; check that the file holds the whole key, or make a new one with `db3 account new NAME`"
+    )]
     InvalidSecret,
     /// An account of that name is there already.
     #[error("an account named `{name}` exists already in {folder}; choose another name")]

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use db3_primitives::{BlockTime, MutationId};
 
-use super::parse::{bill_ref, epoch, mutation_id, time};
-use crate::BillRef;
+use super::parse::{bill_name, epoch, mutation_id, time};
 
 /// `db3 receipt`
 #[derive(Debug, Args)]
@@ -27,15 +26,31 @@ pub enum BillCommand {
     /// Show a bill: quantity times unit price of each meter
     Show {
         /// SHARD/ACCOUNT/SEQ, or the identifier of the mutation
-        #[arg(value_parser = bill_ref, value_name = "SHARD/ACCOUNT/SEQ|ID")]
-        bill: BillRef,
+        #[arg(value_parser = bill_name, value_name = "SHARD/ACCOUNT/SEQ|ID")]
+        bill: BillName,
     },
     /// Prove that a bill stands in its epoch's log
     Verify {
         /// SHARD/ACCOUNT/SEQ, or the identifier of the mutation
-        #[arg(value_parser = bill_ref, value_name = "SHARD/ACCOUNT/SEQ|ID")]
-        bill: BillRef,
+        #[arg(value_parser = bill_name, value_name = "SHARD/ACCOUNT/SEQ|ID")]
+        bill: BillName,
     },
+}
+
+/// Which bill, as it is named on the command line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum BillName {
+    /// By its place.
+    Seq {
+        /// Shard.
+        shard: u32,
+        /// Name or address of the account.
+        account: String,
+        /// Number, from 1.
+        seq: u64,
+    },
+    /// By what it is for.
+    Mutation(MutationId),
 }
 
 /// `db3 bill list`
@@ -78,13 +93,21 @@ pub enum EpochChoice {
     Last,
 }
 
-/// Status of bills on a shard.
+/// Status of bills.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum StatusChoice {
     /// In the open epoch.
     Open,
-    /// In a closed one.
+    /// In a closed one, and not debited yet.
     Closed,
+    /// Debited by a round: outstanding, paid or written off.
+    Settled,
+    /// Debited, and not paid in full yet.
+    Outstanding,
+    /// Paid.
+    Paid,
+    /// Given up.
+    WrittenOff,
 }
 
 /// What to add bills up by.
@@ -101,11 +124,14 @@ pub enum SumBy {
 /// `db3 statement`
 #[derive(Debug, Subcommand)]
 pub enum StatementCommand {
-    /// List the account's statements
+    /// List the account's statements, oldest first, with what became of each
     List {
         /// Of this shard
         #[arg(long, value_name = "N")]
         shard: Option<u32>,
+        /// Most statements of each shard, the newest ones [default: all]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        limit: Option<u64>,
     },
     /// Show the statements of an epoch, with their bills
     Show {
@@ -113,15 +139,31 @@ pub enum StatementCommand {
         #[arg(value_name = "N|last", value_parser = epoch)]
         epoch: EpochChoice,
     },
-    /// Write the bills of an epoch's statements as CSV
-    Export {
-        /// The epoch
-        #[arg(value_name = "N|last", value_parser = epoch)]
-        epoch: EpochChoice,
-        /// Where to write it instead of printing it
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
+    /// Write statements for a bookkeeper: as CSV, or as JSON with --output json
+    Export(StatementExportArgs),
+}
+
+/// `db3 statement export`
+#[derive(Debug, Args)]
+pub struct StatementExportArgs {
+    /// Of this epoch [default: of all that have closed]
+    #[arg(value_name = "N|last", value_parser = epoch)]
+    pub epoch: Option<EpochChoice>,
+    /// Of periods that end after this time, such as 2026-01-31T00:00:00Z
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub since: Option<BlockTime>,
+    /// Of periods that end at or before this time
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub until: Option<BlockTime>,
+    /// Of this shard
+    #[arg(long, value_name = "N")]
+    pub shard: Option<u32>,
+    /// One line for each meter of each bill instead of one for each statement
+    #[arg(long)]
+    pub charges: bool,
+    /// Where to write it instead of printing it
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 /// `db3 epoch`
@@ -145,11 +187,4 @@ pub enum EpochCommand {
         #[arg(long, value_name = "N")]
         shard: Option<u32>,
     },
-}
-
-/// `db3 credit`
-#[derive(Debug, Subcommand)]
-pub enum CreditCommand {
-    /// Show the account's line on each shard
-    Show,
 }

@@ -1,4 +1,4 @@
-//! Arguments of `db3 import|export|bench`.
+//! Arguments of `db3 import|export|relay|bench`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,6 +68,20 @@ pub struct ExportArgs {
     /// Where to write it instead of printing it
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// `db3 relay`
+#[derive(Debug, Args)]
+pub struct RelayArgs {
+    /// How often to look for something new, such as 2s [default: 2s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub poll: Option<Duration>,
+    /// Longest random wait before carrying, so that of many relays one does the work [default: 1500ms]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub jitter: Option<Duration>,
+    /// End after this time, such as 10s [default: when it is interrupted]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
 }
 
 /// `db3 bench`

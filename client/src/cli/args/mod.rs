@@ -2,6 +2,7 @@
 
 mod billing;
 mod bulk;
+mod money;
 mod names;
 mod parse;
 mod records;
@@ -15,10 +16,11 @@ use crate::console::{ColorChoice, OutputFormat};
 use crate::devnet_args::DevnetArgs;
 
 pub use billing::{
-    BillCommand, BillListArgs, CreditCommand, EpochChoice, EpochCommand, ReceiptArgs, StatementCommand, StatusChoice,
-    SumBy,
+    BillCommand, BillListArgs, BillName, EpochChoice, EpochCommand, ReceiptArgs, StatementCommand, StatementExportArgs,
+    StatusChoice, SumBy,
 };
-pub use bulk::{BenchCommand, BenchReadArgs, BenchWriteArgs, ExportArgs, FileFormat, ImportArgs};
+pub use bulk::{BenchCommand, BenchReadArgs, BenchWriteArgs, ExportArgs, FileFormat, ImportArgs, RelayArgs};
+pub use money::{AllocateArgs, CreditCommand, DepositArgs, TransferArgs};
 pub use names::{AccountCommand, NamespaceCommand, NetworkCommand, TableCommand};
 pub use parse::duration as parse_duration;
 pub use records::{DeleteArgs, FileArgs, GetArgs, MutateArgs, ScanArgs, SendingArgs, WatchArgs, WriteArgs};
@@ -65,16 +67,16 @@ pub struct Global {
     #[arg(long, global = true, env = "DB3_UNVERIFIED", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub unverified: bool,
     /// Answer every question with yes
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "DB3_YES", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub yes: bool,
     /// Never ask: fail where a question would be asked
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "DB3_NO_INPUT", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub no_input: bool,
     /// Print data and errors only
-    #[arg(long, global = true, conflicts_with = "verbose")]
+    #[arg(long, global = true, env = "DB3_QUIET", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub quiet: bool,
     /// Say more about what is done
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "DB3_VERBOSE", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0, default_missing_value = "true", default_value = "false")]
     pub verbose: bool,
     /// Colours in what people read [default: auto]
     #[arg(long, global = true, env = "DB3_COLOR", value_enum, value_name = "WHEN")]
@@ -134,7 +136,7 @@ pub enum Command {
     Export(ExportArgs),
     /// What became of a mutation
     Receipt(ReceiptArgs),
-    /// What a signed mutation says, and who signed it
+    /// What a signed mutation or transaction says, and who signed it
     Decode(FileArgs),
     /// Bills: what was charged and why
     #[command(subcommand)]
@@ -145,11 +147,15 @@ pub enum Command {
     /// Epochs of the shards
     #[command(subcommand)]
     Epoch(EpochCommand),
-    /// Credit of an account
+    /// Send money to another account
+    Transfer(TransferArgs),
+    /// Credit of an account: what secures it, where it may be used, what is owed
     #[command(subcommand)]
     Credit(CreditCommand),
-    /// Where the network's chains stand
+    /// Where the network's chains stand, and what they hear of one another
     Status,
+    /// Carry what the network's chains have to say to one another; anyone may, and needs no account
+    Relay(RelayArgs),
     /// Measure the network
     #[command(subcommand)]
     Bench(BenchCommand),

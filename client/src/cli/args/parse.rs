@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use db3_primitives::{Address, BlockTime, MutationId, Tai};
+use db3_primitives::{BlockTime, MutationId, Tai};
 
-use super::billing::EpochChoice;
-use crate::BillRef;
+use super::billing::{BillName, EpochChoice};
 
 /// A time such as 500ms, 30s, 2m or 1h; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -61,15 +60,14 @@ pub fn epoch(text: &str) -> Result<EpochChoice, String> {
 }
 
 /// SHARD/ACCOUNT/SEQ, or the identifier of the mutation.
-pub fn bill_ref(text: &str) -> Result<BillRef, String> {
+pub fn bill_name(text: &str) -> Result<BillName, String> {
     let parts: Vec<&str> = text.split('/').collect();
     match parts.as_slice() {
-        [id] => mutation_id(id).map(BillRef::Mutation),
+        [id] => mutation_id(id).map(BillName::Mutation),
         [shard, account, seq] => {
             let shard = shard.parse().map_err(|_| format!("`{shard}` is no shard; give its number"))?;
-            let account: Address = account.parse().map_err(|error| format!("{error}"))?;
-            let seq = seq.parse().map_err(|_| format!("`{seq}` is no number of a bill"))?;
-            Ok(BillRef::Seq { shard, account, seq })
+            let seq = seq.parse().map_err(|_| format!("`{seq}` is no number of a bill; give one from 1 on"))?;
+            Ok(BillName::Seq { shard, account: (*account).to_owned(), seq })
         }
         _ => Err(format!("`{text}` names no bill; write SHARD/ACCOUNT/SEQ, or the mutation's identifier")),
     }
@@ -94,11 +92,13 @@ mod tests {
     #[test]
     fn bills_are_named_by_place_or_by_mutation() {
         let address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
-        let by_place = bill_ref(&format!("1/{address}/7")).unwrap();
-        assert_eq!(by_place, BillRef::Seq { shard: 1, account: address.parse().unwrap(), seq: 7 });
-        assert!(matches!(bill_ref(&format!("0x{}", "ab".repeat(32))).unwrap(), BillRef::Mutation(_)));
-        for bad in ["", "1/2", "x/y/z", "0xab", "1/0x0/1"] {
-            assert!(bill_ref(bad).is_err(), "{bad}");
+        for account in [address, "dev0"] {
+            let by_place = bill_name(&format!("1/{account}/7")).unwrap();
+            assert_eq!(by_place, BillName::Seq { shard: 1, account: account.to_owned(), seq: 7 });
+        }
+        assert!(matches!(bill_name(&format!("0x{}", "ab".repeat(32))).unwrap(), BillName::Mutation(_)));
+        for bad in ["", "1/2", "x/y/z", "0xab", "1/dev0/x"] {
+            assert!(bill_name(bad).is_err(), "{bad}");
         }
     }
 

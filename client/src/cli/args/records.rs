@@ -10,7 +10,7 @@ use super::parse::{amount, duration};
 use crate::receipt::WaitMode;
 
 /// How a mutation is sent.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct SendingArgs {
     /// The most that it may cost, such as 0.01db3 or 5000tai [default: twice the estimate, and at least the bound]
     #[arg(long, value_name = "AMOUNT", value_parser = amount)]
@@ -30,13 +30,14 @@ pub struct SendingArgs {
 }
 
 /// What to wait for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub enum Wait {
     /// The node has checked it and will propose it.
     Checked,
     /// A block holds it, on disk.
     Committed,
     /// Its effects can be proven.
+    #[default]
     Provable,
 }
 

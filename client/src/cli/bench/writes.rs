@@ -113,7 +113,7 @@ async fn prepare(
         let shard = client.shard_of(&namespace).get();
         let prices = client.params(shard).await?.value.prices;
         let now = client.chain_of(&namespace)?.now_secs();
-        let first = client.nonce(key.address(), &namespace).await?.nonce().get();
+        let first = client.nonce(key.address(), &crate::Lane::Namespace(namespace.clone())).await?.nonce().get();
         signers.push(BenchSigner {
             key,
             namespace,

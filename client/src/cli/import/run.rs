@@ -1,11 +1,12 @@
 //! Writing the rows: what is there already is left out, the rest goes in many mutations at once.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use db3_primitives::{Namespace, Operation, RecordKey, SecretKey, TableName, Tai, Write};
+use db3_primitives::{MutationId, Namespace, Operation, RecordKey, SecretKey, SignedEnvelope, TableName, Tai, Write};
 use futures::stream::{self, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::Notify;
@@ -33,6 +34,20 @@ struct Done {
     height: u64,
 }
 
+/// Mutations that were sent and whose outcome is not known yet.
+#[derive(Debug, Default)]
+struct UnderWay(Mutex<BTreeSet<MutationId>>);
+
+impl UnderWay {
+    fn change(&self, change: impl FnOnce(&mut BTreeSet<MutationId>)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn into_ids(self) -> BTreeSet<MutationId> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Compares, sends, and prints the summary.
 pub async fn run(
     session: &Session,
@@ -53,12 +68,13 @@ pub async fn run(
     let missing = missing(&client, names, rows, &bar).await?;
     done.unchanged = count(total.saturating_sub(missing.len()));
     let groups = cut(missing, usize::try_from(args.batch).unwrap_or(1));
+    let under_way = UnderWay::default();
     let outcome = if args.dry_run {
         done.mutations = count(groups.len());
         done.written = count(groups.iter().map(Vec::len).sum());
         Ok(())
     } else {
-        send_all(&client, &signer, names, groups, args, receipts, (&bar, &stop), &mut done).await
+        send_all(&client, &signer, names, groups, args, receipts, (&bar, &stop, &under_way), &mut done).await
     };
     bar.finish_and_clear();
 
@@ -78,7 +94,7 @@ pub async fn run(
                 done.written.saturating_add(done.unchanged),
                 done.mutations
             ));
-            Err(failure)
+            Err(failure.with_unknown(under_way.into_ids()))
         }
     }
 }
@@ -126,7 +142,7 @@ async fn send_all(
     groups: Vec<Vec<Row>>,
     args: &ImportArgs,
     mut receipts: Option<File>,
-    (bar, stop): (&ProgressBar, &Stop),
+    (bar, stop, under_way): (&ProgressBar, &Stop, &UnderWay),
     done: &mut Done,
 ) -> Result<(), Failure> {
     bar.set_position(done.unchanged);
@@ -136,7 +152,7 @@ async fn send_all(
         .take_while(|_| std::future::ready(!stop.is_set()))
         .map(|group| async move {
             let records = count(group.len());
-            send(client, signer, names, group).await.map(|receipt| (receipt, records))
+            send(client, signer, names, group, under_way).await.map(|receipt| (receipt, records))
         })
         .buffer_unordered(in_flight);
     let mut first_error = None;
@@ -180,6 +196,7 @@ async fn send(
     signer: &SecretKey,
     names: (&Namespace, &TableName),
     group: Vec<Row>,
+    under_way: &UnderWay,
 ) -> Result<Receipt, ClientError> {
     let mut operations = Vec::with_capacity(group.len());
     for row in group {
@@ -187,7 +204,24 @@ async fn send(
         operations.push(Operation::Put(write));
     }
     let draft = client.mutation(names.0.as_str()).operations(operations);
-    draft.sign(signer).wait(WaitMode::Committed).send().await?.applied()
+    let sent = Mutex::new(None);
+    let observer = |id: MutationId, _: &SignedEnvelope| {
+        let before = sent.lock().unwrap_or_else(PoisonError::into_inner).replace(id);
+        under_way.change(|ids| {
+            // It was signed anew because the one before was refused for good.
+            before.map(|before| ids.remove(&before));
+            ids.insert(id);
+        });
+    };
+    let outcome = draft.sign(signer).wait(WaitMode::Committed).observe(&observer).send().await;
+    if !matches!(outcome, Err(ClientError::OutcomeUnknown { .. }))
+        && let Some(id) = sent.into_inner().unwrap_or_else(PoisonError::into_inner)
+    {
+        under_way.change(|ids| {
+            ids.remove(&id);
+        });
+    }
+    outcome?.applied()
 }
 
 fn open_receipts(path: &std::path::Path) -> Result<File, Failure> {

@@ -1,0 +1,150 @@
+//! `db3 transfer` and `db3 credit deposit|withdraw|allocate|pay`: money, on the settlement chain.
+
+use std::collections::BTreeMap;
+
+use db3_primitives::{Address, Namespace, ShardId, Tai, TransactionOperation};
+
+use super::args::{AllocateArgs, CreditCommand, DepositArgs, SendingArgs, TransferArgs};
+use super::credit;
+use super::failure::Failure;
+use super::receipt;
+use super::send::{Sent, send_order};
+use super::session::{ChosenNetwork, Session};
+use crate::{Client, Money};
+
+/// `db3 transfer`
+pub async fn transfer(session: &Session, args: &TransferArgs) -> Result<(), Failure> {
+    let network = session.network()?;
+    let to = session.account_named(&args.to, Some(&network))?.address;
+    send(session, network, |_, _| Ok(vec![TransactionOperation::Transfer { to, amount: args.amount }]), &args.sending)
+        .await
+}
+
+/// `db3 credit`
+pub async fn credit(session: &Session, command: &CreditCommand) -> Result<(), Failure> {
+    let network = session.network()?;
+    match command {
+        CreditCommand::Show => credit::show(session, network).await,
+        CreditCommand::Deposit(args) => deposit(session, network, args).await,
+        CreditCommand::Withdraw(args) => {
+            let amount = args.amount;
+            send(session, network, |_, _| Ok(vec![TransactionOperation::Withdraw { amount }]), &args.sending).await
+        }
+        CreditCommand::Allocate(args) => {
+            let shard = |client: &Client, account| shard_of(client, account, args);
+            let want = args.amount;
+            let operations = |client: &Client, account: Address| {
+                let shard = shard(client, account)?;
+                Ok(vec![TransactionOperation::Allocate { shard: ShardId::new(shard), want }])
+            };
+            send(session, network, operations, &args.sending).await
+        }
+        CreditCommand::Pay(args) => {
+            let amount = args.amount.unwrap_or(Tai::ZERO);
+            send(session, network, |_, _| Ok(vec![TransactionOperation::Pay { amount }]), &args.sending).await
+        }
+    }
+}
+
+/// Signs and sends operations; they may depend on the network and the account.
+async fn send(
+    session: &Session,
+    network: ChosenNetwork,
+    operations: impl FnOnce(&Client, Address) -> Result<Vec<TransactionOperation>, Failure>,
+    sending: &SendingArgs,
+) -> Result<(), Failure> {
+    let signer = session.signer(&network)?;
+    let client = session.client_of(network.file).await?;
+    let operations = operations(&client, signer.address())?;
+    match send_order(session, client.transaction().operations(operations).sign(&signer), sending).await? {
+        Sent::Priced => Ok(()),
+        Sent::Receipt(found) => receipt::print(session, &found),
+    }
+}
+
+/// The shard that a line is for.
+fn shard_of(client: &Client, account: Address, args: &AllocateArgs) -> Result<u32, Failure> {
+    let namespace = match (args.shard, &args.namespace) {
+        (Some(shard), _) => return super::bill::shards(client, Some(shard)).map(|_| shard),
+        (None, Some(name)) => name.parse::<Namespace>()?,
+        (None, None) => Namespace::own(&account),
+    };
+    Ok(client.shard_of(&namespace).get())
+}
+
+async fn deposit(session: &Session, network: ChosenNetwork, args: &DepositArgs) -> Result<(), Failure> {
+    let to = args.to.as_deref().map(|name| session.account_named(name, Some(&network))).transpose()?;
+    let signer = session.signer(&network)?;
+    let client = session.client_of(network.file).await?;
+    let own = signer.address();
+    let to = to.map_or(own, |chosen| chosen.address);
+    let mut operations = vec![TransactionOperation::Deposit { to, amount: args.amount }];
+    if to == own && !args.no_lines {
+        let money = client.account(own).money().await?.value;
+        let mut shards = vec![client.shard_of(&Namespace::own(&own)).get()];
+        shards.extend(client.account(own).namespaces().await?.iter().map(|info| info.shard));
+        operations.extend(lines(&money, args.amount, &shards));
+    }
+    match send_order(session, client.transaction().operations(operations).sign(&signer), &args.sending).await? {
+        Sent::Priced => Ok(()),
+        Sent::Receipt(found) => receipt::print(session, &found),
+    }
+}
+
+/// What a deposit makes of an account's lines: what it adds to the limit is shared out over the shards of the account's
+/// namespaces, by the number of namespaces there, on top of what is wanted already; remainder to the lowest shard.
+fn lines(money: &Money, deposit: Tai, shards: &[u32]) -> Vec<TransactionOperation> {
+    let balance = money.balance();
+    let after = money.params.limit(balance.collateral.checked_add(deposit).unwrap_or(Tai::MAX), balance.trust);
+    let added = after.saturating_sub(money.limit());
+    share_out(added, shards)
+        .into_iter()
+        .filter(|(_, share)| !share.is_zero())
+        .map(|(shard, share)| {
+            let want = money.line(shard).want.checked_add(share).unwrap_or(Tai::MAX);
+            TransactionOperation::Allocate { shard: ShardId::new(shard), want }
+        })
+        .collect()
+}
+
+/// An amount by how often each shard is named.
+fn share_out(amount: Tai, shards: &[u32]) -> BTreeMap<u32, Tai> {
+    let mut counts: BTreeMap<u32, u128> = BTreeMap::new();
+    for shard in shards {
+        let count = counts.entry(*shard).or_default();
+        *count = count.saturating_add(1);
+    }
+    let all = u128::try_from(shards.len()).unwrap_or(u128::MAX);
+    let each = amount.get().checked_div(all).unwrap_or(0);
+    let mut parts: BTreeMap<u32, Tai> =
+        counts.into_iter().map(|(shard, count)| (shard, Tai::new(each.saturating_mul(count)))).collect();
+    let given = parts.values().fold(0u128, |sum, part| sum.saturating_add(part.get()));
+    if let Some(mut lowest) = parts.first_entry() {
+        let rest = amount.get().saturating_sub(given);
+        *lowest.get_mut() = Tai::new(lowest.get().get().saturating_add(rest));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "tests")]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_deposit_is_shared_by_namespaces_and_the_rest_goes_to_the_lowest_shard() {
+        let shares = share_out(Tai::new(10), &[2, 0, 2]);
+        assert_eq!(shares.into_iter().collect::<Vec<_>>(), [(0, Tai::new(4)), (2, Tai::new(6))]);
+        assert!(share_out(Tai::new(10), &[]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_made(amount in any::<u128>(), shards in proptest::collection::vec(0u32..8, 1..40)) {
+            let sum: u128 = share_out(Tai::new(amount), &shards).values().map(|share| share.get()).sum();
+            prop_assert_eq!(sum, amount);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What settlement made of an account's bills: their status beyond what their shard knows.
+
+use db3_primitives::{PostingKind, Tai};
+use db3_proto::v1::BillStatus;
+
+use crate::account::AccountView;
+use crate::bills::BillView;
+use crate::error::ClientError;
+use crate::money::Money;
+use crate::settlements::SettlementFilter;
+use crate::standing::Standing;
+
+/// An account's money, with the stretches of its sums that were written off.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The account's money and lines, proven.
+    pub money: Money,
+    write_offs: Vec<WriteOff>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct WriteOff {
+    shard: u32,
+    from: Tai,
+    to: Tai,
+}
+
+impl AccountView<'_> {
+    /// What settlement made of its bills.
+    pub async fn settled(&self) -> Result<Settled, ClientError> {
+        let money = self.money().await?.value;
+        let mut write_offs = Vec::new();
+        if money.lines().iter().any(|(_, line)| !line.written_off.is_zero()) {
+            let filter = SettlementFilter {
+                account: Some(self.address),
+                kind: Some(PostingKind::WriteOff),
+                ..SettlementFilter::default()
+            };
+            let mut pages = self.client.settlements(&filter)?;
+            while let Some(page) = pages.next_page().await? {
+                let lines = page.iter().flat_map(|view| &view.posting.lines);
+                write_offs.extend(lines.map(|line| WriteOff {
+                    shard: line.shard.get(),
+                    from: line.covered_from,
+                    to: line.covered_to,
+                }));
+            }
+        }
+        Ok(Settled { money, write_offs })
+    }
+}
+
+impl Settled {
+    /// How far a bill has come: open and closed are its shard's word, the rest follows from the account's line.
+    #[must_use]
+    pub fn status(&self, bill: &BillView) -> BillStatus {
+        if bill.status == BillStatus::Open {
+            return BillStatus::Open;
+        }
+        let to = bill.bill.cum_after;
+        let from = to.saturating_sub(bill.bill.fee);
+        let shard = bill.bill.shard.get();
+        let status = Standing::of(&self.money.line(shard), from, to).status;
+        let is_written_off =
+            self.write_offs.iter().any(|stretch| stretch.shard == shard && stretch.from < to && to <= stretch.to);
+        if status == BillStatus::Paid && is_written_off { BillStatus::WrittenOff } else { status }
+    }
+}

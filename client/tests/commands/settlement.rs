@@ -1,0 +1,186 @@
+//! Money: transfers, credit, and the way of a bill from its shard to the posting that paid it.
+
+use serde_json::Value;
+
+use crate::network::{Devnet, text};
+use crate::number;
+
+/// A devnet of its own: its time is moved, and balances are counted.
+fn fresh() -> Devnet {
+    Devnet::start(&["--epoch-secs", "60"])
+}
+
+fn credit(net: &Devnet, account: &str) -> Value {
+    net.json(&["credit", "show", "--account", account])
+}
+
+fn sum(rows: &[Value], field: &str) -> u128 {
+    rows.iter().map(|row| number(&row[field])).sum()
+}
+
+#[test]
+fn a_bill_goes_from_open_to_paid_and_every_figure_on_its_way_agrees() {
+    let net = fresh();
+    net.ok(["namespace", "create", "town"]);
+    net.ok(["table", "create", "town/streets"]);
+    for n in 0..4 {
+        net.ok(["put", "notes", &format!("k{n}"), "v", "--wait", "committed"]);
+        net.ok(["put", "town/streets", &format!("k{n}"), "v", "--wait", "committed"]);
+    }
+    let bills = net.lines(&["bill", "list"]);
+    let fees = sum(&bills, "fee_tai");
+    assert!(bills.iter().all(|bill| bill["status"] == "BILL_STATUS_OPEN") && bills.len() == 10);
+    let before = credit(&net, "dev0");
+    assert_eq!(number(&before["owed_tai"]), fees, "what was spent is owed, though no epoch has closed");
+    assert_eq!(number(&before["outstanding_tai"]), 0);
+
+    net.ok(["devnet", "advance", "60"]);
+    let after = credit(&net, "dev0");
+    assert_eq!(number(&after["owed_tai"]), 0);
+    assert_eq!(number(&before["balance_tai"]) - number(&after["balance_tai"]), fees, "one debit paid it all");
+    let statements = net.lines(&["statement", "list"]);
+    assert_eq!((sum(&statements, "amount_tai"), sum(&statements, "paid_tai")), (fees, fees));
+    assert!(statements.iter().all(|one| one["status"] == "BILL_STATUS_PAID" && one["verified"] == true));
+    let paid = net.lines(&["bill", "list", "--status", "paid"]);
+    assert_eq!(sum(&paid, "fee_tai"), fees);
+    for status in ["open", "closed", "outstanding", "written-off"] {
+        assert!(net.lines(&["bill", "list", "--status", status]).is_empty(), "{status}");
+    }
+    assert_eq!(net.lines(&["bill", "list", "--status", "settled"]).len(), paid.len());
+
+    let shown = net.json(&["bill", "verify", paid[0]["reference"].as_str().unwrap()]);
+    assert_eq!((&shown["verified"], &shown["covered_kind"]), (&Value::from(true), &Value::from("round")));
+    assert_eq!(shown["debited_by"], shown["covered_by"], "what was debited was paid by the same posting");
+    assert!(net.lines(&["epoch", "list"]).iter().any(|epoch| epoch["status"] == "BILL_STATUS_SETTLED"));
+
+    let csv = net.ok(["--output", "csv", "statement", "export"]);
+    assert!(csv.starts_with("network,account,shard,epoch,last_epoch,period_start,period_end,opening_tai,"), "{csv}");
+    let exported = net.lines(&["statement", "export"]);
+    assert_eq!((exported.len(), sum(&exported, "amount_tai")), (statements.len(), fees));
+    let charges = net.lines(&["statement", "export", "last", "--charges"]);
+    assert_eq!(sum(&charges, "amount_tai"), fees);
+    let shown = net.lines(&["statement", "show", "last"]);
+    assert_eq!(shown.iter().map(|one| one["bills"].as_array().unwrap().len()).sum::<usize>(), bills.len());
+
+    // Everything is in the tables too.
+    for arguments in [
+        &["credit", "show"][..],
+        &["statement", "list"],
+        &["statement", "show", "last"],
+        &["bill", "verify", paid[0]["bill"].as_str().unwrap()],
+        &["status"],
+        &["epoch", "list"],
+    ] {
+        assert!(!net.ok(arguments).is_empty());
+    }
+}
+
+#[test]
+fn transfers_move_money_to_the_tai_and_a_dry_run_moves_none() {
+    let net = fresh();
+    let (from, to) = (credit(&net, "dev1"), credit(&net, "dev2"));
+    let estimate = net.json(&["transfer", "dev2", "5db3", "--account", "dev1", "--dry-run"]);
+    assert_eq!(credit(&net, "dev2")["balance_tai"], to["balance_tai"]);
+    let receipt = net.json(&["transfer", "dev2", "5db3", "--account", "dev1", "--signed-file", "transfer.bin"]);
+    assert_eq!(receipt["state"], "RECEIPT_STATE_APPLIED");
+    assert_eq!(receipt["fee_tai"], estimate["fee_tai"]);
+    let amount = 5_000_000_000;
+    let (after_from, after_to) = (credit(&net, "dev1"), credit(&net, "dev2"));
+    assert_eq!(number(&after_to["balance_tai"]) - number(&to["balance_tai"]), amount);
+    let gone = number(&from["balance_tai"]) - number(&after_from["balance_tai"]);
+    assert_eq!(gone, amount + number(&receipt["fee_tai"]));
+    let decoded = net.json(&["decode", "transfer.bin"]);
+    assert_eq!(
+        (&decoded["kind"], &decoded["operations"][0]["op"]),
+        (&Value::from("transaction"), &Value::from("transfer"))
+    );
+    assert_eq!(net.json(&["receipt", receipt["id"].as_str().unwrap()])["state"], "RECEIPT_STATE_APPLIED");
+    let poor = net.fails(1, ["transfer", "dev2", "1000000000db3", "--account", "dev1"]);
+    assert!(poor.contains("307 BALANCE_TOO_LOW"), "{poor}");
+    let bare = net.fails(2, ["transfer", "dev2", "5", "--account", "dev1"]);
+    assert!(bare.contains("5db3"), "{bare}");
+    net.fails(2, ["transfer", "nobody", "5db3", "--account", "dev1"]);
+}
+
+#[test]
+fn collateral_and_lines_change_as_asked_and_credit_in_use_stays() {
+    let net = fresh();
+    let before = credit(&net, "dev3");
+    net.ok(["credit", "deposit", "7db3", "--account", "dev3", "--no-lines"]);
+    let deposited = credit(&net, "dev3");
+    assert_eq!(number(&deposited["collateral_tai"]) - number(&before["collateral_tai"]), 7_000_000_000);
+    net.ok(["credit", "withdraw", "7db3", "--account", "dev3"]);
+    assert_eq!(credit(&net, "dev3")["collateral_tai"], before["collateral_tai"]);
+    let in_use = net.fails(1, ["credit", "withdraw", "1000db3", "--account", "dev3"]);
+    assert!(in_use.contains("309 ") || in_use.contains("310 "), "{in_use}");
+    net.ok(["credit", "allocate", "--shard", "1", "3db3", "--account", "dev3"]);
+    let lines = credit(&net, "dev3");
+    assert_eq!(number(&lines["lines"][1]["want_tai"]), 3_000_000_000);
+    let nothing = net.fails(1, ["credit", "pay", "--account", "dev3"]);
+    assert!(nothing.contains("312 NOTHING_OWED"), "{nothing}");
+    let shard = net.fails(2, ["credit", "allocate", "--shard", "9", "3db3", "--account", "dev3"]);
+    assert!(shard.contains("no shard 9"), "{shard}");
+}
+
+#[test]
+fn a_new_account_is_told_how_to_get_credit_and_gets_it() {
+    let net = fresh();
+    std::fs::write(net.path("pass.txt"), "correct horse\n").unwrap();
+    let with = |words: &[&str]| -> Vec<String> {
+        [words, &["--account", "maker", "--password-file", "pass.txt"]]
+            .concat()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let address = net.json(&["account", "new", "maker", "--password-file", "pass.txt"])["address"].clone();
+    let broke = net.fails(1, with(&["put", "t", "k", "v"]));
+    assert!(broke.contains("212 LINE_MISSING") && broke.contains("db3 transfer"), "{broke}");
+    net.ok(["transfer", address.as_str().unwrap(), "20db3"]);
+    let poor = net.fails(1, with(&["put", "t", "k", "v"]));
+    assert!(poor.contains("db3 credit deposit"), "{poor}");
+    net.ok(with(&["credit", "deposit", "10db3"]));
+    // Where the line is still on its way to its shard, --yes waits for it and sends again.
+    net.ok(with(&["put", "t", "k", "v", "--yes"]));
+    assert_eq!(net.ok(with(&["get", "t", "k"])), "v");
+    let shown = credit(&net, "maker");
+    assert!(number(&shown["allocated_tai"]) > 0 && number(&shown["allocated_tai"]) <= number(&shown["limit_tai"]));
+}
+
+#[test]
+fn most_of_a_line_used_is_warned_of() {
+    let net = fresh();
+    let slot = net.json(&["account", "show", "dev4"])["slot"].as_u64().unwrap();
+    let shard = u8::from(slot >= 512).to_string();
+    let spent = net.json(&["put", "t", "k", "v", "--account", "dev4"]);
+    let want = number(&spent["fee_tai"]) * 6;
+    net.ok(["credit", "allocate", "--shard", &shard, &format!("{want}tai"), "--account", "dev4"]);
+    // With the next round the line is what was asked for.
+    net.ok(["devnet", "advance", "60"]);
+    net.ok(["devnet", "advance", "60"]);
+    let mut said = String::new();
+    for n in 0..8 {
+        let output = net.run(["put", "t", &format!("k{n}"), "v", "--account", "dev4"]);
+        said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        if said.contains("of the line on shard") {
+            break;
+        }
+    }
+    assert!(said.contains("of the line on shard"), "{said}");
+    let quiet = net.run(["credit", "show", "--account", "dev4", "--quiet"]);
+    assert!(quiet.stderr.is_empty(), "{}", text(&quiet.stderr));
+}
+
+#[test]
+fn the_status_shows_who_hears_whom() {
+    let net = fresh();
+    net.ok(["put", "t", "k", "v"]);
+    let rows = net.lines(&["status"]);
+    let links: Vec<&Value> = rows.iter().filter(|row| row.get("from").is_some()).collect();
+    assert_eq!((rows.len(), links.len()), (7, 4), "three chains, and both directions of each shard");
+    assert!(links.iter().all(|link| link["frozen"] == false && link.get("lag").is_some()));
+    assert_eq!(rows[0]["chain_id"], "devnet-settlement");
+    let carried = net.lines(&["relay", "--for", "2s", "--jitter", "10ms"]);
+    assert!(carried.iter().all(|row| row["condition"] == "idle" || row["condition"] == "behind"), "{carried:?}");
+}
