@@ -258,7 +258,8 @@ impl Network {
             for _ in 0..=self.rng.below(2) {
                 let state = &self.settlement.state;
                 let balance = |account: &Address| state.balance(account).map_or(0, |leaf| leaf.balance.get());
-                items.push(self.users.transaction(self.size.shards, now.secs, balance));
+                let owes = |account: &Address| !state.account(account).outstanding.is_zero();
+                items.push(self.users.transaction(self.size.shards, now.secs, balance, owes));
             }
             items.sort_by_key(|item| (item.signer(), item.transaction().nonce));
         }
@@ -380,7 +381,7 @@ fn accounts(rng: &mut Rng, users: &Users, size: Size, books: &mut Books) -> Vec<
         let (balance, collateral, trust) = match place % 4 {
             0 | 1 => (rng.below(200_000_000), 2_000_000 + rng.below(8_000_000), 0),
             2 => (rng.below(2_000_000), rng.below(2_000_000), rng.below(300_000)),
-            _ => (rng.below(60_000), rng.below(800_000), rng.below(400_000)),
+            _ => (rng.below(60_000), rng.below(400_000), 300_000 + rng.below(600_000)),
         };
         let mut wants = Vec::new();
         for shard in 0..size.shards {
