@@ -72,8 +72,11 @@ const SIZE: Size = Size { shards: 4, users: 16, epoch_secs: 60, block_mutations:
 fn any_history_is_settled_to_the_tai_and_only_once() {
     let bills = bills(25_000);
     let network = run(seed(1), Size { bills, ..SIZE }, 20);
+    if std::env::var_os("DB3_SIM_SEED").is_some() {
+        return;
+    }
     for kind in [PostingKind::Round, PostingKind::Pay, PostingKind::Seize, PostingKind::WriteOff, PostingKind::Payout] {
-        assert!(network.checks.kinds.contains_key(&kind), "the history shows no {kind:?}; another seed would");
+        assert!(network.checks.kinds.contains_key(&kind), "this history is to show a {kind:?}");
     }
 }
 
