@@ -11,7 +11,7 @@
 
 mod support;
 
-use db3_light_client::build::HeaderChain;
+use db3_light_client::build::{HeaderChain, light_block_bytes};
 use db3_light_client::limits::TRUSTED_HEADERS_MAX;
 use db3_light_client::{ClaimedHeader, LightClient, LightClientError, Options, TrustRoot, ValidatorSet};
 use support::*;
@@ -198,6 +198,18 @@ fn what_a_light_block_claims_is_what_is_kept_once_it_is_verified() {
     assert_eq!((claim.height, claim.header_hash, claim.app_hash), (kept.height, kept.header_hash, kept.app_hash));
     assert_eq!(claim.chain_id, support::CHAIN);
     assert_eq!(ValidatorSet::of_light_block(&blocks[1].light).unwrap(), set_of(&set));
+    assert_eq!(ClaimedHeader::read_strictly(&blocks[1].light).unwrap(), claim);
+    for freight in [vec![0x7a, 1, 9], blocks[1].light.clone(), vec![0x12, 0]] {
+        // Unknown fields and repeated ones change nothing of what is said.
+        let padded = [&blocks[1].light[..], &freight].concat();
+        assert!(ClaimedHeader::read_strictly(&padded).is_err());
+    }
+    let fewer = light_block_bytes(&blocks[1].header, &blocks[1].commit, &set_of(&members(0, 3)));
+    assert!(
+        ClaimedHeader::read_strictly(&fewer).unwrap_err().to_string().contains("not the one that the header names")
+    );
+    let other = light_block_bytes(&blocks[1].header, &blocks[0].commit, &set_of(&set));
+    assert!(ClaimedHeader::read_strictly(&other).is_err());
     for cut in 0..blocks[1].light.len() {
         // Total: any bytes are judged.
         let _ = ClaimedHeader::read(&blocks[1].light[..cut]);
