@@ -16,6 +16,7 @@
 //! This crate must never do I/O, read a clock, or panic on anything that a transaction, an entry or a delivery says.
 //! docs/settlement-state.md gives the tree key and the leaf of every object.
 
+mod account;
 mod admission;
 mod audit;
 mod conservation;
