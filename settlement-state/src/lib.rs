@@ -5,8 +5,8 @@
 //!   [`execute`] runs a whole block at once.
 //! - [`Effects`] is what the block did beside the new version: receipts, entries for the shards, what was read from them,
 //!   postings.
-//! - [`SettlementState::admit`], [`SettlementState::check_delivery`] and [`SettlementState::estimate`] answer before
-//!   something is in a block.
+//! - [`SettlementState::admit`], then [`SettlementState::foresee`], [`SettlementState::check_delivery`] and
+//!   [`SettlementState::estimate`] answer before something is in a block.
 //!
 //! Rules that are asserted here (ARCHITECTURE.md): **I4** an epoch settles once, in order, and every entry is applied
 //! once; **I5** what one purse loses another gains, debits and payments are those of the postings, the supply is

@@ -25,9 +25,13 @@ pub(crate) struct Visited {
 ///    the account outstanding, after the grace period delinquent. 4. A delinquent account's lines are cut to what is
 ///    used, then its collateral pays, and at last the rest is written off. 5. Other accounts' ceilings are renewed.
 ///
-/// An account that still owes, or whose collateral paid in this round, is due again at the next.
-pub(crate) fn visit(ledger: &mut Ledger, account: Address, epoch: Epoch) -> Visited {
+/// An account that still owes, or whose collateral paid in this round, is due again at the next. Of the epochs since the
+/// round before, `skipped` were settled by no round: a debt is not older for them, so it ages by one with every round.
+pub(crate) fn visit(ledger: &mut Ledger, account: Address, epoch: Epoch, skipped: u64) -> Visited {
     let mut open = ledger.open(account);
+    if open.leaf.stage != Stage::Clear {
+        open.leaf.since = Epoch::new(open.leaf.since.get().saturating_add(skipped));
+    }
     let before = open.lines.clone();
     let mut visited = Visited { lines: u32::try_from(before.len()).unwrap_or(u32::MAX), ..Visited::default() };
     let debit = sums::unsettled(&before);

@@ -31,11 +31,14 @@ pub(crate) struct Entry<L> {
     pub(crate) now: Option<L>,
 }
 
+/// A key, and what its leaf was before a write.
+type Replaced<O> = (<O as Object>::Key, Option<<O as Object>::Leaf>);
+
 /// The leaves of one kind that a block has written, over the tree.
 pub(crate) struct Table<O: Object> {
     entries: BTreeMap<O::Key, Entry<O::Leaf>>,
     /// What each write since the draft began replaced, in order; none outside a draft.
-    undo: Option<Vec<(O::Key, Option<O::Leaf>)>>,
+    undo: Option<Vec<Replaced<O>>>,
 }
 
 /// The leaf that a tree holds.
