@@ -75,7 +75,7 @@ pub(crate) struct Metrics {
     trusted_height: Family<Source, Number>,
     /// Its time in Unix seconds.
     trusted_time: Family<Source, Number>,
-    /// For how long after that time it can vouch for another, in seconds.
+    /// For how long after that time it can vouch for another, in seconds; missing where that is for ever.
     trusting_period: Family<Source, Number>,
     /// 1 where nothing more is accepted from a chain, until governance decides.
     inbox_frozen: Family<Source, Number>,
@@ -173,7 +173,10 @@ impl Metrics {
         self.inbox_cursor.get_or_create(&source).set(channel.cursor());
         self.trusted_height.get_or_create(&source).set(channel.trusted_height());
         self.trusted_time.get_or_create(&source).set(time);
-        self.trusting_period.get_or_create(&source).set(period);
+        // For ever has no number: the text format holds none that large.
+        if i64::try_from(period).is_ok() {
+            self.trusting_period.get_or_create(&source).set(period);
+        }
         self.inbox_frozen.get_or_create(&source).set(u64::from(frozen));
     }
 

@@ -179,7 +179,7 @@ fn deliveries_come_first_in_a_block_and_give_the_credit_for_what_follows() {
     let (right, wrong) = (vec![delivery.clone(), bundle.clone()], vec![bundle.clone(), delivery.clone()]);
     assert!(!chain.accepts(vec![bundle]));
     assert!(!chain.accepts(wrong.clone()));
-    assert_eq!(chain.prepare(wrong.clone()), vec![delivery.clone()], "credit comes with the delivery alone");
+    assert_eq!(chain.prepare(wrong), right, "the proposer puts them in order");
     assert_eq!(chain.prepare(right.clone()), right);
     assert!(chain.accepts(right.clone()));
     assert!(!chain.accepts(vec![delivery.clone(), delivery.clone()]), "the second one brings nothing");
