@@ -12,12 +12,17 @@
 )]
 
 use std::num::NonZeroU64;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use db3_carry::Delivery;
+use db3_carry::build::Source;
 use db3_chain::{ChainConfig, ChainHandle, InitInput, init};
+use db3_genesis::{PeerEntry, ShardGenesis, TrustEntry, Validator};
+use db3_light_client::{Options, UnixTime};
 use db3_primitives::{
-    Mutation, Namespace, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
+    BlockTime, ChainId, CreditEntry, Epoch, Heartbeat, LineEntry, Mutation, Namespace, NetworkName, Nonce, Operation,
+    RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
 };
 use db3_proto::{encode_body, encode_envelope};
 
@@ -52,6 +57,35 @@ fn sign_all(mutations: usize, pairs: usize, now: u64) -> Vec<Bytes> {
     (0..mutations).map(sign).collect()
 }
 
+/// A shard, and what the settlement chain that it hears tells it: a line for every account.
+fn credit() -> (InitInput, Delivery) {
+    let network: NetworkName = "bench".parse().unwrap();
+    let (settlement, shard) = (ChainId::settlement(&network), ChainId::shard(&network, ShardId::new(0)));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - 10;
+    let at = |nanos| UnixTime::new(i64::try_from(now).unwrap(), nanos).unwrap();
+    let mut source = Source::new(settlement.clone(), &[([200; 32], 1)], at(0)).unwrap();
+    let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX) };
+    let line = |seed: u8| {
+        let account = SecretKey::from_bytes([seed; 32]).unwrap().address();
+        CreditEntry::Line(LineEntry { account, ceiling: Tai::new(1_000_000_000_000_000) })
+    };
+    for entry in std::iter::once(CreditEntry::Heartbeat(heartbeat)).chain((1..=ACCOUNTS).map(line)) {
+        source.append(&shard, &entry.to_bytes()).unwrap();
+    }
+    source.block(at(1)).unwrap();
+    let root = source.peer(Options::never_expires()).root;
+    let validators = root.validators().validators().into_iter();
+    let trust = TrustEntry {
+        height: root.height(),
+        time: BlockTime { secs: u64::try_from(root.time().secs()).unwrap(), nanos: root.time().nanos() },
+        validators: validators.map(|(pubkey, power)| Validator { pubkey, power }).collect(),
+    };
+    let peer = PeerEntry::new(&settlement, &trust, None);
+    let app_state = ShardGenesis::new(&network, ShardId::new(0), 1, NonZeroU64::new(600).unwrap(), peer);
+    let delivery = source.delivery(&shard, 0, usize::MAX, 0).unwrap();
+    (InitInput { app_state: app_state.into(), time: Some(BlockTime::from_secs(now)) }, delivery)
+}
+
 async fn send(chain: ChainHandle, batches: Vec<Vec<Bytes>>) -> Vec<Duration> {
     let mut latencies = Vec::new();
     for batch in batches {
@@ -74,17 +108,11 @@ async fn main() {
     let in_flight = arguments.next().unwrap_or(4_096);
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("node");
-    let lines = (1..=ACCOUNTS).map(|seed| SecretKey::from_bytes([seed; 32]).unwrap().address());
-    let input = InitInput {
-        network: "bench".parse().unwrap(),
-        shard: ShardId::new(0),
-        shards: 1,
-        epoch_secs: NonZeroU64::new(600).unwrap(),
-        lines: lines.map(|address| (address, Tai::new(1_000_000_000_000_000))).collect(),
-        time: None,
-    };
+    let (input, credit) = credit();
     init(&home, &input, &ChainConfig::default()).unwrap();
     let chain = ChainHandle::start(ChainConfig::new(&home)).await.unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    chain.submit_delivery(credit).await.unwrap().block(deadline).await.unwrap().unwrap();
     let envelopes = sign_all(mutations, pairs, chain.now().secs);
     let bytes = envelopes.first().map_or(0, Bytes::len);
 

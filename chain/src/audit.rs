@@ -45,6 +45,7 @@ pub struct Report {
 /// there is since the genesis state.
 pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Report, StartError> {
     let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
+    M::check_kind(&genesis)?;
     let store = Store::open::<M>(&config.home, genesis.chain_id().as_str())?;
     let snapshot = store.snapshot_meta()?;
     let blocks = store.block_range()?;

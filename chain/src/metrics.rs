@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use db3_carry::{Channel, Delivered};
 use db3_primitives::{BlockTime, Height, Rejection};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -20,6 +21,12 @@ type Number = Gauge<u64, AtomicU64>;
 struct Code {
     name: &'static str,
     code: u32,
+}
+
+/// A chain that this one hears.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Source {
+    source: String,
 }
 
 /// The measurements of one chain.
@@ -52,6 +59,26 @@ pub(crate) struct Metrics {
     /// Its block time in Unix seconds.
     pub(crate) snapshot_time: Number,
     rejections: Family<Code, Counter>,
+    /// On the settlement chain: rounds that have ended,
+    pub(crate) rounds: Number,
+    /// and the newest epoch that they settled.
+    pub(crate) settled_epoch: Number,
+    /// Deliveries that blocks held.
+    deliveries: Family<Source, Counter>,
+    /// Entries that they brought.
+    inbox_entries: Family<Source, Counter>,
+    /// Of those, entries that said what no honest chain writes.
+    inbox_refused: Family<Source, Counter>,
+    /// Entries of a chain that were applied.
+    inbox_cursor: Family<Source, Number>,
+    /// Height of the newest header of a chain that is trusted.
+    trusted_height: Family<Source, Number>,
+    /// Its time in Unix seconds.
+    trusted_time: Family<Source, Number>,
+    /// For how long after that time it can vouch for another, in seconds; missing where that is for ever.
+    trusting_period: Family<Source, Number>,
+    /// 1 where nothing more is accepted from a chain, until governance decides.
+    inbox_frozen: Family<Source, Number>,
 }
 
 impl Metrics {
@@ -73,6 +100,16 @@ impl Metrics {
             snapshot_height: Number::default(),
             snapshot_time: Number::default(),
             rejections: Family::default(),
+            rounds: Number::default(),
+            settled_epoch: Number::default(),
+            deliveries: Family::default(),
+            inbox_entries: Family::default(),
+            inbox_refused: Family::default(),
+            inbox_cursor: Family::default(),
+            trusted_height: Family::default(),
+            trusted_time: Family::default(),
+            trusting_period: Family::default(),
+            inbox_frozen: Family::default(),
         };
         *crate::lock(&metrics.registry) = metrics.registry(chain_id);
         metrics
@@ -95,6 +132,18 @@ impl Metrics {
         registry.register("snapshot_height", "Height of the snapshot on disk", self.snapshot_height.clone());
         registry.register("snapshot_time_unix_seconds", "Block time of that snapshot", self.snapshot_time.clone());
         registry.register("rejections", "Refused mutations", self.rejections.clone());
+        if chain_id.ends_with("-settlement") {
+            registry.register("rounds", "Rounds of settlement that have ended", self.rounds.clone());
+            registry.register("settled_epoch", "Newest epoch that a round settled", self.settled_epoch.clone());
+        }
+        registry.register("deliveries", "Deliveries that blocks held", self.deliveries.clone());
+        registry.register("inbox_entries", "Entries that deliveries brought", self.inbox_entries.clone());
+        registry.register("inbox_refused", "Entries that no honest chain writes", self.inbox_refused.clone());
+        registry.register("inbox_cursor", "Entries of a chain that were applied", self.inbox_cursor.clone());
+        registry.register("trusted_height", "Newest trusted header of a chain", self.trusted_height.clone());
+        registry.register("trusted_time_unix_seconds", "Time of that header", self.trusted_time.clone());
+        registry.register("trusting_period_seconds", "How long that header vouches", self.trusting_period.clone());
+        registry.register("inbox_frozen", "1: nothing more is accepted from a chain", self.inbox_frozen.clone());
         registry
     }
 
@@ -106,6 +155,29 @@ impl Metrics {
     pub(crate) fn snapshot(&self, height: Height, time: BlockTime) {
         self.snapshot_height.set(height.get());
         self.snapshot_time.set(time.secs);
+    }
+
+    /// What a block took in from another chain.
+    pub(crate) fn delivered(&self, delivered: &Delivered) {
+        let source = Source { source: delivered.source.as_str().to_owned() };
+        self.deliveries.get_or_create(&source).inc();
+        self.inbox_entries.get_or_create(&source).inc_by(delivered.applied);
+        self.inbox_refused.get_or_create(&source).inc_by(delivered.refused.len() as u64);
+    }
+
+    /// How far a chain is heard; `frozen`: nothing more is accepted from it.
+    pub(crate) fn channel(&self, channel: &Channel, frozen: bool) {
+        let source = Source { source: channel.source().as_str().to_owned() };
+        let time = u64::try_from(channel.trusted_time().secs()).unwrap_or_default();
+        let period = channel.peer().options.trusting_period_secs();
+        self.inbox_cursor.get_or_create(&source).set(channel.cursor());
+        self.trusted_height.get_or_create(&source).set(channel.trusted_height());
+        self.trusted_time.get_or_create(&source).set(time);
+        // For ever has no number: the text format holds none that large.
+        if i64::try_from(period).is_ok() {
+            self.trusting_period.get_or_create(&source).set(period);
+        }
+        self.inbox_frozen.get_or_create(&source).set(u64::from(frozen));
     }
 
     pub(crate) fn rejected(&self, rejection: &Rejection) {

@@ -43,6 +43,7 @@ pub(crate) struct Opened<M: Machine> {
 pub(crate) fn open<M: Machine>(config: ChainConfig) -> Result<Opened<M>, StartError> {
     config.check()?;
     let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
+    M::check_kind(&genesis)?;
     let store = Arc::new(Store::open::<M>(&config.home, genesis.chain_id().as_str())?);
     let (meta, state) = first_version::<M>(&store, &genesis)?;
     let tip = Tip::load(&store)?;
@@ -138,6 +139,11 @@ fn replay<M: Machine>(app: &App<M>, tip: Option<Height>) -> Result<(), StartErro
     }
     inner.store.sync()?;
     inner.sync_commits.store(true, Ordering::SeqCst);
+    let version = inner.versions.committed();
+    for source in M::sources(&version.state) {
+        inner.measure_channel(&version.state, &source);
+    }
+    inner.measure_round(&version.state);
     let seconds = started.elapsed().as_secs_f64();
     tracing::info!(from = %from, to = %tip, transactions, seconds, "chain.replay");
     Ok(())

@@ -73,7 +73,7 @@ impl Kind for SettlementKind {
         let Some((_, ChainRole::Shard(shard))) = source.parts() else { return None };
         let leaf = ShardLeaf::from_bytes(state.tree().get(&key::shard(shard))?).ok()?;
         let fault = leaf.fault?;
-        let text = format!("entry {} of its log is wrong: {}", fault.index, fault.code.text());
+        let text = format!("entry {} of its log is {}", fault.index, fault.code.text());
         Some((u32::from(fault.code.number()), text))
     }
 }

@@ -76,6 +76,8 @@ fn a_settlement_chain_survives_kill_9_and_is_whole() {
         let status = place.status();
         assert_eq!(status["chain_id"], "test-settlement");
         assert_eq!(status["ready"], true);
+        let heard: Vec<_> = status["inboxes"].as_array().unwrap().iter().map(|inbox| &inbox["source"]).collect();
+        assert_eq!(heard, ["test-shard-0", "test-shard-1"]);
         child.kill().unwrap();
         child.wait().unwrap();
     }

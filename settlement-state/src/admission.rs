@@ -1,8 +1,8 @@
 //! The ladder that a transaction climbs before it may be in a block, without the signature: one check after the other,
 //! cheapest first, and the first that fails is the answer.
 //!
-//! 1. its own form and size, 2. network, 3. expiry, 4. nonce, 5. fee limit against the static upper bound, 6. balance for
-//! that bound.
+//! Its own form and size, the network, the expiry, the nonce, the fee limit against the static upper bound, and the
+//! balance for that bound.
 //!
 //! Admission asks it of the newest version, execution of the working version of the block. It changes nothing, and what
 //! it refuses is never charged.
@@ -38,7 +38,7 @@ pub(crate) fn check(ledger: &Ledger, transaction: &Transaction, bytes: u32) -> R
     Ok(admission)
 }
 
-/// Step 1. The decoder has checked it already; execution does not rely on that.
+/// The decoder has checked it already; execution does not rely on that.
 pub(crate) fn check_form(transaction: &Transaction, bytes: u32) -> Result<(), Rejection> {
     if u64::from(bytes) > TRANSACTION_BYTES_MAX as u64 {
         return Err(Rejection::MutationTooLarge { bytes: u64::from(bytes), max: TRANSACTION_BYTES_MAX as u64 });
@@ -46,7 +46,7 @@ pub(crate) fn check_form(transaction: &Transaction, bytes: u32) -> Result<(), Re
     transaction.validate()
 }
 
-/// Step 2.
+/// Its network is this one.
 pub(crate) fn check_place(ledger: &Ledger, transaction: &Transaction) -> Result<(), Rejection> {
     if transaction.network == ledger.chain.network {
         return Ok(());
@@ -55,7 +55,7 @@ pub(crate) fn check_place(ledger: &Ledger, transaction: &Transaction) -> Result<
     Err(Rejection::NetworkMismatch { network: transaction.network.clone(), expected })
 }
 
-/// Step 3. A transaction may stand in a block whose time is before its expiry.
+/// A transaction may stand in a block whose time is before its expiry.
 fn check_expiry(ledger: &Ledger, transaction: &Transaction) -> Result<(), Rejection> {
     let (now, expire) = (ledger.at.time.secs, transaction.expire_unix_secs);
     if now >= expire {

@@ -66,13 +66,14 @@ fn room(ledger: &Ledger, account: Address, shard: ShardId, line: &LineLeaf) -> O
     (counted(line) <= room).then_some(room)
 }
 
-/// Brings every line back to P + W + want where it has fallen short by a quarter of want, or lies above.
+/// Brings every line back to P + W + want where it has fallen short by a quarter of want, or lies above. Where nothing is
+/// wanted nothing is given, so a shard is not told what changes nothing.
 pub(crate) fn renew(ledger: &mut Ledger, account: Address) {
     for (shard, line) in ledger.lines_of(account) {
         let target = wanted(&line);
         let quarter = line.want.get().div_euclid(4).max(1);
         let short = target.saturating_sub(line.ceiling).get();
-        if short >= quarter || line.ceiling > target {
+        if (short >= quarter && !line.want.is_zero()) || line.ceiling > target {
             set_ceiling(ledger, account, shard, target);
         }
     }

@@ -95,6 +95,19 @@ impl Executor {
         delivery::deliver(&mut self.ledger, delivery, &mut self.inbound)
     }
 
+    /// Applies entries of a shard's log that nobody proved; a fault is the error.
+    #[cfg(test)]
+    pub(crate) fn deliver_entries(
+        &mut self,
+        shard: db3_primitives::ShardId,
+        first: u64,
+        entries: &[Vec<u8>],
+    ) -> Result<(), db3_primitives::Fault> {
+        let (_, fault) = delivery::apply(&mut self.ledger, shard, u64::MAX, first, entries, &mut self.inbound);
+        self.ledger.keep();
+        fault.map_or(Ok(()), Err)
+    }
+
     /// Executes one transaction after those before it. What is refused leaves no trace and takes no place in the block.
     pub fn apply(&mut self, verified: &VerifiedTransaction) -> Outcome {
         let transaction = verified.transaction();

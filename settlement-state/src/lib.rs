@@ -41,6 +41,8 @@ mod settle;
 mod state;
 mod sums;
 mod table;
+#[cfg(test)]
+mod trials;
 
 pub use admission::Admission;
 pub use db3_carry::{Delivered, OutboundEntry, RefusedEntry};

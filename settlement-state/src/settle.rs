@@ -105,6 +105,7 @@ pub(crate) fn post(
 }
 
 /// What a posting adds up to.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Amounts {
     pub(crate) debit: Tai,
     pub(crate) paid: Tai,

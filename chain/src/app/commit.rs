@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use db3_primitives::{MutationId, Rejection, Tai};
+use db3_primitives::{ChainId, MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
 use super::delivery::useless;
@@ -54,7 +54,13 @@ impl<M: Machine> Inner<M> {
         let event = BlockEventOf::<M> { mutations: mutations.collect(), closed, summary };
         self.events.push(Arc::new(event));
         self.mempool.settle(time, &receipts, dropped, || self.versions.commit(version));
-        let state = &self.versions.committed().state;
+        let committed = self.versions.committed();
+        let state = &committed.state;
+        for delivered in M::delivered(&executed.effects) {
+            self.metrics.delivered(delivered);
+            self.measure_channel(state, &delivered.source);
+        }
+        self.measure_round(state);
         self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery| useless::<M>(state, delivery));
         *lock(&self.unproven) = Some(before);
         Ok(())
@@ -88,6 +94,21 @@ impl<M: Machine> Inner<M> {
         M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
         self.store.add_summary(&mut batch, summary)?;
         self.store.write(batch, self.sync_commits.load(Ordering::Relaxed))
+    }
+
+    /// Measures how far a chain is heard.
+    pub(crate) fn measure_channel(&self, state: &M::State, source: &ChainId) {
+        if let Some(channel) = M::channel(state, source) {
+            self.metrics.channel(&channel, channel.frozen().is_some() || M::fault(state, source).is_some());
+        }
+    }
+
+    /// Measures how far rounds of settlement have come.
+    pub(crate) fn measure_round(&self, state: &M::State) {
+        if let Some(round) = M::round(state) {
+            self.metrics.rounds.set(round.rounds);
+            self.metrics.settled_epoch.set(round.settled.map_or(0, |epoch| epoch.get()));
+        }
     }
 
     /// What is told about a mutation that waited and was left out. It may be in an earlier block: then it was admitted

@@ -15,10 +15,11 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery, OutboundEntry};
-use db3_genesis::{AppState, GenesisDocument};
+use db3_genesis::{AppState, ChainKind, GenesisDocument};
 use db3_merkle_log::{CompletedNode, Frontier};
 use db3_primitives::{
-    BlockTime, Body, ChainId, Epoch, EpochClose, Hash32, Height, MutationId, Nonce, Rejection, Signed, Tai, Verified,
+    BlockTime, Body, ChainId, Epoch, EpochClose, Fault, Hash32, Height, MutationId, Nonce, Rejection, RoundLeaf,
+    Signed, Tai, Verified,
 };
 use db3_state_tree::Tree;
 use rocksdb::WriteBatch;
@@ -46,6 +47,8 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// In which nonces are counted and kept in order.
     type Lane: Clone + Eq + Hash + Send + 'static;
 
+    /// Which kind it is.
+    const KIND: ChainKind;
     /// Largest encoded envelope.
     const ENVELOPE_BYTES_MAX: usize;
     /// The rows that only this kind of chain has.
@@ -62,8 +65,12 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// The smallest nonce that is free in its lane.
     fn next_nonce(state: &Self::State, body: &Self::Body) -> Nonce;
 
-    /// The first state.
+    /// The first state, of a document that [`Self::check_kind`] accepts.
     fn genesis(document: &GenesisDocument) -> Result<Self::State, StartError>;
+    /// Whether a document is of this kind of chain.
+    fn check_kind(document: &GenesisDocument) -> Result<(), StartError> {
+        if document.kind() == Self::KIND { Ok(()) } else { Err(other_kind(Self::KIND, document.kind())) }
+    }
     /// The state that a tree holds; the error's text says which leaf is none.
     fn from_tree(tree: Tree) -> Result<Self::State, String>;
     /// A genesis with the parameters of a state, for a chain that continues from it.
@@ -93,6 +100,10 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn sources(state: &Self::State) -> Vec<ChainId>;
     /// What is known of a chain that this one hears, and how far it was heard.
     fn channel(state: &Self::State, source: &ChainId) -> Option<Channel>;
+    /// The fault for which nothing more is accepted from a chain; a conflict of its headers stands in its channel.
+    fn fault(state: &Self::State, source: &ChainId) -> Option<Fault>;
+    /// How far rounds of settlement have come; none on a shard.
+    fn round(state: &Self::State) -> Option<RoundLeaf>;
     /// Everything that can be checked of a delivery against a version and a time.
     fn check_delivery(state: &Self::State, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection>;
 
@@ -170,6 +181,15 @@ pub enum Appended<'a> {
         /// The subtree.
         node: &'a CompletedNode,
     },
+}
+
+/// Why a folder cannot be run as another kind of chain.
+fn other_kind(expected: ChainKind, found: ChainKind) -> StartError {
+    let name = |kind| match kind {
+        ChainKind::Shard => "a shard",
+        ChainKind::Settlement => "the settlement chain",
+    };
+    StartError::OtherKind { expected: name(expected), found: name(found) }
 }
 
 /// Entries for other chains and the subtrees that they completed.

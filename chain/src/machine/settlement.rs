@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery};
-use db3_genesis::{AppState, GenesisDocument, GenesisState};
+use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::{BLOCK_MUTATIONS_MAX, TRANSACTION_BYTES_MAX};
 use db3_primitives::name::ChainRole;
 use db3_primitives::{
-    Address, BlockTime, ChainId, Epoch, EpochClose, Height, LogEntry, Nonce, Posting, Rejection, SignedTransaction,
-    Tai, Transaction, TransactionId, VerifiedTransaction,
+    Address, BlockTime, ChainId, Epoch, EpochClose, Fault, Height, LogEntry, Nonce, Posting, Rejection, RoundLeaf,
+    SignedTransaction, Tai, Transaction, TransactionId, VerifiedTransaction,
 };
 use db3_proto::decode_transaction;
 use db3_settlement_state::{Effects, Executor, Outcome, SettlementState};
@@ -36,6 +36,7 @@ impl Machine for SettlementMachine {
     type Effects = Effects;
     type Lane = Address;
 
+    const KIND: ChainKind = ChainKind::Settlement;
     const ENVELOPE_BYTES_MAX: usize = TRANSACTION_BYTES_MAX;
     const FAMILIES: &'static [Family] = &[
         Family::Statements,
@@ -76,7 +77,7 @@ impl Machine for SettlementMachine {
     fn genesis(document: &GenesisDocument) -> Result<SettlementState, StartError> {
         match document.state() {
             GenesisState::Settlement(genesis) => Ok(SettlementState::genesis(genesis)?),
-            GenesisState::Shard(_) => Err(StartError::OtherKind { expected: "the settlement chain", found: "a shard" }),
+            GenesisState::Shard(_) => Err(super::other_kind(Self::KIND, document.kind())),
         }
     }
 
@@ -132,6 +133,17 @@ impl Machine for SettlementMachine {
 
     fn channel(state: &SettlementState, source: &ChainId) -> Option<Channel> {
         state.channel(source)
+    }
+
+    fn fault(state: &SettlementState, source: &ChainId) -> Option<Fault> {
+        match source.parts() {
+            Some((_, ChainRole::Shard(shard))) => state.shard(shard)?.leaf.fault,
+            Some((_, ChainRole::Settlement)) | None => None,
+        }
+    }
+
+    fn round(state: &SettlementState) -> Option<RoundLeaf> {
+        Some(state.round())
     }
 
     fn check_delivery(state: &SettlementState, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection> {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery};
-use db3_genesis::{AppState, GenesisDocument, GenesisState};
+use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{
-    Address, BlockTime, ChainId, Epoch, EpochClose, Height, LogEntry, Mutation, MutationId, Namespace, Nonce,
-    Rejection, SignedMutation, Tai, VerifiedMutation,
+    Address, BlockTime, ChainId, Epoch, EpochClose, Fault, Height, LogEntry, Mutation, MutationId, Namespace, Nonce,
+    Rejection, RoundLeaf, SignedMutation, Tai, VerifiedMutation,
 };
 use db3_proto::decode_mutation;
 use db3_shard_state::{Effects, Executor, Outcome, ShardState};
@@ -35,6 +35,7 @@ impl Machine for ShardMachine {
     type Effects = Effects;
     type Lane = (Address, Namespace);
 
+    const KIND: ChainKind = ChainKind::Shard;
     const ENVELOPE_BYTES_MAX: usize = MUTATION_BYTES_MAX;
     const FAMILIES: &'static [Family] = &[Family::Bills, Family::BillOrder, Family::BillNodes, Family::Epochs];
 
@@ -68,9 +69,7 @@ impl Machine for ShardMachine {
     fn genesis(document: &GenesisDocument) -> Result<ShardState, StartError> {
         match document.state() {
             GenesisState::Shard(genesis) => Ok(ShardState::genesis(genesis)?),
-            GenesisState::Settlement(_) => {
-                Err(StartError::OtherKind { expected: "a shard", found: "the settlement chain" })
-            }
+            GenesisState::Settlement(_) => Err(super::other_kind(Self::KIND, document.kind())),
         }
     }
 
@@ -122,6 +121,14 @@ impl Machine for ShardMachine {
 
     fn channel(state: &ShardState, source: &ChainId) -> Option<Channel> {
         state.channel(source)
+    }
+
+    fn fault(_state: &ShardState, _source: &ChainId) -> Option<Fault> {
+        None
+    }
+
+    fn round(_state: &ShardState) -> Option<RoundLeaf> {
+        None
     }
 
     fn check_delivery(state: &ShardState, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection> {

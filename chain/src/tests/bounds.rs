@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{BlockTime, Height, Rejection};
-use db3_shard_state::ShardState;
 
 use super::support::{Account, commit, home, now, put, settings, start};
+use crate::machine::Machine as _;
 use crate::version::{Version, Versions};
-use crate::{AdvanceError, ChainConfig, ChainHandle, QueryError, SubmitError};
+use crate::{AdvanceError, ChainConfig, ChainHandle, QueryError, ShardMachine, SubmitError};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_that_is_not_committed_is_not_shown() {
@@ -110,7 +110,7 @@ async fn a_mempool_counts_what_operations_take() {
 fn a_full_set_of_pins_keeps_those_that_are_there() {
     let (_folder, home) = home();
     let genesis = db3_genesis::GenesisDocument::load(&crate::genesis_file(&home)).unwrap();
-    let state = ShardState::genesis(genesis.state()).unwrap();
+    let state = ShardMachine::genesis(&genesis).unwrap();
     let version = |height| Version::new(Height::new(height), BlockTime::from_secs(1), state.clone());
     let config = ChainConfig { pins_max: 2, versions_kept: 1, ..settings(&home) };
     let versions = Versions::new(version(9), &config);

@@ -91,10 +91,10 @@ async fn bills_add_up_to_the_statements_of_the_closed_epoch() {
     assert!(matches!(entries.last(), Some(LogEntry::EpochClose(last)) if last.hash() == close.hash()));
     // What travels folds to the proven frontier.
     let (after, root) = db3_merkle_log::fold(&Frontier::new(), &page.entries, &page.right, page.size).unwrap();
-    assert_eq!((after.size(), root), (page.size, version.state.outbox().root()));
+    assert_eq!((after.size(), root), (page.size, version.state.outbox_to(&settlement()).root()));
     let half = chain.outbox(&version, &settlement(), 0, 3, usize::MAX).unwrap();
     let (_, root) = db3_merkle_log::fold(&Frontier::new(), &half.entries, &half.right, half.size).unwrap();
-    assert_eq!(root, version.state.outbox().root());
+    assert_eq!(root, version.state.outbox_to(&settlement()).root());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,9 +11,11 @@
 mod admission;
 mod bounds;
 mod crash;
+mod deliveries;
 mod epochs;
 mod flow;
 mod proposals;
 mod restart;
+mod settlement;
 mod support;
 mod transfer;

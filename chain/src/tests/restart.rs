@@ -120,8 +120,7 @@ async fn another_chains_folder_is_refused() {
     start(&home).await.shutdown().await;
     let path = crate::genesis_file(&home);
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("\"test-shard-0\"", "\"prod-shard-0\"").replace("\"test\"", "\"prod\""))
-        .unwrap();
+    std::fs::write(&path, text.replace("\"test-", "\"prod-").replace("\"test\"", "\"prod\"")).unwrap();
     let error = ChainHandle::start(settings(&home)).await.err().unwrap();
     assert!(matches!(error, StartError::Store(StoreError::OtherChain { .. })), "{error}");
 }

@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use db3_carry::Delivery;
+use db3_carry::build::Source;
+use db3_genesis::{PeerEntry, ShardGenesis, TrustEntry, Validator};
+use db3_light_client::{Options, TrustRoot, UnixTime};
 use db3_primitives::{
-    Address, ChainId, Mutation, Namespace, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, Tai, Write,
-    sign_mutation,
+    Address, BlockTime, ChainId, CreditEntry, Epoch, Heartbeat, LineEntry, Mutation, Namespace, Nonce, Operation,
+    RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
 };
 use db3_proto::{encode_body, encode_envelope};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::app::Clock;
 use crate::{ChainConfig, ChainHandle, InitInput, ReceiptState, StoredReceipt, init};
 
 pub(super) const EPOCH_SECS: u64 = 60;
@@ -91,19 +96,102 @@ pub(super) fn home() -> (TempDir, PathBuf) {
     home_with(&(1..10).map(|number| (Account::new(number).address(), Tai::new(CEILING))).collect::<Vec<_>>())
 }
 
+/// A folder with a chain whose first blocks brought these lines.
 pub(super) fn home_with(lines: &[(Address, Tai)]) -> (TempDir, PathBuf) {
+    let (folder, home, mut settlement) = home_of(settings);
+    for (account, ceiling) in lines {
+        settlement.says(CreditEntry::Line(LineEntry { account: *account, ceiling: *ceiling }));
+    }
+    let delivery = settlement.delivery(0, 0);
+    let config = settings(&home);
+    // Tests that have a runtime of their own call this as well.
+    let run = move || {
+        tokio::runtime::Runtime::new().unwrap().block_on(async move {
+            let chain = ChainHandle::start(config).await.unwrap();
+            let submitted = chain.submit_delivery(delivery).await.unwrap();
+            let height = submitted.block(soon()).await.unwrap().unwrap();
+            chain.wait_height(height, soon()).await.unwrap();
+            chain.shutdown().await;
+        })
+    };
+    std::thread::spawn(run).join().unwrap();
+    (folder, home)
+}
+
+/// A folder with a shard that has heard nothing yet, and the settlement chain that it hears.
+pub(super) fn home_of(settings: impl Fn(&Path) -> ChainConfig) -> (TempDir, PathBuf, Settlement) {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("node");
-    let input = InitInput {
-        network: "test".parse().unwrap(),
-        shard: ShardId::new(0),
-        shards: 1,
-        epoch_secs: NonZeroU64::new(EPOCH_SECS).unwrap(),
-        lines: lines.to_vec(),
-        time: None,
-    };
-    init(&home, &input, &settings(&home)).unwrap();
-    (folder, home)
+    let settlement = Settlement::new();
+    init(&home, &settlement.shard(), &settings(&home)).unwrap();
+    (folder, home, settlement)
+}
+
+/// A settlement chain that says what a test wants, with real headers and proofs. Its first word is a lease for ever.
+pub(super) struct Settlement {
+    source: Source,
+    time: BlockTime,
+}
+
+impl Settlement {
+    pub(super) fn new() -> Self {
+        // Whole, and a while ago: its blocks are not from the future.
+        let time = BlockTime::from_secs(Clock::default().now().secs - 10);
+        let mut source = Source::new(settlement(), &[([200; 32], 1)], unix(time)).unwrap();
+        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX) };
+        source.append(&shard_id(), &CreditEntry::Heartbeat(heartbeat).to_bytes()).unwrap();
+        Self { source, time }
+    }
+
+    /// A shard that hears it.
+    pub(super) fn shard(&self) -> InitInput {
+        let root = self.source.peer(Options::never_expires()).root;
+        let peer = PeerEntry::new(&settlement(), &trust(&root), None);
+        let epoch_secs = NonZeroU64::new(EPOCH_SECS).unwrap();
+        let app_state = ShardGenesis::new(&"test".parse().unwrap(), ShardId::new(0), 1, epoch_secs, peer);
+        InitInput { app_state: app_state.into(), time: Some(self.time) }
+    }
+
+    /// Writes an entry; the next delivery has a block that proves it.
+    pub(super) fn says(&mut self, entry: CreditEntry) {
+        self.source.append(&shard_id(), &entry.to_bytes()).unwrap();
+    }
+
+    /// A new block, and what a relayer brings a shard that has so many entries and trusts the header of this height.
+    pub(super) fn delivery(&mut self, cursor: u64, trusted_height: u64) -> Delivery {
+        let nanos = u32::try_from(self.source.headers().height()).unwrap() + 1;
+        self.source.block(unix(BlockTime { nanos, ..self.time })).unwrap();
+        self.source.delivery(&shard_id(), cursor, usize::MAX, trusted_height).unwrap()
+    }
+}
+
+impl Settlement {
+    /// What it said, under headers that another key signed.
+    pub(super) fn delivery_of(&self, seed: [u8; 32]) -> Delivery {
+        let mut forged = Source::new(settlement(), &[(seed, 1)], unix(self.time)).unwrap();
+        for entry in self.source.log(&shard_id()).unwrap().entries() {
+            forged.append(&shard_id(), entry).unwrap();
+        }
+        forged.block(unix(BlockTime { nanos: 1, ..self.time })).unwrap();
+        forged.delivery(&shard_id(), 0, usize::MAX, 0).unwrap()
+    }
+}
+
+pub(super) fn trust(root: &TrustRoot) -> TrustEntry {
+    let validators = root.validators().validators().into_iter();
+    TrustEntry {
+        height: root.height(),
+        time: BlockTime { secs: u64::try_from(root.time().secs()).unwrap(), nanos: root.time().nanos() },
+        validators: validators.map(|(pubkey, power)| Validator { pubkey, power }).collect(),
+    }
+}
+
+fn unix(time: BlockTime) -> UnixTime {
+    UnixTime::new(i64::try_from(time.secs).unwrap(), time.nanos).unwrap()
+}
+
+fn shard_id() -> ChainId {
+    ChainId::shard(&"test".parse().unwrap(), ShardId::new(0))
 }
 
 pub(super) async fn start(home: &Path) -> ChainHandle {

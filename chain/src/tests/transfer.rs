@@ -250,14 +250,7 @@ async fn a_snapshot_of_the_genesis_state_is_restored() {
 #[test]
 fn nothing_is_made_over_a_chain_that_is_there() {
     let (_folder, home) = home();
-    let input = crate::InitInput {
-        network: "test".parse().unwrap(),
-        shard: 0.into(),
-        shards: 1,
-        epoch_secs: std::num::NonZeroU64::new(60).unwrap(),
-        lines: Vec::new(),
-        time: None,
-    };
+    let input = super::support::Settlement::new().shard();
     assert!(init(&home, &input, &settings(&home)).is_err());
     let config = settings(&home);
     assert!(

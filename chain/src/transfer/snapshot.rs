@@ -175,6 +175,7 @@ pub fn restore<M: Machine>(home: &Path, snapshot: &Path, settings: &ChainConfig)
     let manifest = read_manifest(snapshot)?;
     let wrong = |field: &str| TransferError::malformed("manifest.json", format!("{field} is none"));
     let genesis = GenesisDocument::load(&snapshot.join("genesis.json")).map_err(StartError::from)?;
+    M::check_kind(&genesis)?;
     if genesis.chain_id().as_str() != manifest.chain_id {
         let detail = format!("is of {}, the manifest of {}", genesis.chain_id().as_str(), manifest.chain_id);
         return Err(TransferError::malformed("genesis.json", detail));

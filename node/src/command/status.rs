@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use clap::Args;
 use db3_chain::announced;
 use db3_genesis::GenesisDocument;
@@ -42,12 +42,18 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &StatusArgs, output: Output) -> 
         None => endpoint_of(&home::existing::<K>(asked)?)?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let status = runtime.block_on(ask(&endpoint, K::PROGRAM))?;
+    let answer = runtime.block_on(ask(&endpoint, K::PROGRAM))?;
     match output {
-        Output::Json => println!("{}", to_json(&status)),
-        Output::Table => print_table(&status, &endpoint),
+        Output::Json => println!("{}", to_json(&answer)),
+        Output::Table => print_table(&answer, &endpoint),
     }
     Ok(())
+}
+
+/// How a node stands, and what its chain has heard from others.
+struct Answer {
+    status: v1::GetStatusResponse,
+    inboxes: Vec<v1::Inbox>,
 }
 
 /// Where the folder's node says that it serves; where its settings say so, if none runs.
@@ -60,7 +66,7 @@ fn endpoint_of(home: &Path) -> Result<String> {
     Ok(format!("http://{}", config.listen))
 }
 
-async fn ask(endpoint: &str, program: &str) -> Result<v1::GetStatusResponse> {
+async fn ask(endpoint: &str, program: &str) -> Result<Answer> {
     let target = Endpoint::from_shared(endpoint.to_owned())
         .map_err(|_| Failure::Wrong(format!("`{endpoint}` is no endpoint; write http://ADDRESS:PORT")))?
         .connect_timeout(PATIENCE)
@@ -70,20 +76,45 @@ async fn ask(endpoint: &str, program: &str) -> Result<v1::GetStatusResponse> {
             "no node answers at {endpoint}; start it with `{program} start`, or name another --endpoint"
         ))
     })?;
-    match ChainServiceClient::new(channel).get_status(v1::GetStatusRequest {}).await {
-        Ok(answer) => Ok(answer.into_inner()),
-        Err(status) if status.code() == tonic::Code::Unavailable => {
-            bail!(Failure::NobodyAnswered(format!("the node at {endpoint} did not answer: {}", status.message())))
+    let refused = |status: tonic::Status| match status.code() {
+        tonic::Code::Unavailable => {
+            anyhow!(Failure::NobodyAnswered(format!("the node at {endpoint} did not answer: {}", status.message())))
         }
-        Err(status) => Err(anyhow!("the node at {endpoint} refused to answer: {}", status.message())),
-    }
+        _ => anyhow!("the node at {endpoint} refused to answer: {}", status.message()),
+    };
+    let mut client = ChainServiceClient::new(channel);
+    let status = client.get_status(v1::GetStatusRequest {}).await.map_err(refused)?.into_inner();
+    let inboxes = client.get_inbox(v1::GetInboxRequest::default()).await.map_err(refused)?.into_inner().inboxes;
+    Ok(Answer { status, inboxes })
+}
+
+/// What is heard from one chain, in a line.
+fn heard(inbox: &v1::Inbox) -> String {
+    let v1::Inbox { cursor, trusted_height, outbox_size, .. } = inbox;
+    let since = inbox.trusted_time.as_ref().and_then(block_time).map_or_else(String::new, |time| time.rfc3339());
+    let frozen = if inbox.frozen { format!("; FROZEN: {}", inbox.frozen_reason) } else { String::new() };
+    format!(
+        "{cursor} entries applied, header {trusted_height} of {since} trusted, {outbox_size} entries written{frozen}"
+    )
 }
 
 fn time(status: &v1::GetStatusResponse) -> String {
     status.block_time.as_ref().and_then(block_time).map_or_else(String::new, |time: BlockTime| time.rfc3339())
 }
 
-fn to_json(status: &v1::GetStatusResponse) -> serde_json::Value {
+fn to_json(Answer { status, inboxes }: &Answer) -> serde_json::Value {
+    let inbox = |inbox: &v1::Inbox| {
+        json!({
+            "source": inbox.source,
+            "cursor": inbox.cursor.to_string(),
+            "outbox_size": inbox.outbox_size.to_string(),
+            "trusted_height": inbox.trusted_height.to_string(),
+            "trusted_time": inbox.trusted_time.as_ref().and_then(block_time).map(|time| time.rfc3339()),
+            "frozen": inbox.frozen,
+            "frozen_reason": inbox.frozen_reason,
+            "fault_code": inbox.fault_code,
+        })
+    };
     json!({
         "chain_id": status.chain_id,
         "network": status.network,
@@ -101,10 +132,11 @@ fn to_json(status: &v1::GetStatusResponse) -> serde_json::Value {
         "node_version": status.node_version,
         "engine": status.engine,
         "ready": status.ready,
+        "inboxes": inboxes.iter().map(inbox).collect::<Vec<_>>(),
     })
 }
 
-fn print_table(status: &v1::GetStatusResponse, endpoint: &str) {
+fn print_table(Answer { status, inboxes }: &Answer, endpoint: &str) {
     let rows = [
         ("chain", status.chain_id.clone()),
         ("endpoint", endpoint.to_owned()),
@@ -120,5 +152,8 @@ fn print_table(status: &v1::GetStatusResponse, endpoint: &str) {
     ];
     for (name, value) in rows {
         println!("{name:<12}{value}");
+    }
+    for inbox in inboxes {
+        println!("{:<12}{}: {}", "hears", inbox.source, heard(inbox));
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use db3_carry::Channel;
 use db3_chain::Machine as _;
-use db3_primitives::{ChainId, Rejection, key};
+use db3_primitives::{ChainId, Height, Rejection, ShardFault, key};
 use db3_proto::convert::request::invalid;
 use db3_proto::{decode_delivery_message, delivery_id, v1};
 use tokio::time::Instant;
@@ -53,7 +53,7 @@ impl<K: Kind> Node<K> {
         Ok(v1::SubmitDeliveryResponse {
             id: Bytes::copy_from_slice(id.as_bytes()),
             cursor: channel.map_or(0, |channel| channel.cursor()),
-            height: height.map_or(0, |height| height.get()),
+            height: height.map_or(0, Height::get),
         })
     }
 }
@@ -95,12 +95,12 @@ fn inbox<K: Kind>(view: &View<K>, source: &ChainId) -> Result<v1::Inbox, Rejecti
     })
 }
 
-/// Why nothing is accepted from a source any more: the number of its fault, 0 for headers that conflict, and a sentence.
+/// Why nothing is accepted from a source any more: the number of its fault and a sentence.
 fn frozen<K: Kind>(view: &View<K>, channel: &Channel) -> Option<(u32, String)> {
     if let Some(conflict) = channel.frozen() {
         let text =
             format!("its headers conflict at height {}; governance must replace its validators", conflict.height);
-        return Some((0, text));
+        return Some((u32::from(ShardFault::HeaderConflict.number()), text));
     }
     K::fault(view.state(), channel.source())
 }

@@ -77,7 +77,7 @@ pub fn shard_map_message(leaf: &ChainLeaf, endpoints: impl Fn(ShardId) -> Vec<St
     shard_map_of(&leaf.network, &leaf.shard_map, endpoints)
 }
 
-/// A shard map; `endpoints` says which nodes of a shard are known.
+/// A shard map; `endpoints` says which nodes of a shard are known. Those of the settlement chain are for the caller to add.
 #[must_use]
 pub fn shard_map_of(
     network: &NetworkName,
@@ -95,5 +95,7 @@ pub fn shard_map_of(
         version: map.version(),
         slots: u32::from(SLOTS),
         ranges: map.ranges().iter().map(range).collect(),
+        settlement_chain_id: ChainId::settlement(network).as_str().to_owned(),
+        settlement_endpoints: Vec::new(),
     }
 }

@@ -137,7 +137,7 @@ async fn an_epoch_closes_and_its_statements_are_its_bills() {
     assert_eq!((rest.entries.len(), rest.next_page_token.as_str()), (1, ""));
     assert!(matches!(checked_outbox_entry(&rest.entries[0], shard, secs).unwrap(), LogEntry::EpochClose(_)));
     let wrong = v1::ListOutboxRequest { destination: "other-settlement".to_owned(), ..Default::default() };
-    assert_eq!(code(&node.chains.list_outbox(wrong).await.unwrap_err()), 401);
+    assert_eq!(code(&node.chains.list_outbox(wrong).await.unwrap_err()), 410);
 }
 
 #[tokio::test(flavor = "multi_thread")]

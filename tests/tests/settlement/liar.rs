@@ -146,13 +146,16 @@ fn statement(who: u8, cumulative: u128) -> Vec<u8> {
     LogEntry::Statement(statement).to_bytes()
 }
 
+/// What a shard writes that lies, its last entry being the lie.
+type Lie = fn(&mut Story, u64) -> Vec<Vec<u8>>;
+
 /// What shard 1 does in the second epoch.
 #[derive(Clone, Copy)]
 enum Turn {
     /// It says nothing any more.
     Silent,
     /// It says these entries, of which the last one is the lie.
-    Lies(fn(&mut Story, u64) -> Vec<Vec<u8>>, ShardFault),
+    Lies(Lie, ShardFault),
     /// Its validators sign two headers of one height.
     Fraud,
 }
@@ -219,7 +222,7 @@ fn lie(story: &mut Story, turn: Turn, epoch: u64) {
     }
 }
 
-const LIES: [(&str, fn(&mut Story, u64) -> Vec<Vec<u8>>, ShardFault); 13] = [
+const LIES: [(&str, Lie, ShardFault); 13] = [
     ("no entry at all", |_, _| vec![vec![77; 20]], ShardFault::EntryMalformed),
     ("an account without a line", |_, _| vec![statement(3, 1)], ShardFault::LineUnknown),
     ("a sum below the last", |_, _| vec![statement(1, 9_999)], ShardFault::StatementBelowLast),
@@ -260,7 +263,7 @@ fn close(close: EpochClose) -> Vec<u8> {
 }
 
 /// What the others have at the end, and what the liar has.
-fn outcome(story: &Story) -> impl PartialEq + std::fmt::Debug {
+fn outcome(story: &Story) -> impl PartialEq + std::fmt::Debug + use<> {
     let state = &story.state;
     let accounts: Vec<_> = state.accounts().collect();
     let lines: Vec<_> = state.lines().filter(|(_, shard, _)| shard.get() == 0).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use db3_carry::{Delivered, Delivery, OutboundEntry};
-use db3_primitives::{BlockTime, Height, Rejection, VerifiedMutation, VerifiedTransaction};
+use db3_primitives::{BlockTime, ChainId, Height, Rejection, VerifiedMutation, VerifiedTransaction};
 use db3_settlement_state::SettlementState;
 use db3_shard_state::ShardState;
 use db3_state_tree::Tree;
@@ -36,7 +36,7 @@ pub trait Machine: Clone {
     fn tree(&self) -> &Tree;
     fn run(&self, height: Height, time: BlockTime, deliveries: &[Delivery], items: &[Self::Item]) -> Ran<Self>;
     fn entries(effects: &Self::Effects) -> &[OutboundEntry];
-    fn frontier_bytes(&self, destination: &db3_primitives::ChainId) -> Vec<u8>;
+    fn frontier_bytes(&self, destination: &ChainId) -> Vec<u8>;
 }
 
 impl Machine for ShardState {
@@ -71,7 +71,7 @@ impl Machine for ShardState {
         &effects.entries
     }
 
-    fn frontier_bytes(&self, destination: &db3_primitives::ChainId) -> Vec<u8> {
+    fn frontier_bytes(&self, destination: &ChainId) -> Vec<u8> {
         self.outbox_to(destination).to_bytes()
     }
 }
@@ -108,7 +108,7 @@ impl Machine for SettlementState {
         &effects.entries
     }
 
-    fn frontier_bytes(&self, destination: &db3_primitives::ChainId) -> Vec<u8> {
+    fn frontier_bytes(&self, destination: &ChainId) -> Vec<u8> {
         self.outbox_to(destination).to_bytes()
     }
 }
@@ -167,7 +167,8 @@ impl<M: Machine> Chain<M> {
         }
         self.timeline.append(M::entries(&ran.effects));
         for entry in M::entries(&ran.effects) {
-            assert!(!self.state.frontier_bytes(&entry.destination).is_empty());
+            let (to, state) = (&entry.destination, &ran.state);
+            assert_eq!(self.timeline.frontier_bytes(to), state.frontier_bytes(to), "the state commits to its log");
         }
         self.deliveries_taken.extend(deliveries.iter().cloned());
         self.items_taken.extend(items.iter().cloned());

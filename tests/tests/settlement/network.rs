@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use db3_carry::Delivered;
 use db3_light_client::Options;
-use db3_primitives::{BlockTime, ChainId, NetworkName, PriceTable, ShardId, ShardMap, Tai};
+use db3_primitives::{Address, BlockTime, ChainId, NetworkName, PriceTable, ShardId, ShardMap, Tai};
 use db3_settlement_state::{GenesisAccount, SettlementState};
 use db3_shard_state::ShardState;
 
@@ -207,7 +207,7 @@ impl Network {
         if self.busy {
             for _ in 0..self.rng.below(self.size.block_mutations + 1) {
                 let state = &self.shards[place].state;
-                let available = |account: &_| state.account(account).map_or(0, |leaf| leaf.available().get());
+                let available = |account: &Address| state.account(account).map_or(0, |leaf| leaf.available().get());
                 items.push(self.users.mutation(place, now.secs, available));
             }
             items.sort_by_key(|item| (item.signer(), item.mutation().nonce));
@@ -257,7 +257,7 @@ impl Network {
         if self.busy && self.rng.percent(60) {
             for _ in 0..=self.rng.below(2) {
                 let state = &self.settlement.state;
-                let balance = |account: &_| state.balance(account).map_or(0, |leaf| leaf.balance.get());
+                let balance = |account: &Address| state.balance(account).map_or(0, |leaf| leaf.balance.get());
                 items.push(self.users.transaction(self.size.shards, now.secs, balance));
             }
             items.sort_by_key(|item| (item.signer(), item.transaction().nonce));
@@ -382,10 +382,12 @@ fn accounts(rng: &mut Rng, users: &Users, size: Size, books: &mut Books) -> Vec<
             2 => (rng.below(2_000_000), rng.below(2_000_000), rng.below(300_000)),
             _ => (rng.below(60_000), rng.below(800_000), rng.below(400_000)),
         };
-        let wants: Vec<(u32, u128)> = (0..size.shards)
-            .filter(|_| rng.percent(70))
-            .map(|shard| (shard, u128::from(rng.below(2_500_000))))
-            .collect();
+        let mut wants = Vec::new();
+        for shard in 0..size.shards {
+            if rng.percent(70) {
+                wants.push((shard, u128::from(rng.below(2_500_000))));
+            }
+        }
         let account = Account {
             balance: balance.into(),
             collateral: collateral.into(),

@@ -85,6 +85,9 @@ impl Relayer {
             return None;
         }
         let delivery = writer.delivery(reader, from, bytes_max, height, channel.trusted_height())?;
+        if delivery.is_headers_alone() {
+            return None;
+        }
         if self.rng.percent(self.habits.forges) {
             return Some(Parcel { delivery: self.forge(delivery), forged: true });
         }

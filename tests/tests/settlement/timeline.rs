@@ -42,10 +42,9 @@ impl Timeline {
 
     /// Makes the next block's header, which carries the root of `state`. Times grow.
     pub fn header(&mut self, state: &Tree, time: BlockTime) -> (Height, BlockTime) {
-        let earliest = BlockTime::new(self.time.secs + u64::from(self.time.nanos >= 999_000_000), {
-            if self.time.nanos >= 999_000_000 { 0 } else { self.time.nanos + 1_000_000 }
-        });
-        self.time = time.max(earliest.unwrap());
+        let BlockTime { secs, nanos } = self.time;
+        let later = if nanos < 999_000_000 { (secs, nanos + 1_000_000) } else { (secs + 1, 0) };
+        self.time = time.max(BlockTime::new(later.0, later.1).unwrap());
         let height = self.headers.make(state.root(), unix(self.time)).unwrap();
         self.trees.push_back(state.clone());
         if self.trees.len() > TREES_KEPT {
@@ -93,11 +92,9 @@ impl Timeline {
         Some(Delivery::of_headers(self.id.clone(), vec![update]))
     }
 
-    /// A second header of a height, signed by the same validators.
-    pub fn fraud(&self, height: u64) -> Delivery {
-        let light_block = self.headers.fork(height, [0xee; 32]).unwrap().unwrap();
-        let update = db3_carry::HeaderUpdate { light_block, trusted_next_validators: None };
-        Delivery::of_headers(self.id.clone(), vec![update])
+    /// The frontier of the log to a chain.
+    pub fn frontier_bytes(&self, destination: &ChainId) -> Vec<u8> {
+        self.logs.get(destination).map_or_else(Vec::new, |log| log.frontier().to_bytes())
     }
 }
 

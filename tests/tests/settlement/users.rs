@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use db3_primitives::{
-    Address, Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, ShardMap,
-    Signed, Tai, Transaction, TransactionOperation, VerifiedMutation, VerifiedTransaction, Write, sign,
+    Address, Body, Mutation, Namespace, NetworkName, Nonce, Operation, RecordKey, Scheme, SecretKey, ShardId, ShardMap,
+    Signed, Tai, Transaction, TransactionOperation, Verified, VerifiedMutation, VerifiedTransaction, Write, sign,
 };
-use db3_proto::{encode_body, encode_transaction_body, envelope_bytes};
 
 use crate::rng::Rng;
 
@@ -91,10 +90,7 @@ impl Users {
             max_fee: Tai::new(1 << 60),
             operations,
         };
-        let body = encode_body(&mutation);
-        let bytes = u32::try_from(envelope_bytes(body.len())).unwrap();
-        let envelope = sign(&user.key, &mutation, body, Scheme::Raw);
-        Arc::new(Signed::new(mutation, envelope, bytes).verify().unwrap())
+        verified(&user.key, mutation, Scheme::Raw)
     }
 
     fn operation(&mut self) -> Operation {
@@ -137,8 +133,8 @@ impl Users {
         self.signed_transaction(place, now_secs, operations)
     }
 
-    /// What `place` signs.
-    pub fn signed_transaction(
+    /// What the user in this place signs.
+    fn signed_transaction(
         &mut self,
         place: usize,
         now_secs: u64,
@@ -153,17 +149,16 @@ impl Users {
             max_fee: Tai::new(1 << 60),
             operations,
         };
-        let body = encode_transaction_body(&transaction);
-        let bytes = u32::try_from(envelope_bytes(body.len())).unwrap();
-        let envelope = sign(&user.key, &transaction, body, Scheme::Eip191);
-        Arc::new(Signed::new(transaction, envelope, bytes).verify().unwrap())
+        verified(&user.key, transaction, Scheme::Eip191)
     }
 
     fn money(&mut self, shards: u32, balance: u128) -> TransactionOperation {
         let to = self.users[self.rng.index(self.users.len())].address;
         let most = u64::try_from(balance).unwrap() / 4;
         let amount = Tai::new(u128::from(1 + self.rng.below(most)));
-        let shard = ShardId::new(u32::try_from(self.rng.below(u64::from(shards) * 20 / 19 + 1)).unwrap());
+        // Now and then one that there is not.
+        let shard = if self.rng.percent(3) { shards } else { u32::try_from(self.rng.below(shards.into())).unwrap() };
+        let shard = ShardId::new(shard);
         match self.rng.below(12) {
             0..3 => TransactionOperation::Transfer { to, amount },
             3..5 => TransactionOperation::Deposit { to, amount },
@@ -178,10 +173,18 @@ impl Users {
     }
 }
 
+/// Really signed, over a body that says the same in another encoding: protobuf has no part in what is simulated.
+fn verified<B: Body>(key: &SecretKey, content: B, scheme: Scheme) -> Arc<Verified<B>> {
+    let body = format!("{content:?}").into_bytes();
+    let bytes = u32::try_from(body.len()).unwrap() / 2;
+    let envelope = sign(key, &content, body, scheme);
+    Arc::new(Signed::new(content, envelope, bytes).verify().unwrap())
+}
+
 fn user(rng: &mut Rng, map: &ShardMap, number: usize) -> User {
     let mut seed = [0; 32];
     for part in seed.chunks_mut(8) {
-        part.copy_from_slice(&rng.next().to_be_bytes());
+        part.copy_from_slice(&rng.draw().to_be_bytes());
     }
     let key = SecretKey::from_bytes(seed).unwrap();
     let space = |shard: u32| {

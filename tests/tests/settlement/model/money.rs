@@ -352,7 +352,7 @@ impl Books {
     pub fn renew(&mut self, account: Address) {
         for (shard, line) in self.lines_of(&account) {
             let target = line.covered() + line.want;
-            if line.k > target || target - line.k >= (line.want / 4).max(1) {
+            if line.k > target || (line.want > 0 && target - line.k >= (line.want / 4).max(1)) {
                 self.set_ceiling(account, shard, target);
             }
         }

@@ -1,0 +1,332 @@
+//! The settlement chain: what a shard states is in its books, can be found by account, epoch and sum, and can be proven.
+
+use std::io::Cursor;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use db3_carry::build::Source;
+use db3_genesis::{AccountEntry, PeerEntry, SettlementGenesis};
+use db3_light_client::{Options, UnixTime};
+use db3_merkle_log::verify_inclusion;
+use db3_primitives::{
+    Address, BlockTime, ChainId, Epoch, EpochClose, Height, LogEntry, Nonce, Payee, PostingKind, Scheme, ShardId,
+    Statement, Tai, Transaction, TransactionOperation, sign,
+};
+use db3_proto::{encode_envelope, encode_transaction_body};
+use tempfile::TempDir;
+
+use super::support::{Account, EPOCH_SECS, settings, settlement, soon, trust, until};
+use crate::app::Clock;
+use crate::machine::Machine as _;
+use crate::transfer::{ImportInput, export, import, snapshot};
+use crate::{
+    Chain, InitInput, Log, PostingFilter, ReceiptState, SettlementMachine, StartError, StatementFilter, SubmitError,
+    audit, init,
+};
+
+type Settlement = Chain<SettlementMachine>;
+
+const BALANCE: u128 = 1_000_000_000_000;
+const CREDIT: u128 = 1_000_000_000;
+const SHARD: ShardId = ShardId::new(0);
+
+/// A settlement chain's folder and the one shard that it hears.
+struct Network {
+    _folder: TempDir,
+    home: PathBuf,
+    shard: Shard,
+}
+
+/// A shard that states what a test wants.
+struct Shard {
+    source: Source,
+    last: Option<EpochClose>,
+}
+
+fn epoch_secs() -> NonZeroU64 {
+    NonZeroU64::new(EPOCH_SECS).unwrap()
+}
+
+fn shard_id() -> ChainId {
+    ChainId::shard(&"test".parse().unwrap(), SHARD)
+}
+
+fn unix(secs: u64, nanos: u32) -> UnixTime {
+    UnixTime::new(i64::try_from(secs).unwrap(), nanos).unwrap()
+}
+
+impl Network {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("node");
+        let now = Clock::default().now().secs;
+        let source = Source::new(shard_id(), &[([100; 32], 1)], unix(now - 10, 0)).unwrap();
+        let peer = PeerEntry::new(&shard_id(), &trust(&source.peer(Options::never_expires()).root), None);
+        let account = |number: u8| {
+            let (balance, credit) = (Tai::new(BALANCE), Tai::new(CREDIT));
+            AccountEntry::with_credit(Account::new(number).address(), balance, credit, 1).unwrap()
+        };
+        let treasury = Account::new(99).address();
+        let genesis = SettlementGenesis::new(
+            &"test".parse().unwrap(),
+            epoch_secs(),
+            treasury,
+            (1..=3).map(account).collect(),
+            vec![peer],
+        );
+        let input = InitInput { app_state: genesis.into(), time: Some(BlockTime::from_secs(now)) };
+        init(&home, &input, &settings(&home)).unwrap();
+        Self { _folder: folder, home, shard: Shard { source, last: None } }
+    }
+
+    async fn start(&self) -> Settlement {
+        Settlement::start(settings(&self.home)).await.unwrap()
+    }
+}
+
+impl Shard {
+    /// Closes an epoch in which these accounts came to owe so much in all, and brings it over.
+    async fn close(&mut self, chain: &Settlement, epoch: Epoch, sums: &[(Address, u128, u128)]) -> Height {
+        let mut sums = sums.to_vec();
+        sums.sort_unstable();
+        for (account, _, cumulative) in &sums {
+            let statement =
+                Statement { account: *account, payee: Payee::ValidatorPool, cumulative: Tai::new(*cumulative) };
+            self.says(&LogEntry::Statement(statement));
+        }
+        let close = EpochClose {
+            shard: SHARD,
+            first: self.last.map_or(epoch, |last| last.last.next().unwrap()),
+            last: epoch,
+            first_height: Height::new(1),
+            last_height: Height::new(2),
+            bills_root: [5; 32],
+            bill_count: 3,
+            statements: sums.len() as u64,
+            total: Tai::new(sums.iter().map(|(_, before, after)| after - before).sum()),
+            inbox_cursor: 0,
+            previous: self.last.map_or([0; 32], |last| last.hash()),
+        };
+        self.says(&LogEntry::EpochClose(close));
+        self.last = Some(close);
+        self.bring(chain, epoch).await
+    }
+
+    fn says(&mut self, entry: &LogEntry) {
+        self.source.append(&settlement(), &entry.to_bytes()).unwrap();
+    }
+
+    /// A block after the end of an epoch, and everything that is new.
+    async fn bring(&mut self, chain: &Settlement, epoch: Epoch) -> Height {
+        let end = epoch.next().unwrap().start_secs(epoch_secs()).unwrap();
+        let now = chain.now().secs;
+        chain.advance_time((end + 1).saturating_sub(now)).unwrap();
+        let nanos = u32::try_from(self.source.headers().height()).unwrap() + 1;
+        self.source.block(unix(end, nanos)).unwrap();
+        let channel = chain.committed().state.channel(&shard_id()).unwrap();
+        let delivery =
+            self.source.delivery(&settlement(), channel.cursor(), usize::MAX, channel.trusted_height()).unwrap();
+        chain.submit_delivery(delivery).await.unwrap().block(soon()).await.unwrap().unwrap()
+    }
+}
+
+fn transaction(chain: &Settlement, number: u8, nonce: u64, operations: Vec<TransactionOperation>) -> Bytes {
+    let account = Account::new(number);
+    let transaction = Transaction {
+        network: "test".parse().unwrap(),
+        account: account.address(),
+        nonce: Nonce::new(nonce),
+        expire_unix_secs: chain.now().secs + 600,
+        max_fee: Tai::new(CREDIT),
+        operations,
+    };
+    let body = encode_transaction_body(&transaction);
+    Bytes::from(encode_envelope(&sign(&account.key, &transaction, body, Scheme::Raw)))
+}
+
+fn open_epoch(chain: &Settlement) -> Epoch {
+    Epoch::of(chain.now().secs, epoch_secs())
+}
+
+/// Every statement, close and posting can be found and stands in its log under the state's root.
+fn check_history(chain: &Settlement, first: Epoch, place_known: bool) {
+    let (account, other) = (Account::new(1).address(), Account::new(2).address());
+    let (store, version) = (chain.store(), chain.provable());
+    let state = &version.state;
+    let newest = store.statement(SHARD, &account, None).unwrap().unwrap();
+    assert_eq!((newest.cumulative, newest.previous), (Tai::new(700), Some(Tai::new(500))));
+    assert_eq!(newest.epochs, Some((first.next().unwrap(), first.next().unwrap())));
+    assert_eq!(newest.height.get() > 0, place_known);
+    let older = store.statement(SHARD, &account, Some(first)).unwrap().unwrap();
+    assert_eq!((older.cumulative, older.previous, older.epochs), (Tai::new(500), None, Some((first, first))));
+    assert_eq!(store.statement(SHARD, &other, first.next()).unwrap(), None);
+    assert_eq!(store.statement(ShardId::new(7), &account, None).unwrap(), None);
+    let (page, next) = store.statements(&account, &StatementFilter::default(), None, 1, 100).unwrap();
+    assert_eq!(page, [newest]);
+    let (rest, end) = store.statements(&account, &StatementFilter::default(), next, 9, 100).unwrap();
+    assert_eq!((rest.as_slice(), end), ([older].as_slice(), None));
+    let filter = StatementFilter { epochs: Some((first, first)), ..StatementFilter::default() };
+    assert_eq!(store.statements(&account, &filter, None, 9, 100).unwrap().0, [older]);
+
+    let closes = store.closes(SHARD, None, 10).unwrap();
+    assert_eq!(closes.iter().map(|row| row.close.last).collect::<Vec<_>>(), [first.next().unwrap(), first]);
+    assert_eq!(store.close(SHARD, first).unwrap().as_ref(), closes.get(1));
+
+    let inbox = state.channel(&shard_id()).unwrap().inbox().frontier().clone();
+    assert_eq!(inbox.size(), 5);
+    let log = Log::Inbox(shard_id());
+    for index in 0..inbox.size() {
+        let entry = store.log_entry(&log, index).unwrap().unwrap();
+        let proof = store.log_proof(&log, index, inbox.size()).unwrap();
+        verify_inclusion(&entry, index, inbox.size(), &proof, &inbox.root()).unwrap();
+    }
+    let postings = state.postings();
+    assert!(postings.size() > 0);
+    for index in 0..postings.size() {
+        let posting = store.posting(index).unwrap().unwrap();
+        let proof = store.log_proof(&Log::Postings, index, postings.size()).unwrap();
+        verify_inclusion(&posting.to_bytes(), index, postings.size(), &proof, &postings.root()).unwrap();
+    }
+    // A bill that brought the account's sum to 300 was debited and paid by the round of the first epoch; one at 501 by
+    // the next one.
+    for (sum, epoch) in [(1, first), (300, first), (500, first), (501, first.next().unwrap())] {
+        for covered in [false, true] {
+            let (index, posting) = store.posting_of(&account, SHARD, Tai::new(sum), covered).unwrap().unwrap();
+            assert_eq!((posting.epoch, posting.kind), (epoch, PostingKind::Round), "{sum}");
+            assert_eq!(store.posting(index).unwrap(), Some(posting));
+        }
+    }
+    assert_eq!(store.posting_of(&account, SHARD, Tai::new(701), false).unwrap(), None);
+    let mine = PostingFilter { account: Some(account), ..PostingFilter::default() };
+    let (page, next) = store.postings(&mine, None, 1, 100).unwrap();
+    let (rest, end) = store.postings(&mine, next, 9, 100).unwrap();
+    assert_eq!(end, None);
+    assert_eq!(
+        page.iter().chain(&rest).map(|(_, posting)| posting.debit).collect::<Vec<_>>(),
+        [Tai::new(200), Tai::new(500)]
+    );
+    let payouts = PostingFilter { kind: Some(PostingKind::Payout), ..PostingFilter::default() };
+    assert_eq!(store.postings(&payouts, None, 9, 100).unwrap().0.len(), 2);
+}
+
+/// A settlement chain whose shard closed two epochs, each settled.
+async fn settled() -> (Network, Settlement, Epoch) {
+    let mut network = Network::new();
+    let chain = network.start().await;
+    // The first block tells the shard what genesis wants.
+    assert!(chain.committed().state.outbox_to(&shard_id()).size() >= 4);
+    let (one, two) = (Account::new(1).address(), Account::new(2).address());
+    let first = open_epoch(&chain);
+    network.shard.close(&chain, first, &[(one, 0, 500), (two, 0, 40)]).await;
+    until("the first round", || chain.committed().state.round().settled == Some(first)).await;
+    let second = first.next().unwrap();
+    network.shard.close(&chain, second, &[(one, 500, 700)]).await;
+    until("the second round", || chain.committed().state.round().settled == Some(second)).await;
+    until("its header", || chain.provable().root == chain.committed().root).await;
+    (network, chain, first)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_shard_states_is_settled_and_can_be_found_and_proven() {
+    let (network, chain, first) = settled().await;
+    check_history(&chain, first, true);
+    let left = chain.committed().state.balance(&Account::new(1).address()).unwrap();
+    assert_eq!(left.balance, Tai::new(BALANCE - 700));
+    let metrics = chain.metrics_text();
+    assert!(
+        metrics.contains(&format!("settled_epoch{{chain_id=\"test-settlement\"}} {}", first.get() + 1)),
+        "{metrics}"
+    );
+    chain.shutdown().await;
+    drop(chain);
+    audit::check::<SettlementMachine>(&settings(&network.home), true).unwrap();
+    // After a restart everything is there still.
+    let chain = network.start().await;
+    check_history(&chain, first, true);
+    chain.committed().state.audit().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_travels_with_the_state() {
+    let (network, chain, first) = settled().await;
+    chain.shutdown().await;
+    drop(chain);
+    let copy = network.home.with_file_name("restored");
+    let (path, manifest) = snapshot::make::<SettlementMachine>(settings(&network.home)).unwrap();
+    assert_eq!(manifest.logs.len(), 3);
+    snapshot::restore::<SettlementMachine>(&copy, &path, &settings(&copy)).unwrap();
+    let key = Path::new("config/priv_validator_key.json");
+    std::fs::copy(network.home.join(key), copy.join(key)).unwrap();
+    let chain = Settlement::start(settings(&copy)).await.unwrap();
+    check_history(&chain, first, false);
+    chain.shutdown().await;
+    drop(chain);
+
+    let mut lines = Vec::new();
+    export::<SettlementMachine>(settings(&network.home), &mut lines).unwrap();
+    let imported = network.home.with_file_name("imported");
+    let input = ImportInput { settings: settings(&imported), time: None };
+    let genesis = import::<SettlementMachine>(&imported, &mut Cursor::new(lines), &input).unwrap();
+    assert_eq!(genesis.chain_id(), &settlement());
+    let chain = Settlement::start(settings(&imported)).await.unwrap();
+    check_history(&chain, first, false);
+    chain.committed().state.audit().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_move_money_once() {
+    let network = Network::new();
+    let chain = network.start().await;
+    let (from, to) = (Account::new(1).address(), Account::new(2).address());
+    let transfer = |amount| vec![TransactionOperation::Transfer { to, amount: Tai::new(amount) }];
+    let envelope = transaction(&chain, 1, 1, transfer(1_000));
+    let mut submitted = chain.submit(envelope.clone()).await.unwrap();
+    let ReceiptState::Done(receipt) = submitted.receipt.provable(soon()).await else { panic!("it is done") };
+    assert!(receipt.is_charged() && receipt.rejection.is_none() && receipt.namespace.is_none());
+    let state = &chain.provable().state;
+    assert_eq!(state.balance(&to).unwrap().balance, Tai::new(BALANCE + 1_000));
+    let paid = receipt.fee.checked_add(Tai::new(1_000)).unwrap();
+    assert_eq!(state.balance(&from).unwrap().balance, Tai::new(BALANCE).saturating_sub(paid));
+    // The same bytes are the same transaction.
+    let again = chain.submit(envelope).await.unwrap();
+    assert_eq!(again.receipt.now(), ReceiptState::Done(std::sync::Arc::clone(&receipt)));
+    assert_eq!(chain.store().receipt(&receipt.id).unwrap().as_ref(), Some(&*receipt));
+    let event = chain.block_event(receipt.height).unwrap();
+    assert_eq!(event.mutations[0].body.content().operations, transfer(1_000));
+    // What cannot be is told before it is in a block.
+    let error = chain.submit(transaction(&chain, 1, 1, transfer(5))).await.unwrap_err();
+    assert_eq!(error.rejection().name(), "NONCE_USED");
+    let error = chain.submit(transaction(&chain, 1, 2, transfer(2 * BALANCE))).await.unwrap_err();
+    assert_eq!(error.rejection().name(), "BALANCE_TOO_LOW");
+    let error = chain.submit(transaction(&chain, 8, 1, transfer(5))).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Rejected { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_lies_freezes_alone_and_is_told_of() {
+    let mut network = Network::new();
+    let chain = network.start().await;
+    let first = open_epoch(&chain);
+    let stranger = Account::new(77).address();
+    network.shard.close(&chain, first, &[(stranger, 0, 5)]).await;
+    let version = chain.committed();
+    let fault = SettlementMachine::fault(&version.state, &shard_id()).unwrap();
+    assert_eq!(fault.index, 0);
+    assert_eq!(chain.store().statement(SHARD, &stranger, None).unwrap(), None);
+    // The entry at fault stands in the shard's log.
+    let log = Log::Inbox(shard_id());
+    let inbox = version.state.channel(&shard_id()).unwrap().inbox().frontier().clone();
+    let entry = chain.store().log_entry(&log, 0).unwrap().unwrap();
+    let proof = chain.store().log_proof(&log, 0, inbox.size()).unwrap();
+    verify_inclusion(&entry, 0, inbox.size(), &proof, &inbox.root()).unwrap();
+    let frozen = "db3_inbox_frozen{chain_id=\"test-settlement\",source=\"test-shard-0\"} 1";
+    assert!(chain.metrics_text().contains(frozen), "{}", chain.metrics_text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settlement_folder_is_no_shard() {
+    let network = Network::new();
+    let error = crate::ChainHandle::start(settings(&network.home)).await.err().unwrap();
+    assert!(matches!(error, StartError::OtherKind { .. }), "{error}");
+}
