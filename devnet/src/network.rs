@@ -21,6 +21,9 @@ pub type Settlement = Chain<SettlementMachine>;
 /// How long lines, closes, rounds and leases may take to cross the chains.
 const PATIENCE: Duration = Duration::from_secs(100);
 
+/// How long what no block tells of (a clock that passes a boundary) may go unseen.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// A running devnet.
 pub struct Network {
     /// Where it stands.
@@ -73,7 +76,7 @@ impl Network {
 }
 
 impl RunningChains {
-    /// Waits until a condition holds. It is looked at again after every block of any chain.
+    /// Waits until a condition holds. It is looked at again after every block of any chain, and now and then.
     ///
     /// Errors: what the condition says is missing when it does not come to hold in time, or when a chain stops.
     pub async fn until<T>(&self, mut holds: impl FnMut() -> Result<Result<T, String>>) -> Result<T> {
@@ -90,6 +93,7 @@ impl RunningChains {
                 }
                 tokio::select! {
                     () = block => {}
+                    () = tokio::time::sleep(LOOK_AGAIN) => {}
                     reason = self.stopped() => bail!("a chain has stopped ({reason:?})"),
                 }
             }
@@ -107,7 +111,10 @@ impl RunningChains {
 
     fn credit_stands(&self) -> Result<(), String> {
         let settlement = self.settlement.provable();
-        if settlement.height < self.settlement.committed().height || settlement.state.round().running.is_some() {
+        if settlement.root != self.settlement.committed().root {
+            return Err(format!("{} has not proven its newest state", self.settlement.chain_id()));
+        }
+        if settlement.state.round().running.is_some() {
             return Err(format!("{} has not finished its round", self.settlement.chain_id()));
         }
         for shard in &self.shards {

@@ -14,7 +14,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use db3_client::keystore::{Folder, open};
+use db3_client::{Client, Options, load_network};
 use db3_genesis::{NetworkFile, NetworkKind};
+use db3_primitives::SecretKey;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -24,14 +26,14 @@ struct Place {
     port: u16,
 }
 
-/// A port with two free ones after it.
+/// A free port with two free ones after it.
 fn free_port() -> u16 {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();
-        let second = port.checked_add(1).map(|next| TcpListener::bind(("127.0.0.1", next)));
-        if port > 1_024 && matches!(second, Some(Ok(_))) {
-            return port - 1;
+        let free = |above: u16| port.checked_add(above).is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+        if port > 1_024 && free(1) && free(2) {
+            return port;
         }
     }
 }
@@ -89,6 +91,12 @@ impl Place {
         serde_json::from_str(&std::fs::read_to_string(self.ready_file()).unwrap()).unwrap()
     }
 
+    /// What `advance` prints, by chain.
+    fn advance(&self, secs: &str) -> Vec<Value> {
+        let text = self.ran(&["advance", secs, "--output", "json"]);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     fn status(&self) -> Value {
         serde_json::from_str(&self.ran(&["status", "--output", "json"])).unwrap()
     }
@@ -130,9 +138,11 @@ fn a_started_devnet_announces_accounts_chains_and_keys() {
     assert_eq!(ready["accounts"][0]["address"], "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
     assert_eq!(ready["accounts"].as_array().unwrap().len(), 3);
     let nodes = ready["nodes"].as_array().unwrap();
-    assert_eq!(nodes.len(), 2);
-    assert_eq!(nodes[1]["chain_id"], "devnet-shard-1");
-    assert_eq!(nodes[1]["grpc"], format!("http://127.0.0.1:{}", place.port + 2));
+    assert_eq!(nodes.len(), 3);
+    assert_eq!(nodes[0]["chain_id"], "devnet-settlement");
+    assert_eq!(nodes[0]["grpc"], format!("http://127.0.0.1:{}", place.port));
+    assert_eq!(nodes[2]["chain_id"], "devnet-shard-1");
+    assert_eq!(nodes[2]["grpc"], format!("http://127.0.0.1:{}", place.port + 2));
     assert!(nodes.iter().all(|node| node["pid"] == running.child.id() && node["index"] == 0));
 
     let file = PathBuf::from(ready["network_file"].as_str().unwrap());
@@ -166,17 +176,20 @@ fn a_second_start_says_who_is_running() {
 fn time_moves_and_stays_moved_after_kill_9() {
     let place = Place::new();
     let running = place.start(&["--epoch-secs", "60", "--shards", "1"]);
-    let before: u64 = place.status()["chains"][0]["open_epoch"].as_str().unwrap().parse().unwrap();
-    let closed = place.ran(&["advance", "600", "--output", "json"]);
-    let closed: Value = serde_json::from_str(closed.lines().next().unwrap()).unwrap();
+    let before: u64 = place.status()["chains"][1]["open_epoch"].as_str().unwrap().parse().unwrap();
+    let advanced = place.advance("600");
+    assert_eq!(advanced[0]["chain_id"], "devnet-settlement");
+    let closed = &advanced[1];
     let after: u64 = closed["open_epoch"].as_str().unwrap().parse().unwrap();
     assert!(after >= before + 10, "{closed}");
     let listed = closed["closed"].as_array().unwrap();
     assert_eq!(listed[0]["epoch"], before.to_string());
     assert_eq!(listed.last().unwrap()["last_epoch"], (after - 1).to_string());
+    let settled: u64 = place.status()["chains"][0]["settled_epoch"].as_str().unwrap().parse().unwrap();
+    assert!(settled >= after - 1, "what was closed is settled");
     running.kill();
     let running = place.start(&[]);
-    let again: u64 = place.status()["chains"][0]["open_epoch"].as_str().unwrap().parse().unwrap();
+    let again: u64 = place.status()["chains"][1]["open_epoch"].as_str().unwrap().parse().unwrap();
     assert!(again >= after, "block time never goes back");
     assert!(place.ran(&["advance", "60"]).contains("closed epoch"));
     running.stop();
@@ -188,9 +201,7 @@ fn what_shapes_the_state_cannot_change_until_reset() {
     place.start(&["--shards", "1", "--epoch-secs", "30"]).stop();
     let port = place.port.to_string();
     let stranger = "0x70997970C51812dc3A010C7d01b50e0d17dc79C9";
-    for (option, value) in
-        [("--shards", "2"), ("--epoch-secs", "31"), ("--accounts", "4"), ("--fund", &stranger.to_lowercase())]
-    {
+    for (option, value) in [("--shards", "2"), ("--epoch-secs", "31"), ("--accounts", "4")] {
         let output = place.run(&["start", "--port", &port, option, value]);
         assert_eq!(output.status.code(), Some(2), "{option}");
         assert!(said(&output).contains("reset") && said(&output).contains(option), "{}", said(&output));
@@ -233,7 +244,7 @@ fn a_detached_devnet_serves_when_the_command_returns() {
     let status = place.status();
     let served = std::net::TcpStream::connect(("127.0.0.1", place.port + 1));
     assert!(served.is_ok());
-    assert_eq!(status["nodes"].as_array().unwrap().len(), 2);
+    assert_eq!(status["nodes"].as_array().unwrap().len(), 3);
     assert!(place.ran(&["status"]).contains("devnet-shard-1"));
     place.ran(&["stop"]);
     let nobody = place.run(&["status"]);
@@ -241,6 +252,92 @@ fn a_detached_devnet_serves_when_the_command_returns() {
     let failed = place.run(&["start", "--detach", "--port", &port, "--shards", "5"]);
     assert_eq!(failed.status.code(), Some(2));
     assert!(said(&failed).contains("--shards"), "{}", said(&failed));
+}
+
+#[test]
+fn what_is_spent_on_the_shards_is_debited_and_paid_when_time_moves() {
+    let place = Place::new();
+    let running = place.start(&["--accounts", "2"]);
+    let file = PathBuf::from(place.ready()["network_file"].as_str().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let fee = runtime.block_on(async {
+        let client = Client::connect(load_network(&file).unwrap(), Options::default()).await.unwrap();
+        let network = NetworkFile::load(&file).unwrap();
+        let dev0 = Folder::new(network.keystore_folder(&file).unwrap()).find("dev0").unwrap().unwrap();
+        let key = SecretKey::from_bytes(*open(&dev0.key_file().unwrap(), "dev").unwrap()).unwrap();
+        let own = key.address().lower_hex();
+        let sent = client.mutation(&own).put("notes", "hello", "world").sign(&key).send().await.unwrap();
+        sent.applied().unwrap().fee
+    });
+    let advanced = place.advance("60");
+    let (settled, closed) = (&advanced[0]["settled"], &advanced[1..]);
+    let closes: Vec<&Value> = closed.iter().flat_map(|chain| chain["closed"].as_array().unwrap()).collect();
+    let sum: u128 = closes.iter().map(|close| close["total_tai"].as_str().unwrap().parse::<u128>().unwrap()).sum();
+    assert_eq!(sum, fee.get(), "{closes:?}");
+    assert_eq!(settled.as_array().unwrap().len(), 1, "one round: {settled}");
+    assert_eq!((&settled[0]["posting_count"], &settled[0]["debited_tai"]), (&"1".into(), &fee.to_string().into()));
+    assert_eq!(settled[0]["paid_tai"], settled[0]["debited_tai"]);
+    let relay = place.status()["relay"].clone();
+    assert_eq!(relay.as_array().unwrap().len(), 4, "both ways for each shard: {relay}");
+    assert!(relay.as_array().unwrap().iter().all(|direction| direction["lag_entries"] == "0"), "{relay}");
+    running.stop();
+}
+
+#[test]
+fn an_account_is_funded_while_the_network_runs_and_when_it_starts_again() {
+    let place = Place::new();
+    let stranger = "0x70997970C51812dc3A010C7d01b50e0d17dc79C9".to_lowercase();
+    let running = place.start(&["--accounts", "1"]);
+    let funded = |text: String| -> Value { serde_json::from_str(text.lines().next().unwrap()).unwrap() };
+    let first = funded(place.ran(&["fund", &stranger, "5db3", "--output", "json"]));
+    assert_eq!((&first["balance_tai"], &first["limit_tai"]), (&"5000000000".into(), &"5000000000".into()));
+    assert_eq!(first["lines"].as_array().unwrap().len(), 1, "a line where its own namespace is: {first}");
+    let again = funded(place.ran(&["fund", &stranger, "--output", "json"]));
+    assert_eq!(again["balance_tai"], "1005000000000", "the usual gift on top");
+    let bare = place.run(&["fund", &stranger, "5"]);
+    assert_eq!(bare.status.code(), Some(2), "an amount carries its unit");
+    running.stop();
+    let other = "0x70997970C51812dc3A010C7d01b50e0d17dc79Ca".to_lowercase();
+    let running = place.start(&["--fund", &other, "--fund", &stranger]);
+    assert_eq!(place.status()["funded"].as_array().unwrap().len(), 2);
+    running.stop();
+}
+
+#[test]
+fn time_that_one_chain_refuses_moves_on_none() {
+    let place = Place::new();
+    let running = place.start(&["--shards", "1", "--accounts", "1"]);
+    let epochs = || place.status()["chains"].as_array().unwrap().iter().map(|chain| chain["open_epoch"].clone()).collect();
+    let before: Vec<Value> = epochs();
+    let refused = place.run(&["advance", "253402300799"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    let after: Vec<Value> = epochs();
+    let moved = |chain: &Value| chain.as_str().unwrap().parse::<u64>().unwrap();
+    assert!(before.iter().zip(&after).all(|(before, after)| moved(after) <= moved(before) + 2), "{before:?} {after:?}");
+    running.stop();
+}
+
+#[test]
+fn what_a_detached_start_fails_with_is_one_error_with_its_remedy() {
+    let place = Place::new();
+    let _taken = TcpListener::bind(("127.0.0.1", place.port)).unwrap();
+    let output = place.run(&["start", "--detach", "--port", &place.port.to_string(), "--output", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error: Value = serde_json::from_str(&said(&output)).unwrap();
+    let (message, remedy) = (error["error"]["message"].as_str().unwrap(), error["error"]["remedy"].as_str().unwrap());
+    assert!(message.contains("settlement") && !message.contains('{') && remedy.contains("--port"), "{error}");
+}
+
+#[test]
+fn a_devnet_that_does_not_answer_is_one_that_nobody_answers_for() {
+    let place = Place::new();
+    let running = place.start(&["--shards", "1", "--accounts", "1"]);
+    let pid = running.child.id().to_string();
+    assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+    let output = place.run(&["status"]);
+    assert!(Command::new("kill").args(["-CONT", &pid]).status().unwrap().success());
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    running.stop();
 }
 
 #[test]

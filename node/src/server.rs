@@ -135,7 +135,7 @@ pub async fn serve_on<K: Kind>(
     }
     let limits = config.limits.clone();
     let node = Node::<K>::new(chain, &config, stopped.clone());
-    let routes = K::routes(node.clone());
+    let own = K::routes(node.clone());
     let chain = ChainServiceServer::new(node)
         .max_decoding_message_size(limits.message_bytes_max)
         .max_encoding_message_size(limits.message_bytes_max);
@@ -144,7 +144,7 @@ pub async fn serve_on<K: Kind>(
         .layer(GrpcWebLayer::new())
         .layer(ShedLayer::new(limits.calls_max, limits.side_streams_max))
         .layer(UnreadableLayer)
-        .add_routes(routes)
+        .add_routes(own)
         .add_service(chain)
         .add_service(reflection)
         .add_service(health);

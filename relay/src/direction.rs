@@ -8,12 +8,13 @@ use db3_proto::delivery_message;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
+use crate::code;
 use crate::collect::WriterEnd;
 use crate::config::Config;
 use crate::error::RelayError;
 use crate::headers::leading_to;
 use crate::jitter;
-use crate::limits::RETRY_FIRST;
+use crate::limits::{RETRY_FIRST, TOO_EARLY_PAUSE};
 use crate::look::ReaderEnd;
 use crate::monitor::Gauge;
 use crate::remote::Remote;
@@ -53,8 +54,6 @@ enum Submitted {
     Pending,
     /// Another relay was first.
     Stale,
-    /// Not yet: the header's time is ahead of the reader's.
-    TooEarly(Duration),
     /// The reader takes nothing of this log any more.
     Frozen,
     /// Headers alone are not needed yet.
@@ -155,7 +154,6 @@ impl Task {
                 self.gauge.stale();
                 next
             }
-            Submitted::TooEarly(pause) => Next::Wait(pause),
             Submitted::Frozen => Next::Wait(self.retry_max),
             Submitted::NotDue => Next::Rest,
         })
@@ -169,12 +167,11 @@ impl Task {
         };
         Ok(match error.code() {
             Some(code::DELIVERY_STALE) => Submitted::Stale,
-            Some(code::HEADER_TOO_EARLY) => Submitted::TooEarly(self.retry_max.min(Duration::from_secs(1))),
             Some(code::CHANNEL_FROZEN) => Submitted::Frozen,
             Some(code::HEADERS_NOT_DUE) => Submitted::NotDue,
             other => {
-                // What a chain refuses by its rules, and not because it is busy.
-                if other.is_some_and(|code| code < code::UNAVAILABLE_MIN) {
+                // What a chain refuses by its rules, and not because it is busy or its time has not come.
+                if other.is_some_and(|code| code < code::UNAVAILABLE_MIN && code != code::HEADER_TOO_EARLY) {
                     self.gauge.refused();
                 }
                 return Err(error);
@@ -190,33 +187,10 @@ impl Task {
         }
         (self.at_least, self.tried) = (0, None);
         let doubled = RETRY_FIRST.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+        if error.code() == Some(code::HEADER_TOO_EARLY) {
+            return Next::Wait(TOO_EARLY_PAUSE.min(self.retry_max));
+        }
         let asked = if let RelayError::Call { error, .. } = error { error.retry_after } else { None };
         Next::Wait(doubled.max(asked.unwrap_or_default()).min(self.retry_max))
-    }
-}
-
-/// Refusals that mean something else than failure; docs/codes.md lists all.
-mod code {
-    pub const DELIVERY_STALE: u32 = 217;
-    pub const HEADER_TOO_EARLY: u32 = 220;
-    pub const CHANNEL_FROZEN: u32 = 221;
-    pub const HEADERS_NOT_DUE: u32 = 222;
-    /// From here on: this node cannot do it now.
-    pub const UNAVAILABLE_MIN: u32 = 500;
-}
-
-#[cfg(test)]
-mod tests {
-    use db3_primitives::{ChainId, Height, Rejection};
-
-    use super::code;
-
-    #[test]
-    fn the_codes_are_those_of_the_list() {
-        let (detail, chain_id) = (String::new(), ChainId::parse("a-settlement").unwrap());
-        assert_eq!(Rejection::DeliveryStale { cursor: 0 }.code(), code::DELIVERY_STALE);
-        assert_eq!(Rejection::HeaderTooEarly { detail: detail.clone() }.code(), code::HEADER_TOO_EARLY);
-        assert_eq!(Rejection::ChannelFrozen { chain_id, detail }.code(), code::CHANNEL_FROZEN);
-        assert_eq!(Rejection::HeadersNotDue { height: Height::new(1) }.code(), code::HEADERS_NOT_DUE);
     }
 }

@@ -12,6 +12,8 @@ pub fn part_of(longest: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
     use super::*;
 
     #[test]

@@ -14,6 +14,7 @@
 //!
 //! It must never hold a key, sign, or decide what an entry means.
 
+mod code;
 mod collect;
 mod config;
 mod direction;

@@ -13,3 +13,6 @@ pub const RETRY_FIRST: Duration = Duration::from_millis(50);
 
 /// Characters of an error that are kept.
 pub const ERROR_CHARS_MAX: usize = 500;
+
+/// Wait where the reader's time is behind the writer's: the same delivery is good in a moment.
+pub const TOO_EARLY_PAUSE: Duration = Duration::from_secs(1);

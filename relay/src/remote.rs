@@ -12,6 +12,7 @@ use db3_proto::v1::chain_service_client::ChainServiceClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
+use crate::code;
 use crate::config::ChainEndpoints;
 use crate::error::RelayError;
 
@@ -110,7 +111,8 @@ impl Remote {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => {
                 let error = CallError::from(status);
-                if error.rejection.is_none() {
+                // What the chain refuses by its rules, another node refuses as well.
+                if error.rejection_code().is_none_or(|code| code >= code::UNAVAILABLE_MIN) {
                     self.take_next();
                 }
                 Err(RelayError::Call { chain_id, url, method, error })

@@ -8,6 +8,8 @@ mod export;
 mod failure;
 mod home;
 mod init;
+mod relay_section;
+mod serve_section;
 mod settings;
 mod snapshot;
 mod start;
@@ -102,13 +104,13 @@ pub fn main<K: Kind>() -> ExitCode {
 
 /// The command line with the program's own name in it.
 fn described<K: Kind>() -> clap::Command {
-    let named = |command: clap::Command| match command.get_after_help().map(ToString::to_string) {
+    let with_name = |command: clap::Command| match command.get_after_help().map(ToString::to_string) {
         Some(help) => command.after_help(help.replace(PROGRAM, K::PROGRAM)),
         None => command,
     };
     let program = Program::command().name(K::PROGRAM).about(K::ABOUT);
     let names: Vec<String> = program.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    names.into_iter().fold(program, |program, name| program.mut_subcommand(name, named))
+    names.into_iter().fold(program, |program, name| program.mut_subcommand(name, with_name))
 }
 
 /// Does what the command line says.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use db3_carry::Channel;
 use db3_chain::Machine as _;
-use db3_primitives::{ChainId, Rejection, ShardFault, key};
+use db3_primitives::{ChainId, Height, Rejection, ShardFault, key};
 use db3_proto::convert::request::invalid;
 use db3_proto::{decode_delivery_message, delivery_id, v1};
 use tokio::time::Instant;
@@ -53,7 +53,7 @@ impl<K: Kind> Node<K> {
         Ok(v1::SubmitDeliveryResponse {
             id: Bytes::copy_from_slice(id.as_bytes()),
             cursor: channel.map_or(0, |channel| channel.cursor()),
-            height: height.map_or(0, |height| height.get()),
+            height: height.map_or(0, Height::get),
         })
     }
 }

@@ -24,7 +24,7 @@ impl<K: Kind> Node<K> {
             Question::new("ListOutbox", &[request.destination.as_bytes(), &request.start_index.to_be_bytes()]);
         let token = PageToken::open(&request.page_token, question)?;
         let view = self.view(request.read, token.as_ref().map(|token| token.height), deadline).await?;
-        let (destination, size) = self.outbox_of(&view, &request.destination)?;
+        let (destination, size) = outbox_of(&view, &request.destination)?;
         let from = match &token {
             Some(token) => {
                 u64::from_be_bytes(token.cursor.as_slice().try_into().map_err(|_| Rejection::PageTokenInvalid)?)
@@ -66,26 +66,26 @@ impl<K: Kind> Node<K> {
             context: Some(view.context()),
         })
     }
+}
 
-    /// The log that a caller means, and its size. Where there is one alone it need not be named.
-    fn outbox_of(&self, view: &View<K>, named: &str) -> Result<(ChainId, u64), Refusal> {
-        if !named.is_empty() {
-            let destination = chain_id("destination", named)?;
-            let log = K::Machine::outbox(view.state(), &destination);
-            let size = log.map(|log| log.size());
-            return match size {
-                Some(size) => Ok((destination, size)),
-                None => Err(Rejection::ChainUnknown { chain_id: destination }.into()),
-            };
-        }
-        let mut logs = outboxes::<K>(view.state());
-        match (logs.pop(), logs.is_empty()) {
-            (Some(only), true) => Ok(only),
-            (last, _) => {
-                let names: Vec<String> = logs.iter().chain(&last).map(|(chain_id, _)| chain_id.to_string()).collect();
-                let detail = format!("is empty; this chain writes to {}", names.join(", "));
-                Err(invalid("destination", detail).into())
-            }
+/// The log that a caller means, and its size. Where there is one alone it need not be named.
+fn outbox_of<K: Kind>(view: &View<K>, name: &str) -> Result<(ChainId, u64), Refusal> {
+    if !name.is_empty() {
+        let destination = chain_id("destination", name)?;
+        let log = K::Machine::outbox(view.state(), &destination);
+        let size = log.map(|log| log.size());
+        return match size {
+            Some(size) => Ok((destination, size)),
+            None => Err(Rejection::ChainUnknown { chain_id: destination }.into()),
+        };
+    }
+    let mut logs = outboxes::<K>(view.state());
+    match (logs.pop(), logs.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (last, _) => {
+            let names: Vec<String> = logs.iter().chain(&last).map(|(chain_id, _)| chain_id.to_string()).collect();
+            let detail = format!("is empty; this chain writes to {}", names.join(", "));
+            Err(invalid("destination", detail).into())
         }
     }
 }

@@ -51,6 +51,7 @@ impl Ask<'_> {
     }
 
     /// The page.
+    #[must_use]
     pub fn page(self, tree: &Tree) -> Page<'_> {
         let to = self.to.clone().max(self.from.clone());
         let mut range = tree.range(&self.from, Some(&to));

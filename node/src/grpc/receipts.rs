@@ -52,6 +52,7 @@ impl<K: Kind> Node<K> {
     }
 
     /// What to tell of a state.
+    #[must_use]
     pub fn fate(&self, id: &MutationId, state: ReceiptState) -> Fate {
         let bare = |state| Fate::Known(Box::new(self.bare_receipt(id, state)));
         match state {

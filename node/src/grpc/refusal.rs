@@ -55,6 +55,7 @@ impl From<Refusal> for Status {
 
 impl<K: Kind> Node<K> {
     /// Why, in full: about this mutation, and where another shard is served.
+    #[must_use]
     pub fn explain(&self, rejection: &Rejection, id: Option<&MutationId>) -> v1::Rejection {
         let mut message = to_message(rejection, id);
         if let (Rejection::WrongShard { chain_id, .. }, Some(v1::rejection::Detail::WrongShard(detail))) =
@@ -66,6 +67,7 @@ impl<K: Kind> Node<K> {
     }
 
     /// The refusal of a mutation.
+    #[must_use]
     pub fn refuse(&self, rejection: Rejection, id: &MutationId) -> Refusal {
         let message = self.explain(&rejection, Some(id));
         Refusal::Explained(rejection, Box::new(message))

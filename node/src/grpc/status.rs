@@ -1,8 +1,7 @@
 //! `GetStatus`, `GetParams` and `GetShardMap`.
 
 use bytes::Bytes;
-use db3_primitives::ShardId;
-use db3_primitives::key;
+use db3_primitives::{ChainId, ShardId, key};
 use db3_proto::convert::timestamp;
 use db3_proto::v1;
 use tokio::time::Instant;
@@ -52,6 +51,10 @@ impl<K: Kind> Node<K> {
 
     pub(crate) fn get_shard_map(&self) -> v1::GetShardMapResponse {
         let version = self.chain.committed();
-        K::shard_map(&version.state, |chain_id| self.endpoints_of(chain_id))
+        let settlement = ChainId::settlement(K::network(&version.state));
+        v1::GetShardMapResponse {
+            settlement_endpoints: self.endpoints_of(&settlement),
+            ..K::shard_map(&version.state, |chain_id| self.endpoints_of(chain_id))
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `ListCloses`: what shards have closed, as the settlement chain took it in.
 
 use db3_chain::CloseRow;
-use db3_node::grpc::{PageToken, Question, Refusal, View};
+use db3_node::grpc::{PageToken, Question, Refusal};
 use db3_primitives::{ChainId, Epoch, Rejection, ShardId};
 use db3_proto::convert::request::{invalid, page_size};
 use db3_proto::convert::{epoch_message, timestamp};
@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::SettlementNode;
 use super::proof::Rooted;
-use crate::kind::SettlementKind;
 
 /// Closes of a page that are proven.
 const PROVEN_MAX: usize = 100;
@@ -40,7 +39,7 @@ impl SettlementNode {
             None => request.from_epoch.map(Epoch::new),
         };
         let (height, limit) = (view.height(), items.saturating_add(1));
-        let rooted = self.rooted(&view, shard)?;
+        let rooted = Rooted::of_shard(&view, shard)?;
         let read = view.proves().then(|| rooted.clone());
         let mut rows = self
             .node
@@ -77,12 +76,6 @@ impl SettlementNode {
                 PageToken { height, cursor: next.to_be_bytes().to_vec() }.seal(question)
             }),
         })
-    }
-
-    /// The log of a shard, as a view knows it.
-    pub(super) fn rooted(&self, view: &View<SettlementKind>, shard: ShardId) -> Result<Rooted, Refusal> {
-        let source = ChainId::shard(&view.state().chain().network, shard);
-        Rooted::inbox(view, &source).ok_or_else(|| Rejection::ChainUnknown { chain_id: source }.into())
     }
 
     /// A shard of the network.

@@ -5,7 +5,7 @@ use db3_chain::store::Store;
 use db3_chain::{Log, StoreError};
 use db3_merkle_log::{Frontier, Hash};
 use db3_node::grpc::View;
-use db3_primitives::key;
+use db3_primitives::{ChainId, Rejection, ShardId, key};
 use db3_proto::v1;
 
 use crate::kind::SettlementKind;
@@ -24,11 +24,13 @@ impl Rooted {
         Self { log: Log::Postings, tree_key: key::postings(), frontier: view.state().postings() }
     }
 
-    /// The log of a shard as far as it was taken in; none where the chain does not hear that one.
-    pub fn inbox(view: &View<SettlementKind>, source: &db3_primitives::ChainId) -> Option<Self> {
-        let channel = view.state().channel(source)?;
+    /// The log of a shard as far as it was taken in.
+    pub fn of_shard(view: &View<SettlementKind>, shard: ShardId) -> Result<Self, Rejection> {
+        let source = ChainId::shard(&view.state().chain().network, shard);
+        let channel = view.state().channel(&source);
+        let channel = channel.ok_or_else(|| Rejection::ChainUnknown { chain_id: source.clone() })?;
         let frontier = channel.inbox().frontier().clone();
-        Some(Self { log: Log::Inbox(source.clone()), tree_key: key::inbox(source), frontier })
+        Ok(Self { tree_key: key::inbox(&source), log: Log::Inbox(source), frontier })
     }
 
     /// The log.

@@ -11,6 +11,7 @@ use db3_settlement_state::SettlementState;
 use tokio::time::Instant;
 
 use super::SettlementNode;
+use super::proof::Rooted;
 
 /// Rows that one page looks at, so that a filter that matches little cannot hold the node.
 const VISITS_MAX: usize = 10_000;
@@ -39,7 +40,7 @@ impl SettlementNode {
         let shard = self.shard("shard", request.shard)?;
         let view = self.node.view(request.read, None, deadline).await?;
         let (epoch, height, line) = (request.epoch.map(Epoch::new), view.height(), line(view.state(), &account, shard));
-        let rooted = self.rooted(&view, shard)?;
+        let rooted = Rooted::of_shard(&view, shard)?;
         let (read, proves) = (rooted.clone(), view.proves());
         let found = self
             .node

@@ -20,6 +20,7 @@ async fn both_chains_tell_their_parameters_and_where_the_shards_are() {
         let map = chain.get_shard_map(v1::GetShardMapRequest {}).await.unwrap().into_inner();
         assert_eq!(map.ranges.len(), 1);
         assert_eq!(map.ranges[0].endpoints.len(), 1, "{map:?}");
+        assert_eq!((map.settlement_chain_id.as_str(), map.settlement_endpoints.len()), ("test-settlement", 1));
     }
     let status = net.of_settlement.get_status(v1::GetStatusRequest {}).await.unwrap().into_inner();
     assert_eq!((status.chain_id.as_str(), status.shard), ("test-settlement", None));

@@ -148,10 +148,7 @@ fn filter(request: &v1::ListBillsRequest, open: Epoch) -> Result<BillFilter, Ref
         Ok(v1::BillStatus::Open) => Some((open, Epoch::new(u64::MAX))),
         Ok(v1::BillStatus::Closed) => Some((Epoch::new(0), Epoch::new(open.get().saturating_sub(1)))),
         Ok(
-            v1::BillStatus::Settled
-            | v1::BillStatus::Outstanding
-            | v1::BillStatus::Paid
-            | v1::BillStatus::WrittenOff,
+            v1::BillStatus::Settled | v1::BillStatus::Outstanding | v1::BillStatus::Paid | v1::BillStatus::WrittenOff,
         ) => {
             return Err(invalid(
                 "status",

@@ -99,7 +99,7 @@ async fn the_shard_map_has_every_slot_once_and_the_known_endpoints() {
         chain_id: ChainId::parse("test-shard-1").unwrap(),
         endpoints: vec!["http://127.0.0.1:9".to_owned()],
     }];
-    let serve = ServeConfig { endpoints: endpoints, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) };
+    let serve = ServeConfig { endpoints, ..ServeConfig::new("127.0.0.1:0".parse().unwrap()) };
     let mut node = TestNode::with(Plan { shards: 3, serve, ..Plan::default() }).await;
     let map = node.chains.get_shard_map(v1::GetShardMapRequest {}).await.unwrap().into_inner();
     assert_eq!((map.slots, map.ranges.len()), (1_024, 3));
