@@ -258,7 +258,8 @@ impl Network {
             for _ in 0..=self.rng.below(2) {
                 let state = &self.settlement.state;
                 let balance = |account: &Address| state.balance(account).map_or(0, |leaf| leaf.balance.get());
-                items.push(self.users.transaction(self.size.shards, now.secs, balance));
+                let owes = |account: &Address| !state.account(account).outstanding.is_zero();
+                items.push(self.users.transaction(self.size.shards, now.secs, balance, owes));
             }
             items.sort_by_key(|item| (item.signer(), item.transaction().nonce));
         }
@@ -350,7 +351,8 @@ fn range(delivered: &Delivered, taken: u64) -> std::ops::Range<usize> {
 }
 
 fn params(rng: &mut Rng, size: Size, users: &Users, map: &ShardMap) -> Params {
-    let people = users.addresses();
+    let people: Vec<Address> =
+        (0..).zip(users.addresses()).filter(|(place, _)| !Users::is_lost(*place)).map(|(_, account)| account).collect();
     let mut recipients = || {
         let mut list: Vec<_> = (0..1 + rng.below(3)).map(|_| (*rng.pick(&people), 1 + rng.below(9))).collect();
         list.sort_unstable();
@@ -380,8 +382,9 @@ fn accounts(rng: &mut Rng, users: &Users, size: Size, books: &mut Books) -> Vec<
         let (balance, collateral, trust) = match place % 4 {
             0 | 1 => (rng.below(200_000_000), 2_000_000 + rng.below(8_000_000), 0),
             2 => (rng.below(2_000_000), rng.below(2_000_000), rng.below(300_000)),
-            _ => (rng.below(60_000), rng.below(800_000), rng.below(400_000)),
+            _ => (rng.below(60_000), rng.below(400_000), 300_000 + rng.below(600_000)),
         };
+        let trust = if Users::is_lost(place) { trust + 500_000 } else { trust };
         let mut wants = Vec::new();
         for shard in 0..size.shards {
             if rng.percent(70) {

@@ -171,7 +171,9 @@ impl Books {
                     };
                     left = left.saturating_sub((self.lines_of(account).len() as u64).max(1));
                     self.visit(*account, epoch);
-                    self.running = Some((epoch, At::Accounts(Some(*account))));
+                    let more = due.iter().any(|other| other > account);
+                    let at = if more { At::Accounts(Some(*account)) } else { At::Shards(0) };
+                    self.running = Some((epoch, at));
                 }
                 At::Shards(shard) if shard < self.shards.len() => {
                     let paid = self.pay_out(shard);
