@@ -179,13 +179,14 @@ def credit(net, name):
     return net.json("--account", name, "credit", "show")
 
 
-def an_epoch(net):
+def an_epoch(net, before):
+    """`before`: what the accounts had before they wrote anything."""
     print("\n-- Bills, statements, and the debit that pays them", flush=True)
-    bills = {name: net.lines("--account", name, "bill", "list") for name in ("dev0", "dev1")}
-    before = {name: credit(net, name) for name in bills}
+    bills = {name: net.lines("--account", name, "bill", "list") for name in before}
     for name in bills:
-        check(f"{name} owes what its bills come to, before any epoch has closed",
-              int(before[name]["owed_tai"]) == total(bills[name], "fee_tai"), before[name])
+        now = credit(net, name)
+        check(f"what {name} owes and has paid is what its bills come to",
+              int(now["owed_tai"]) + total(now["lines"], "paid_tai") == total(bills[name], "fee_tai"), now)
     net.done("devnet", "--home", net.folder / "net", "advance", "600")
     for name, known in bills.items():
         fees = total(known, "fee_tai")
@@ -308,10 +309,11 @@ def main():
         net.start()
         chains = [node["chain_id"] for node in net.ready["nodes"]]
         check("two shards and their settlement chain are up", len(chains) == 3 and any("settlement" in chain for chain in chains), chains)
+        before = {name: credit(net, name) for name in ("dev0", "dev1")}
         an_import(net)
         reads(net)
         proofs(net, folder)
-        an_epoch(net)
+        an_epoch(net, before)
         a_debt(net)
         kills(net, folder, arguments.kills)
         replays(net)

@@ -1,13 +1,19 @@
 //! Money: transfers, credit, and the way of a bill from its shard to the posting that paid it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::Value;
 
 use crate::network::{Devnet, text};
 use crate::number;
 
-/// A devnet of its own: its time is moved, and balances are counted.
+/// A devnet of its own: its time is moved, and balances are counted. An epoch has just begun, so that none ends by itself
+/// while a test looks.
 fn fresh() -> Devnet {
-    Devnet::start(&["--epoch-secs", "60"])
+    let net = Devnet::start(&["--epoch-secs", "600"]);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    net.ok(["devnet", "advance", &(601 - now % 600).to_string()]);
+    net
 }
 
 fn credit(net: &Devnet, account: &str) -> Value {
@@ -34,7 +40,7 @@ fn a_bill_goes_from_open_to_paid_and_every_figure_on_its_way_agrees() {
     assert_eq!(number(&before["owed_tai"]), fees, "what was spent is owed, though no epoch has closed");
     assert_eq!(number(&before["outstanding_tai"]), 0);
 
-    net.ok(["devnet", "advance", "60"]);
+    net.ok(["devnet", "advance", "600"]);
     let after = credit(&net, "dev0");
     assert_eq!(number(&after["owed_tai"]), 0);
     assert_eq!(number(&before["balance_tai"]) - number(&after["balance_tai"]), fees, "one debit paid it all");
@@ -156,8 +162,8 @@ fn most_of_a_line_used_is_warned_of() {
     let want = number(&spent["fee_tai"]) * 6;
     net.ok(["credit", "allocate", "--shard", &shard, &format!("{want}tai"), "--account", "dev4"]);
     // With the next round the line is what was asked for.
-    net.ok(["devnet", "advance", "60"]);
-    net.ok(["devnet", "advance", "60"]);
+    net.ok(["devnet", "advance", "600"]);
+    net.ok(["devnet", "advance", "600"]);
     let mut said = String::new();
     for n in 0..8 {
         let output = net.run(["put", "t", &format!("k{n}"), "v", "--account", "dev4"]);
