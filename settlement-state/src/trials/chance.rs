@@ -1,4 +1,4 @@
-//! Random numbers that a seed decides: SplitMix64 (Steele, Lea, Flood, 2014).
+//! Random numbers that a seed decides: `SplitMix64` (Steele, Lea, Flood, 2014).
 
 pub(super) struct Chance(u64);
 

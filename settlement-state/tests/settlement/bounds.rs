@@ -79,8 +79,7 @@ fn a_round_of_a_hundred_thousand_accounts_spreads_over_blocks_and_ends() {
 }
 
 #[test]
-fn the_limits_of_a_block_are_those_that_are_named() {
-    assert!(limits::ROUND_ACCOUNTS_PER_BLOCK_MAX >= PER_BLOCK);
+fn a_genesis_with_larger_rounds_than_the_limit_is_refused() {
     let too_many = |sources: &[db3_carry::build::Source]| Genesis {
         round_accounts_max: limits::ROUND_ACCOUNTS_PER_BLOCK_MAX + 1,
         ..genesis(sources, Vec::new())
