@@ -372,7 +372,7 @@ fn params(rng: &mut Rng, size: Size, users: &Users, map: &ShardMap) -> Params {
     let people: Vec<Address> =
         (0..).zip(users.addresses()).filter(|(place, _)| !Users::is_lost(*place)).map(|(_, account)| account).collect();
     let mut recipients = || {
-        let mut list: Vec<_> = (0..1 + rng.below(3)).map(|_| (*rng.pick(&people), 1 + rng.below(9))).collect();
+        let mut list: Vec<_> = (0..=rng.below(3)).map(|_| (*rng.pick(&people), 1 + rng.below(9))).collect();
         list.sort_unstable();
         list.dedup_by_key(|(account, _)| *account);
         list
