@@ -96,7 +96,7 @@ fn make(source: &Source, seen: Seen, limit: usize) -> Option<Delivery> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn any_interleaving_of_relayers_delivers_exactly_the_log(steps in steps(), forever in any::<bool>()) {

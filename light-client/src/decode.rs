@@ -7,6 +7,7 @@ use tendermint::block::{Commit, Header};
 use tendermint::{AppHash, Hash, chain};
 use tendermint_proto::v0_38::types::{Commit as RawCommit, LightBlock as RawLightBlock, ValidatorSet as RawSet};
 
+use crate::build::light_block_bytes;
 use crate::error::LightClientError;
 use crate::header::TrustedHeader;
 use crate::limits::{HEIGHT_MAX, LIGHT_BLOCK_BYTES_MAX, VALIDATORS_MAX};
@@ -58,9 +59,37 @@ impl Envelope {
         let commit = Commit::try_from(commit).map_err(|e| malformed(e.detail()))?;
         let signed_header =
             SignedHeader::new(self.header, commit).map_err(|_| malformed("the heights of header and commit differ"))?;
-        let validators = ValidatorSet::from_raw(self.validators.ok_or_else(|| malformed("no validator set"))?)?;
-        Ok(LightBlock { signed_header, validators, kept: self.kept })
+        Ok(LightBlock { signed_header, validators: validators(self.validators)?, kept: self.kept })
     }
+
+    /// The validators alone.
+    pub fn into_validators(self) -> Result<ValidatorSet, LightClientError> {
+        validators(self.validators)
+    }
+}
+
+impl LightBlock {
+    /// Whether the parts belong together and `bytes` are their one encoding; no signature is looked at.
+    pub fn check_complete(&self, bytes: &[u8]) -> Result<(), LightClientError> {
+        let (header, commit) = (self.signed_header.header(), self.signed_header.commit());
+        if header.validators_hash != Hash::Sha256(self.validators.hash()) {
+            return Err(malformed("the validator set is not the one that the header names"));
+        }
+        if commit.block_id.hash != Hash::Sha256(self.kept.header_hash) {
+            return Err(malformed("the commit is for another header"));
+        }
+        if commit.signatures.len() != self.validators.tendermint().validators().len() {
+            return Err(malformed("the commit has another number of signatures than there are validators"));
+        }
+        if light_block_bytes(header, commit, &self.validators) != bytes {
+            return Err(malformed("its bytes are not the one encoding of what they say"));
+        }
+        Ok(())
+    }
+}
+
+fn validators(set: Option<RawSet>) -> Result<ValidatorSet, LightClientError> {
+    ValidatorSet::from_raw(set.ok_or_else(|| malformed("no validator set"))?)
 }
 
 fn kept_of(header: &Header) -> Result<TrustedHeader, LightClientError> {

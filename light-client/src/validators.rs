@@ -7,6 +7,7 @@ use prost::Message;
 use tendermint::{PublicKey, account, validator, vote};
 use tendermint_proto::v0_38::types::ValidatorSet as RawSet;
 
+use crate::decode::Envelope;
 use crate::error::LightClientError;
 use crate::limits::{VALIDATOR_SET_BYTES_MAX, VALIDATORS_MAX};
 
@@ -124,6 +125,11 @@ impl ValidatorSet {
         }
         let raw = RawSet::decode(bytes).map_err(|e| LightClientError::malformed(format!("validator set: {e}")))?;
         Self::from_raw(raw)
+    }
+
+    /// The set in a `tendermint.types.LightBlock`: as that says, nothing is verified.
+    pub fn of_light_block(light_block: &[u8]) -> Result<Self, LightClientError> {
+        Envelope::decode(light_block)?.into_validators()
     }
 
     /// From the decoded message, whose hash the caller compares with a trusted one before it believes anything of it.

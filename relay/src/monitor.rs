@@ -1,0 +1,198 @@
+//! What an operator can see of a relay, and act on.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use db3_primitives::ChainId;
+use db3_proto::v1;
+
+use crate::error::RelayError;
+use crate::limits::ERROR_CHARS_MAX;
+
+/// How a direction is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Not looked at yet.
+    Starting,
+    /// All that is proven was delivered.
+    Idle,
+    /// There are entries to deliver.
+    Behind,
+    /// The last attempt failed; it is repeated.
+    Failing,
+    /// The reader takes no deliveries of this log any more, until governance acts.
+    Frozen,
+}
+
+/// One direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The writer.
+    pub from: ChainId,
+    /// The reader.
+    pub to: ChainId,
+    /// How it is doing.
+    pub condition: Condition,
+    /// Entries that the reader applied.
+    pub cursor: u64,
+    /// Entries that are proven at the writer.
+    pub size: u64,
+    /// For at least how long there have been entries that the reader did not apply, seconds.
+    pub lag_secs: u64,
+    /// Height of the writer's newest header that the reader trusts.
+    pub trusted_height: u64,
+    /// How old that header is, seconds.
+    pub trusted_age_secs: u64,
+    /// How long the reader trusts a header, seconds; none: for ever. When the age reaches it, nothing is accepted any more.
+    pub trusting_period_secs: Option<u64>,
+    /// Deliveries of this relay that the reader took.
+    pub deliveries: u64,
+    /// Entries in them.
+    pub entries: u64,
+    /// Deliveries of headers alone among them.
+    pub headers_alone: u64,
+    /// Deliveries that another relay had made already.
+    pub stale: u64,
+    /// Deliveries that were refused.
+    pub refused: u64,
+    /// Failures of any kind since the last success.
+    pub failures: u32,
+    /// The last failure, and nothing after a success.
+    pub last_error: Option<String>,
+    /// Why the reader takes nothing any more.
+    pub frozen_reason: Option<String>,
+    /// Number of the writer's fault, where that is why; 0: none.
+    pub fault_code: u32,
+}
+
+impl Report {
+    /// Entries that are proven and not applied.
+    #[must_use]
+    pub fn lag_entries(&self) -> u64 {
+        self.size.saturating_sub(self.cursor)
+    }
+}
+
+/// Looks at all directions of a relay, also while it runs. A clone is one pointer a direction.
+#[derive(Clone, Debug)]
+pub struct Monitor(pub(crate) Vec<Arc<Gauge>>);
+
+impl Monitor {
+    /// A report of each direction, in the order of the configuration.
+    #[must_use]
+    pub fn reports(&self) -> Vec<Report> {
+        self.0.iter().map(|gauge| gauge.report()).collect()
+    }
+}
+
+/// A direction's report, as its task writes it.
+#[derive(Debug)]
+pub struct Gauge(Mutex<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    report: Report,
+    /// When entries up to this size were first seen waiting.
+    waiting: Option<(u64, Instant)>,
+}
+
+impl Gauge {
+    pub fn new(from: ChainId, to: ChainId) -> Self {
+        let report = Report {
+            from,
+            to,
+            condition: Condition::Starting,
+            cursor: 0,
+            size: 0,
+            lag_secs: 0,
+            trusted_height: 0,
+            trusted_age_secs: 0,
+            trusting_period_secs: None,
+            deliveries: 0,
+            entries: 0,
+            headers_alone: 0,
+            stale: 0,
+            refused: 0,
+            failures: 0,
+            last_error: None,
+            frozen_reason: None,
+            fault_code: 0,
+        };
+        Self(Mutex::new(Kept { report, waiting: None }))
+    }
+
+    pub fn report(&self) -> Report {
+        let kept = self.lock();
+        let mut report = kept.report.clone();
+        report.lag_secs = kept.waiting.map_or(0, |(_, since)| since.elapsed().as_secs());
+        report
+    }
+
+    /// What the reader says. Returns whether it froze since the last look.
+    pub fn inbox(&self, inbox: &v1::Inbox, age: Duration) -> bool {
+        let report = &mut self.lock().report;
+        let newly_frozen = inbox.frozen && report.condition != Condition::Frozen;
+        report.cursor = inbox.cursor;
+        report.trusted_height = inbox.trusted_height;
+        report.trusted_age_secs = age.as_secs();
+        report.trusting_period_secs = Some(inbox.trusting_period_secs).filter(|period| *period != u64::MAX);
+        report.fault_code = inbox.fault_code;
+        report.frozen_reason = inbox.frozen.then(|| inbox.frozen_reason.clone());
+        if inbox.frozen {
+            report.condition = Condition::Frozen;
+        }
+        newly_frozen
+    }
+
+    /// How many entries the writer proves.
+    pub fn size(&self, size: u64) {
+        let kept = &mut *self.lock();
+        kept.report.size = size;
+        let cursor = kept.report.cursor;
+        kept.report.condition = if size > cursor { Condition::Behind } else { Condition::Idle };
+        if kept.waiting.is_some_and(|(mark, _)| cursor >= mark) {
+            kept.waiting = None;
+        }
+        if size > cursor {
+            kept.waiting.get_or_insert_with(|| (size, Instant::now()));
+        }
+    }
+
+    /// A delivery was taken. Returns how many failures came before it.
+    pub fn delivered(&self, entries: usize) {
+        let report = &mut self.lock().report;
+        report.deliveries = report.deliveries.saturating_add(1);
+        report.entries = report.entries.saturating_add(u64::try_from(entries).unwrap_or(u64::MAX));
+        report.headers_alone = report.headers_alone.saturating_add(u64::from(entries == 0));
+    }
+
+    pub fn stale(&self) {
+        let report = &mut self.lock().report;
+        report.stale = report.stale.saturating_add(1);
+    }
+
+    pub fn refused(&self) {
+        let report = &mut self.lock().report;
+        report.refused = report.refused.saturating_add(1);
+    }
+
+    /// A look went well. Returns how many failed before it.
+    pub fn succeeded(&self) -> u32 {
+        let report = &mut self.lock().report;
+        report.last_error = None;
+        std::mem::take(&mut report.failures)
+    }
+
+    /// A look failed. Returns how many did in a row.
+    pub fn failed(&self, error: &RelayError) -> u32 {
+        let report = &mut self.lock().report;
+        report.condition = Condition::Failing;
+        report.last_error = Some(error.to_string().chars().take(ERROR_CHARS_MAX).collect());
+        report.failures = report.failures.saturating_add(1);
+        report.failures
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
