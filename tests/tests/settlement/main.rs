@@ -17,6 +17,7 @@
 )]
 
 mod checks;
+mod genesis;
 mod liar;
 mod machine;
 mod model;

@@ -1,4 +1,4 @@
-//! Chance from one seed: SplitMix64 (Steele, Lea, Flood, 2014). The same seed gives the same history on every machine.
+//! Chance from one seed: `SplitMix64` (Steele, Lea, Flood, 2014). The same seed gives the same history on every machine.
 
 /// A stream of numbers.
 #[derive(Clone, Debug)]

@@ -43,7 +43,7 @@ impl Nonces {
 pub struct Users {
     rng: Rng,
     network: NetworkName,
-    users: Vec<User>,
+    people: Vec<User>,
     /// Namespaces that exist.
     created: BTreeSet<Namespace>,
     by_address: BTreeMap<Address, usize>,
@@ -51,9 +51,9 @@ pub struct Users {
 
 impl Users {
     pub fn new(mut rng: Rng, network: &NetworkName, map: &ShardMap, count: usize) -> Self {
-        let users: Vec<User> = (0..count).map(|number| user(&mut rng, map, number)).collect();
-        let by_address = users.iter().enumerate().map(|(place, user)| (user.address, place)).collect();
-        Self { rng, network: network.clone(), users, created: BTreeSet::new(), by_address }
+        let people: Vec<User> = (0..count).map(|number| user(&mut rng, map, number)).collect();
+        let by_address = people.iter().enumerate().map(|(place, user)| (user.address, place)).collect();
+        Self { rng, network: network.clone(), people, created: BTreeSet::new(), by_address }
     }
 
     /// Whether nobody ever helps this one: it lives on trust until that is written off.
@@ -62,7 +62,7 @@ impl Users {
     }
 
     pub fn addresses(&self) -> Vec<Address> {
-        self.users.iter().map(|user| user.address).collect()
+        self.people.iter().map(|user| user.address).collect()
     }
 
     /// A mutation of somebody for a shard. `available` tells how much credit an account has there.
@@ -74,10 +74,10 @@ impl Users {
     ) -> Arc<VerifiedMutation> {
         // Who has no credit tries seldom.
         let place = (0..4)
-            .map(|_| self.rng.index(self.users.len()))
-            .find(|place| available(&self.users[*place].address) > 60_000);
-        let place = place.unwrap_or_else(|| self.rng.index(self.users.len()));
-        let namespace = self.users[place].spaces[shard].clone();
+            .map(|_| self.rng.index(self.people.len()))
+            .find(|place| available(&self.people[*place].address) > 60_000);
+        let place = place.unwrap_or_else(|| self.rng.index(self.people.len()));
+        let namespace = self.people[place].spaces[shard].clone();
         let mut operations = Vec::new();
         if !self.created.contains(&namespace) {
             operations.push(Operation::CreateNamespace);
@@ -85,7 +85,7 @@ impl Users {
         for _ in 0..=self.rng.below(2) {
             operations.push(self.operation());
         }
-        let user = &mut self.users[place];
+        let user = &mut self.people[place];
         let mutation = Mutation {
             network: self.network.clone(),
             account: user.address,
@@ -122,7 +122,7 @@ impl Users {
     /// What was signed was refused on a chain: its nonce may be used again.
     pub fn refused(&mut self, account: &Address, chain: usize, nonce: Nonce) {
         let place = self.by_address[account];
-        self.users[place].nonces[chain].returned.insert(nonce.get());
+        self.people[place].nonces[chain].returned.insert(nonce.get());
     }
 
     /// A transaction of somebody, sensible or not. Some pay what they owe, some help those who owe.
@@ -133,20 +133,20 @@ impl Users {
         balance: impl Fn(&Address) -> u128,
         owes: impl Fn(&Address) -> bool,
     ) -> Arc<VerifiedTransaction> {
-        let places = (0..self.users.len()).filter(|place| !Self::is_lost(*place));
-        let debtors: Vec<usize> = places.filter(|place| owes(&self.users[*place].address)).collect();
-        let able = debtors.iter().copied().find(|place| balance(&self.users[*place].address) > 200_000);
+        let places = (0..self.people.len()).filter(|place| !Self::is_lost(*place));
+        let debtors: Vec<usize> = places.filter(|place| owes(&self.people[*place].address)).collect();
+        let able = debtors.iter().copied().find(|place| balance(&self.people[*place].address) > 200_000);
         if let Some(place) = able.filter(|_| self.rng.percent(40)) {
             let amount = Tai::new(if self.rng.percent(50) { 0 } else { u128::from(1 + self.rng.below(100_000)) });
             return self.signed_transaction(place, now_secs, vec![TransactionOperation::Pay { amount }]);
         }
-        let place = self.rng.index(self.users.len());
+        let place = self.rng.index(self.people.len());
         if !debtors.is_empty() && self.rng.percent(20) {
-            let to = self.users[*self.rng.pick(&debtors)].address;
+            let to = self.people[*self.rng.pick(&debtors)].address;
             let amount = Tai::new(u128::from(200_000 + self.rng.below(600_000)));
             return self.signed_transaction(place, now_secs, vec![TransactionOperation::Transfer { to, amount }]);
         }
-        let most = balance(&self.users[place].address);
+        let most = balance(&self.people[place].address);
         let operations = (0..=self.rng.below(3)).map(|_| self.money(shards, most)).collect();
         self.signed_transaction(place, now_secs, operations)
     }
@@ -158,7 +158,7 @@ impl Users {
         now_secs: u64,
         operations: Vec<TransactionOperation>,
     ) -> Arc<VerifiedTransaction> {
-        let user = &mut self.users[place];
+        let user = &mut self.people[place];
         let transaction = Transaction {
             network: self.network.clone(),
             account: user.address,
@@ -171,8 +171,8 @@ impl Users {
     }
 
     fn money(&mut self, shards: u32, balance: u128) -> TransactionOperation {
-        let to = self.rng.index(self.users.len());
-        let to = self.users[if Self::is_lost(to) { 0 } else { to }].address;
+        let to = self.rng.index(self.people.len());
+        let to = self.people[if Self::is_lost(to) { 0 } else { to }].address;
         let most = u64::try_from(balance).unwrap() / 4;
         let amount = Tai::new(u128::from(1 + self.rng.below(most)));
         // Now and then one that there is not.

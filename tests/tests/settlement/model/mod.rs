@@ -5,6 +5,7 @@
 //! Written from DESIGN.md, points 4, 7 and 8, and `credit-model/random_runs.py`; letters are those of the design.
 
 mod money;
+mod round;
 mod shard;
 mod transactions;
 
