@@ -92,6 +92,7 @@ impl<M: Machine> Inner<M> {
             self.verdicts.remember(hash, &verified);
             verified
         };
+        M::foresee(&version.state, verified.content(), verified.bytes(), now)?;
         let state = self.mempool.insert(verified, envelope, bound, &self.versions)?;
         Ok(ReceiptWatch { state, provable_height: self.versions.provable_height() })
     }

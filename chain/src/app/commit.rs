@@ -61,7 +61,8 @@ impl<M: Machine> Inner<M> {
             self.measure_channel(state, &delivered.source);
         }
         self.measure_round(state);
-        self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery| useless::<M>(state, delivery));
+        self.deliveries
+            .settle(executed.place.height, &executed.place.txs, |delivery| useless::<M>(state, delivery, time));
         *lock(&self.unproven) = Some(before);
         Ok(())
     }

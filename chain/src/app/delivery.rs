@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use db3_carry::Delivery;
+use db3_carry::{Channel, Delivery};
+use db3_light_client::{ClaimedHeader, UnixTime};
 use db3_primitives::limits::DELIVERY_TX_BYTES_MAX;
-use db3_primitives::{ChainId, Rejection};
+use db3_primitives::{BlockTime, ChainId, Height, Rejection};
 use db3_proto::{delivery_id, encode_delivery_tx};
 use tokio::sync::Semaphore;
 
@@ -55,7 +56,7 @@ impl<M: Machine> Inner<M> {
     /// Whether it can be of use at all: from a chain that this one hears, with something new. Cheap.
     fn look_at(&self, delivery: &Delivery) -> Result<(), Rejection> {
         let version = self.versions.committed();
-        match useless::<M>(&version.state, delivery) {
+        match useless::<M>(&version.state, delivery, self.clock.now().max(version.time)) {
             Some(rejection) => Err(rejection),
             None => Ok(()),
         }
@@ -67,7 +68,7 @@ impl<M: Machine> Inner<M> {
         if let Some(waiting) = self.deliveries.watch(&delivery.source, &id) {
             return Ok(waiting);
         }
-        self.deliveries.check_room(&delivery.source)?;
+        self.deliveries.check_room(&delivery)?;
         let version = self.versions.committed();
         let now = self.clock.now().max(version.time);
         M::check_delivery(&version.state, &delivery, now)?;
@@ -86,19 +87,45 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-/// Why a delivery brings nothing to a state, as far as that is seen without its proofs.
-pub(super) fn useless<M: Machine>(state: &M::State, delivery: &Delivery) -> Option<Rejection> {
+/// Why a delivery brings nothing to a state, as far as that is seen without its proofs. `now` is the time of the newest
+/// block, or the clock's if that is later.
+pub(super) fn useless<M: Machine>(state: &M::State, delivery: &Delivery, now: BlockTime) -> Option<Rejection> {
     let source: &ChainId = &delivery.source;
     let Some(channel) = M::channel(state, source) else {
         return Some(Rejection::DeliverySourceUnknown { chain_id: source.clone() });
     };
+    let frozen = |detail: String| Some(Rejection::ChannelFrozen { chain_id: source.clone(), detail });
+    if let Some(fault) = M::fault(state, source) {
+        return frozen(format!("its entry {} was at fault ({:?})", fault.index, fault.code));
+    }
+    if let Some(conflict) = channel.frozen() {
+        return frozen(format!("it has two headers at height {}", conflict.height));
+    }
     let entries = delivery.log.entries.len() as u64;
     let (start, cursor) = (delivery.log.start, channel.cursor());
     if entries == 0 {
-        return None;
+        return useless_headers(&channel, delivery, now);
     }
     if start > cursor {
         return Some(Rejection::DeliveryGap { cursor, start });
     }
     (start.saturating_add(entries) <= cursor).then_some(Rejection::DeliveryStale { cursor })
+}
+
+/// The same of headers alone. Those that contradict one that is trusted are welcome at any time.
+fn useless_headers(channel: &Channel, delivery: &Delivery, now: BlockTime) -> Option<Rejection> {
+    let claims: Vec<_> =
+        delivery.headers.iter().filter_map(|header| ClaimedHeader::read(&header.light_block).ok()).collect();
+    let contradicts = |claim: &ClaimedHeader| {
+        channel.client().trusted(claim.height).is_some_and(|known| known.header_hash != claim.header_hash)
+    };
+    if claims.iter().any(contradicts) {
+        return None;
+    }
+    let now = i64::try_from(now.secs).ok().and_then(|secs| UnixTime::new(secs, now.nanos)).unwrap_or(UnixTime::MAX);
+    if !channel.headers_due(now) {
+        return Some(Rejection::HeadersNotDue { height: Height::new(channel.trusted_height()) });
+    }
+    let newest = claims.last().map_or(0, |claim| claim.height);
+    (newest <= channel.trusted_height()).then(|| Rejection::DeliveryStale { cursor: channel.cursor() })
 }

@@ -60,6 +60,9 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn lane(body: &Self::Body) -> Self::Lane;
     /// The cheap ladder, against a version and the time of a next block. Gives the largest fee that it can cost.
     fn admit(state: &Self::State, body: &Self::Body, bytes: u32, now: BlockTime) -> Result<Tai, Rejection>;
+    /// What would make it fail in execution, as far as that is told before: asked once its signature is known to be good,
+    /// since it costs more than the ladder.
+    fn foresee(state: &Self::State, body: &Self::Body, bytes: u32, now: BlockTime) -> Result<(), Rejection>;
     /// Whether `bound` fits what its account has left when `reserved` is spoken for.
     fn check_funds(state: &Self::State, body: &Self::Body, reserved: Tai, bound: Tai) -> Result<(), Rejection>;
     /// The smallest nonce that is free in its lane.

@@ -10,10 +10,10 @@ use db3_primitives::limits::{BLOCK_MUTATIONS_MAX, TRANSACTION_BYTES_MAX};
 use db3_primitives::name::ChainRole;
 use db3_primitives::{
     Address, BlockTime, ChainId, Epoch, EpochClose, Fault, Height, LogEntry, Nonce, Posting, Rejection, RoundLeaf,
-    SignedTransaction, Tai, Transaction, TransactionId, VerifiedTransaction,
+    ShardFault, SignedTransaction, Tai, Transaction, TransactionId, VerifiedTransaction,
 };
 use db3_proto::decode_transaction;
-use db3_settlement_state::{Effects, Executor, Outcome, SettlementState};
+use db3_settlement_state::{Effects, Executor, FaultReport, Outcome, SettlementState};
 use db3_state_tree::Tree;
 use rocksdb::WriteBatch;
 
@@ -57,6 +57,16 @@ impl Machine for SettlementMachine {
 
     fn admit(state: &SettlementState, transaction: &Transaction, bytes: u32, now: BlockTime) -> Result<Tai, Rejection> {
         state.admit(transaction, bytes, now).map(|admission| admission.bound)
+    }
+
+    fn foresee(
+        state: &SettlementState,
+        transaction: &Transaction,
+        bytes: u32,
+        now: BlockTime,
+    ) -> Result<(), Rejection> {
+        let admission = state.admit(transaction, bytes, now)?;
+        state.foresee(transaction, &admission, now)
     }
 
     fn check_funds(
@@ -199,8 +209,9 @@ impl Machine for SettlementMachine {
             index: entry.index,
             bytes: Cow::from(entry.bytes.as_slice()),
         }));
-        // An entry at fault was read too: the shard's log goes on after it.
-        appended.extend(effects.faults.iter().filter(|report| !report.bytes.is_empty()).map(|report| {
+        // An entry at fault, even an empty one, was read too: the shard's log goes on after it. Of two headers none was.
+        let read = |report: &&FaultReport| report.fault.code != ShardFault::HeaderConflict;
+        appended.extend(effects.faults.iter().filter(read).map(|report| {
             let bytes = Cow::from(report.bytes.as_slice());
             Appended::Entry { log: inbox(report.source), index: report.fault.index, bytes }
         }));

@@ -51,6 +51,11 @@ impl Machine for ShardMachine {
         state.admit(mutation, bytes, now).map(|admission| admission.bound)
     }
 
+    fn foresee(_state: &ShardState, _mutation: &Mutation, _bytes: u32, _now: BlockTime) -> Result<(), Rejection> {
+        // What a mutation runs into is told by its receipt.
+        Ok(())
+    }
+
     fn check_funds(state: &ShardState, mutation: &Mutation, reserved: Tai, bound: Tai) -> Result<(), Rejection> {
         let Some(line) = state.account(&mutation.account) else {
             return Err(Rejection::LineMissing { account: mutation.account });

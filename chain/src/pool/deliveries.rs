@@ -1,9 +1,10 @@
 //! Deliveries that wait for a block: checked, at most two for each source, and a bounded number of sources, since only
 //! chains that this one hears have a place.
 //!
-//! A delivery that was good when it came stays until a block holds it, until another one has brought the same entries,
-//! or until its channel froze. One that only block time is behind waits on.
+//! A delivery that was good when it came stays until a block holds it, until another one has brought the same entries or
+//! waits to bring more, or until its channel froze. One that only block time is behind waits on.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -80,24 +81,34 @@ impl Deliveries {
         Some(SubmittedDelivery { id: pending.id, state: pending.state.subscribe() })
     }
 
-    /// Whether another delivery of a source may wait.
-    pub(crate) fn check_room(&self, source: &ChainId) -> Result<(), Rejection> {
-        check_room(lock(&self.waiting).get(source).map_or(&[], Vec::as_slice))
+    /// Whether a delivery may wait, if it is good and not longer in bytes than those that bring as much.
+    pub(crate) fn check_room(&self, delivery: &Delivery) -> Result<(), Rejection> {
+        let waiting = lock(&self.waiting);
+        let waiting = waiting.get(&delivery.source).map_or(&[][..], Vec::as_slice);
+        if waiting.len() < PER_SOURCE_MAX || loser(waiting, delivery, 0).is_some() { Ok(()) } else { Err(full()) }
     }
 
     /// Takes a delivery that was found good.
     pub(crate) fn insert(&self, id: Identifier, delivery: Delivery, tx: Bytes) -> Result<SubmittedDelivery, Rejection> {
         let mut waiting = lock(&self.waiting);
         let pending = waiting.entry(delivery.source.clone()).or_default();
+        let mut lost = None;
         let submitted = if let Some(same) = pending.iter().find(|pending| pending.id == id) {
             SubmittedDelivery { id, state: same.state.subscribe() }
         } else {
-            check_room(pending)?;
+            if pending.len() >= PER_SOURCE_MAX {
+                lost = Some(pending.remove(loser(pending, &delivery, tx.len()).ok_or_else(full)?));
+            }
             let (sender, state) = watch::channel(DeliveryState::Pending);
             pending.push(Pending { id, delivery: Arc::new(delivery), tx, state: sender });
             SubmittedDelivery { id, state }
         };
         drop(waiting);
+        if let Some(lost) = lost {
+            // What it brings, the longer one brings.
+            let stale = Rejection::DeliveryStale { cursor: lost.delivery.log.start };
+            lost.state.send_replace(DeliveryState::Dropped(stale));
+        }
         self.signal.raise();
         Ok(submitted)
     }
@@ -107,19 +118,20 @@ impl Deliveries {
         lock(&self.waiting).values().all(Vec::is_empty)
     }
 
-    /// Consensus transactions for a block, the sources in turn, at most so many and so many bytes.
-    pub(crate) fn select(&self, count: usize, bytes: usize) -> Vec<Bytes> {
+    /// Consensus transactions for a block, at most so many and so many bytes: of every source the delivery that brings
+    /// most and fits. `turn` says with which source to begin, so that none always comes too late.
+    pub(crate) fn select(&self, count: usize, bytes: usize, turn: u64) -> Vec<Bytes> {
         let waiting = lock(&self.waiting);
-        let turn = |at: usize| waiting.values().filter_map(move |pending| pending.get(at));
+        let mut sources: Vec<&Vec<Pending>> = waiting.values().collect();
+        let first = turn.checked_rem(sources.len() as u64).and_then(|first| usize::try_from(first).ok());
+        sources.rotate_left(first.unwrap_or(0));
         let mut left = bytes;
         let mut selected = Vec::new();
-        for pending in (0..PER_SOURCE_MAX).flat_map(turn) {
-            if selected.len() >= count {
-                break;
-            }
-            if let Some(rest) = left.checked_sub(pending.tx.len()) {
-                left = rest;
-                selected.push(pending.tx.clone());
+        for pending in sources.into_iter().take(count) {
+            let fitting = pending.iter().filter(|pending| pending.tx.len() <= left);
+            if let Some(most) = fitting.max_by_key(|pending| rank(pending)) {
+                left = left.saturating_sub(most.tx.len());
+                selected.push(most.tx.clone());
             }
         }
         selected
@@ -128,7 +140,7 @@ impl Deliveries {
     /// After a block: what it holds and what is of no use any more stops waiting. `useless` says why, of a delivery that
     /// the block does not hold.
     pub(crate) fn settle(&self, height: Height, txs: &[Bytes], useless: impl Fn(&Delivery) -> Option<Rejection>) {
-        self.end(|pending| {
+        self.end_those(|pending| {
             let held = txs.contains(&pending.tx).then_some(DeliveryState::Done(height));
             held.or_else(|| useless(&pending.delivery).map(DeliveryState::Dropped))
         });
@@ -136,11 +148,11 @@ impl Deliveries {
 
     /// Drops one that no block can hold.
     pub(crate) fn refuse(&self, tx: &Bytes, rejection: &Rejection) {
-        self.end(|pending| (pending.tx == *tx).then(|| DeliveryState::Dropped(rejection.clone())));
+        self.end_those(|pending| (pending.tx == *tx).then(|| DeliveryState::Dropped(rejection.clone())));
     }
 
     /// Removes those that have come to an end, and tells whoever watches them.
-    fn end(&self, of: impl Fn(&Pending) -> Option<DeliveryState>) {
+    fn end_those(&self, of: impl Fn(&Pending) -> Option<DeliveryState>) {
         let mut ends = Vec::new();
         let mut waiting = lock(&self.waiting);
         for pending in waiting.values_mut() {
@@ -159,9 +171,74 @@ impl Deliveries {
     }
 }
 
-fn check_room(waiting: &[Pending]) -> Result<(), Rejection> {
-    if waiting.len() < PER_SOURCE_MAX {
-        return Ok(());
+/// Index after the last entry that a delivery brings; 0 with headers alone.
+fn end(delivery: &Delivery) -> u64 {
+    let entries = delivery.log.entries.len() as u64;
+    if entries == 0 { 0 } else { delivery.log.start.saturating_add(entries) }
+}
+
+/// What brings more comes first, then what is shorter in bytes.
+fn rank(pending: &Pending) -> (u64, Reverse<usize>) {
+    (end(&pending.delivery), Reverse(pending.tx.len()))
+}
+
+/// Which of those that wait makes room for a delivery: the one that brings least, if this one brings more, or the same
+/// in fewer bytes. So nobody holds a source up with short or padded deliveries.
+fn loser(waiting: &[Pending], delivery: &Delivery, bytes: usize) -> Option<usize> {
+    let (at, least) = waiting.iter().enumerate().min_by_key(|(_, pending)| rank(pending))?;
+    ((end(delivery), Reverse(bytes)) > rank(least)).then_some(at)
+}
+
+fn full() -> Rejection {
+    Rejection::Overloaded { what: "two deliveries from that chain that bring as much wait for a block already" }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+
+    fn delivery(source: &str, entries: usize) -> Delivery {
+        let log = db3_merkle_log::Delivery { start: 3, entries: vec![vec![1]; entries], size: 100, right: Vec::new() };
+        let empty = Delivery::of_headers(ChainId::parse(source).unwrap(), Vec::new());
+        Delivery { log, ..empty }
     }
-    Err(Rejection::Overloaded { what: "two deliveries from that chain wait for a block already" })
+
+    fn insert(pool: &Deliveries, number: u8, delivery: Delivery, bytes: usize) -> Result<SubmittedDelivery, Rejection> {
+        pool.insert(Identifier([number; 32]), delivery, Bytes::from(vec![number; bytes]))
+    }
+
+    fn numbers(selected: &[Bytes]) -> Vec<u8> {
+        selected.iter().map(|tx| tx[0]).collect()
+    }
+
+    #[test]
+    fn a_longer_delivery_takes_the_place_of_a_shorter_one_and_of_a_padded_one() {
+        let pool = Deliveries::new(Arc::default());
+        let short = insert(&pool, 1, delivery("test-shard-0", 1), 50).unwrap();
+        let padded = insert(&pool, 2, delivery("test-shard-0", 2), 900).unwrap();
+        assert!(insert(&pool, 3, delivery("test-shard-0", 1), 50).is_err(), "it brings no more than the least");
+        insert(&pool, 4, delivery("test-shard-0", 9), 90).unwrap();
+        assert_eq!(*short.state.borrow(), DeliveryState::Dropped(Rejection::DeliveryStale { cursor: 3 }));
+        insert(&pool, 5, delivery("test-shard-0", 2), 60).unwrap();
+        assert!(matches!(*padded.state.borrow(), DeliveryState::Dropped(_)));
+        assert!(
+            insert(&pool, 6, Delivery::of_headers(ChainId::parse("test-shard-0").unwrap(), Vec::new()), 10).is_err()
+        );
+        assert_eq!(numbers(&pool.select(9, 1_000, 0)), [4]);
+        assert_eq!(numbers(&pool.select(9, 70, 0)), [5], "what fits");
+    }
+
+    #[test]
+    fn sources_take_turns() {
+        let pool = Deliveries::new(Arc::default());
+        for number in 0..3 {
+            insert(&pool, number, delivery(&format!("test-shard-{number}"), 1), 100).unwrap();
+        }
+        let first = |turn| numbers(&pool.select(9, 100, turn));
+        assert_eq!([first(0), first(1), first(2), first(3)], [[0], [1], [2], [0]]);
+        assert_eq!(numbers(&pool.select(2, 1_000, 1)), [1, 2]);
+        assert!(Deliveries::new(Arc::default()).select(9, 100, 7).is_empty());
+    }
 }

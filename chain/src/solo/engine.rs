@@ -209,8 +209,11 @@ impl<M: Machine> Engine<M> {
 
     fn propose(&self, height: Height, time: BlockTime, content: bool) -> Result<Vec<Bytes>, FatalError> {
         let inner = &self.app.inner;
-        let deliveries =
-            if content { inner.deliveries.select(BLOCK_DELIVERIES_MAX, DELIVERY_BYTES_MAX) } else { Vec::new() };
+        let deliveries = if content {
+            inner.deliveries.select(BLOCK_DELIVERIES_MAX, DELIVERY_BYTES_MAX, height.get())
+        } else {
+            Vec::new()
+        };
         let delivered = deliveries.iter().fold(0_usize, |bytes, tx| bytes.saturating_add(tx.len()));
         let room = Room {
             bytes: BLOCK_BYTES_MAX.saturating_sub(delivered),

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use db3_carry::Delivery;
 use db3_carry::build::Source;
 use db3_genesis::{AccountEntry, PeerEntry, SettlementGenesis};
 use db3_light_client::{Options, UnixTime};
@@ -42,6 +43,7 @@ struct Network {
 struct Shard {
     source: Source,
     last: Option<EpochClose>,
+    time: u64,
 }
 
 fn epoch_secs() -> NonZeroU64 {
@@ -77,7 +79,7 @@ impl Network {
         );
         let input = InitInput { app_state: genesis.into(), time: Some(BlockTime::from_secs(now)) };
         init(&home, &input, &settings(&home)).unwrap();
-        Self { _folder: folder, home, shard: Shard { source, last: None } }
+        Self { _folder: folder, home, shard: Shard { source, last: None, time: now - 10 } }
     }
 
     async fn start(&self) -> Settlement {
@@ -117,16 +119,19 @@ impl Shard {
         self.source.append(&settlement(), &entry.to_bytes()).unwrap();
     }
 
+    /// A block, and everything that is new.
+    fn next(&mut self, chain: &Settlement) -> Delivery {
+        let nanos = u32::try_from(self.source.headers().height()).unwrap() + 1;
+        self.source.block(unix(self.time, nanos)).unwrap();
+        let channel = chain.committed().state.channel(&shard_id()).unwrap();
+        self.source.delivery(&settlement(), channel.cursor(), usize::MAX, channel.trusted_height()).unwrap()
+    }
+
     /// A block after the end of an epoch, and everything that is new.
     async fn bring(&mut self, chain: &Settlement, epoch: Epoch) -> Height {
-        let end = epoch.next().unwrap().start_secs(epoch_secs()).unwrap();
-        let now = chain.now().secs;
-        chain.advance_time((end + 1).saturating_sub(now)).unwrap();
-        let nanos = u32::try_from(self.source.headers().height()).unwrap() + 1;
-        self.source.block(unix(end, nanos)).unwrap();
-        let channel = chain.committed().state.channel(&shard_id()).unwrap();
-        let delivery =
-            self.source.delivery(&settlement(), channel.cursor(), usize::MAX, channel.trusted_height()).unwrap();
+        self.time = epoch.next().unwrap().start_secs(epoch_secs()).unwrap();
+        chain.advance_time((self.time + 1).saturating_sub(chain.now().secs)).unwrap();
+        let delivery = self.next(chain);
         chain.submit_delivery(delivery).await.unwrap().block(soon()).await.unwrap().unwrap()
     }
 }
@@ -320,8 +325,29 @@ async fn a_shard_that_lies_freezes_alone_and_is_told_of() {
     let entry = chain.store().log_entry(&log, 0).unwrap().unwrap();
     let proof = chain.store().log_proof(&log, 0, inbox.size()).unwrap();
     verify_inclusion(&entry, 0, inbox.size(), &proof, &inbox.root()).unwrap();
+    // Nothing more is accepted from it.
+    network.shard.says(&LogEntry::Statement(Statement {
+        account: stranger,
+        payee: Payee::ValidatorPool,
+        cumulative: Tai::new(9),
+    }));
+    let delivery = network.shard.next(&chain);
+    assert_eq!(chain.submit_delivery(delivery).await.unwrap_err().rejection().name(), "CHANNEL_FROZEN");
     let frozen = "db3_inbox_frozen{chain_id=\"test-settlement\",source=\"test-shard-0\"} 1";
     assert!(chain.metrics_text().contains(frozen), "{}", chain.metrics_text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_entry_at_fault_is_kept_as_all_are() {
+    let mut network = Network::new();
+    let chain = network.start().await;
+    network.shard.source.append(&settlement(), &[]).unwrap();
+    network.shard.bring(&chain, open_epoch(&chain)).await;
+    assert!(SettlementMachine::fault(&chain.committed().state, &shard_id()).is_some());
+    chain.shutdown().await;
+    drop(chain);
+    let mut lines = Vec::new();
+    export::<SettlementMachine>(settings(&network.home), &mut lines).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
