@@ -162,9 +162,7 @@ impl DevnetArgs {
                 arguments.push(address.to_string().into());
                 arguments.extend(amount.map(|amount| OsString::from(format!("{amount}tai"))));
             }
-            Some(
-                DevnetCommand::Start(_) | DevnetCommand::Stop | DevnetCommand::Status | DevnetCommand::Reset,
-            )
+            Some(DevnetCommand::Start(_) | DevnetCommand::Stop | DevnetCommand::Status | DevnetCommand::Reset)
             | None => {}
         }
         if let Some(start) = self.start_args() {
