@@ -56,6 +56,11 @@ impl Users {
         Self { rng, network: network.clone(), users, created: BTreeSet::new(), by_address }
     }
 
+    /// Whether nobody ever helps this one: it lives on trust until that is written off.
+    pub fn is_lost(place: usize) -> bool {
+        place % 8 == 7
+    }
+
     pub fn addresses(&self) -> Vec<Address> {
         self.users.iter().map(|user| user.address).collect()
     }
@@ -120,14 +125,27 @@ impl Users {
         self.users[place].nonces[chain].returned.insert(nonce.get());
     }
 
-    /// A transaction of somebody, sensible or not.
+    /// A transaction of somebody, sensible or not. Some pay what they owe, some help those who owe.
     pub fn transaction(
         &mut self,
         shards: u32,
         now_secs: u64,
         balance: impl Fn(&Address) -> u128,
+        owes: impl Fn(&Address) -> bool,
     ) -> Arc<VerifiedTransaction> {
+        let places = (0..self.users.len()).filter(|place| !Self::is_lost(*place));
+        let debtors: Vec<usize> = places.filter(|place| owes(&self.users[*place].address)).collect();
+        let able = debtors.iter().copied().find(|place| balance(&self.users[*place].address) > 200_000);
+        if let Some(place) = able.filter(|_| self.rng.percent(40)) {
+            let amount = Tai::new(if self.rng.percent(50) { 0 } else { u128::from(1 + self.rng.below(100_000)) });
+            return self.signed_transaction(place, now_secs, vec![TransactionOperation::Pay { amount }]);
+        }
         let place = self.rng.index(self.users.len());
+        if !debtors.is_empty() && self.rng.percent(20) {
+            let to = self.users[*self.rng.pick(&debtors)].address;
+            let amount = Tai::new(u128::from(200_000 + self.rng.below(600_000)));
+            return self.signed_transaction(place, now_secs, vec![TransactionOperation::Transfer { to, amount }]);
+        }
         let most = balance(&self.users[place].address);
         let operations = (0..=self.rng.below(3)).map(|_| self.money(shards, most)).collect();
         self.signed_transaction(place, now_secs, operations)
@@ -153,7 +171,8 @@ impl Users {
     }
 
     fn money(&mut self, shards: u32, balance: u128) -> TransactionOperation {
-        let to = self.users[self.rng.index(self.users.len())].address;
+        let to = self.rng.index(self.users.len());
+        let to = self.users[if Self::is_lost(to) { 0 } else { to }].address;
         let most = u64::try_from(balance).unwrap() / 4;
         let amount = Tai::new(u128::from(1 + self.rng.below(most)));
         // Now and then one that there is not.
