@@ -165,7 +165,7 @@ fn most_of_a_line_used_is_warned_of() {
     net.ok(["devnet", "advance", "600"]);
     net.ok(["devnet", "advance", "600"]);
     let mut said = String::new();
-    for n in 0..8 {
+    for n in 0..60 {
         let output = net.run(["put", "t", &format!("k{n}"), "v", "--account", "dev4"]);
         said = text(&output.stderr);
         assert!(output.status.success(), "{said}");
