@@ -126,8 +126,7 @@ impl RunningChains {
 impl Settled {
     fn add(&mut self, debit: Tai, paid: Tai, written_off: Tai) {
         self.postings = self.postings.saturating_add(1);
-        for (sum, amount) in
-            [(&mut self.debited, debit), (&mut self.paid, paid), (&mut self.written_off, written_off)]
+        for (sum, amount) in [(&mut self.debited, debit), (&mut self.paid, paid), (&mut self.written_off, written_off)]
         {
             // The supply bounds what a round can move.
             *sum = sum.checked_add(amount).unwrap_or(Tai::MAX);

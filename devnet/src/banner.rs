@@ -16,7 +16,11 @@ pub fn banner(status: &Status, home: &Home, detached: bool) -> String {
     let made = &status.made;
     let shards = if made.shards == 1 { "1 shard".to_owned() } else { format!("{} shards", made.shards) };
     let seconds = Seconds(status.ready_millis);
-    let _ = writeln!(text, "The devnet is ready after {seconds} s: a settlement chain and {shards}, epochs of {} s.\n", made.epoch_secs);
+    let _ = writeln!(
+        text,
+        "The devnet is ready after {seconds} s: a settlement chain and {shards}, epochs of {} s.\n",
+        made.epoch_secs
+    );
     let rows: Vec<Vec<String>> = status
         .ready
         .nodes

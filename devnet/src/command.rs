@@ -113,8 +113,7 @@ pub fn advance(home: &Home, secs: u64, console: ConsoleArgs) -> Result<()> {
 
 /// Gives an account money and prints what it has then.
 pub fn fund(home: &Home, address: Address, amount: Option<Tai>, console: ConsoleArgs) -> Result<()> {
-    let question =
-        Question::Fund { address: address.to_string(), amount_tai: amount.map(|amount| amount.to_string()) };
+    let question = Question::Fund { address: address.to_string(), amount_tai: amount.map(|amount| amount.to_string()) };
     match control::ask(home, &question, CROSSING_PATIENCE)? {
         Answer::Funded(funds) => render::funded(&funds, console),
         other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Refused { .. }) => {

@@ -238,7 +238,6 @@ mod tai {
     use db3_primitives::Tai;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub fn serialize<S: Serializer>(value: &Tai, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }

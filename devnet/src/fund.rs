@@ -29,7 +29,7 @@ impl Network {
         self.give(to, amount).await?;
         self.chains.until_credit_stands().await?;
         self.keep_funded(to)?;
-        funds_of(&settled(&self.chains).state, "--fund", to)
+        Ok(funds_of(&settled(&self.chains).state, "--fund", to))
     }
 
     async fn give(&self, to: Address, amount: Tai) -> Result<()> {

@@ -29,6 +29,10 @@ const FAUCET_DB3: u64 = 1_000_000_000;
 /// How often a block may be made, milliseconds: money crosses four blocks before the network is ready.
 const BLOCK_MS: u64 = 20;
 
+/// How long a round waits for a shard's close, seconds: some thirty years. All shards live in this process, and time
+/// that is moved past a boundary would be past a short deadline as well, before the closes have crossed.
+const DEADLINE_SECS: u64 = 1_000_000_000;
+
 /// The chains of a devnet.
 pub struct Chains {
     /// The settlement chain.
@@ -154,8 +158,13 @@ fn settlement_genesis(
     accounts.push(AccountEntry::with_credit(faucet, db3(FAUCET_DB3)?, Tai::ZERO, 0)?);
     let genesis = SettlementGenesis::new(network, epoch_secs, faucet, accounts, shards);
     // Some minutes until a debt is late, taken and given up, so that it can be watched.
-    let credit =
-        CreditRules { grace_epochs: 3, seize_epochs: 10, write_off_epochs: 20, ..CreditRules::new(epoch_secs) };
+    let credit = CreditRules {
+        deadline_secs: DEADLINE_SECS,
+        grace_epochs: 3,
+        seize_epochs: 10,
+        write_off_epochs: 20,
+        ..CreditRules::new(epoch_secs)
+    };
     let payout = |address: &Address| vec![PayoutEntry { address: address.to_string(), power: 1 }];
     let (own, of_shards) = keys.payouts.split_first().context("no address to pay")?;
     let payouts = of_shards.iter().chain([own]).map(payout).collect();

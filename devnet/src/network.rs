@@ -58,7 +58,8 @@ impl Network {
     pub fn status(&self) -> Result<Status> {
         let RunningChains { settlement, shards, .. } = &self.chains;
         let state = &settlement.provable().state;
-        let mut chains = vec![ChainStatus { settled_epoch: state.round().settled.map(Epoch::get), ..status_of(settlement)? }];
+        let mut chains =
+            vec![ChainStatus { settled_epoch: state.round().settled.map(Epoch::get), ..status_of(settlement)? }];
         for shard in shards {
             chains.push(status_of(shard)?);
         }
@@ -120,7 +121,8 @@ impl RunningChains {
         for shard in &self.shards {
             let version = shard.provable();
             let said = settlement.state.outbox_to(shard.genesis().chain_id()).size();
-            let heard = version.state.channel(self.settlement.genesis().chain_id()).map_or(0, |channel| channel.cursor());
+            let heard =
+                version.state.channel(self.settlement.genesis().chain_id()).map_or(0, |channel| channel.cursor());
             if heard < said {
                 return Err(format!("{} has heard {heard} of {said} entries", shard.chain_id()));
             }
@@ -186,19 +188,19 @@ fn directions(relay: &Monitor) -> Vec<Direction> {
 fn funds(state: &SettlementState, ready: &Ready, made: &Made) -> Result<Vec<Funds>> {
     let named = ready.accounts.iter().map(|account| (account.name.as_str(), account.address.as_str()));
     let funded = made.funded.iter().map(|address| ("--fund", address.as_str()));
-    named.chain(funded).map(|(name, address)| funds_of(state, name, address.parse()?)).collect()
+    named.chain(funded).map(|(name, address)| Ok(funds_of(state, name, address.parse()?))).collect()
 }
 
 /// What one account has.
-pub fn funds_of(state: &SettlementState, name: &str, address: Address) -> Result<Funds> {
+pub fn funds_of(state: &SettlementState, name: &str, address: Address) -> Funds {
     let account = state.account(&address);
-    Ok(Funds {
+    Funds {
         name: name.to_owned(),
         address: address.to_string(),
         balance_tai: account.leaf.balance.to_string(),
         limit_tai: account.limit.to_string(),
         lines: account.lines.iter().map(|(shard, line)| (shard.get(), line.want.to_string())).collect(),
-    })
+    }
 }
 
 /// The newest provable version of the settlement chain.

@@ -180,7 +180,9 @@ fn settled_text(settled: &Settled) -> String {
     let mut text =
         format!("settled epoch {}: {} postings, {debited} debited, {paid} paid", settled.epoch, settled.postings);
     if !settled.written_off.is_zero() {
-        text.push_str(&format!(", {written_off} written off"));
+        text.push_str(", ");
+        text.push_str(&written_off);
+        text.push_str(" written off");
     }
     text
 }

@@ -31,7 +31,8 @@ fn free_port() -> u16 {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();
-        let free = |above: u16| port.checked_add(above).is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+        let free =
+            |above: u16| port.checked_add(above).is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
         if port > 1_024 && free(1) && free(2) {
             return port;
         }
@@ -270,8 +271,8 @@ fn what_is_spent_on_the_shards_is_debited_and_paid_when_time_moves() {
         sent.applied().unwrap().fee
     });
     let advanced = place.advance("60");
-    let (settled, closed) = (&advanced[0]["settled"], &advanced[1..]);
-    let closes: Vec<&Value> = closed.iter().flat_map(|chain| chain["closed"].as_array().unwrap()).collect();
+    let (settled, shards) = (&advanced[0]["settled"], &advanced[1..]);
+    let closes: Vec<&Value> = shards.iter().flat_map(|chain| chain["closed"].as_array().unwrap()).collect();
     let sum: u128 = closes.iter().map(|close| close["total_tai"].as_str().unwrap().parse::<u128>().unwrap()).sum();
     assert_eq!(sum, fee.get(), "{closes:?}");
     assert_eq!(settled.as_array().unwrap().len(), 1, "one round: {settled}");
@@ -307,7 +308,8 @@ fn an_account_is_funded_while_the_network_runs_and_when_it_starts_again() {
 fn time_that_one_chain_refuses_moves_on_none() {
     let place = Place::new();
     let running = place.start(&["--shards", "1", "--accounts", "1"]);
-    let epochs = || place.status()["chains"].as_array().unwrap().iter().map(|chain| chain["open_epoch"].clone()).collect();
+    let epochs =
+        || place.status()["chains"].as_array().unwrap().iter().map(|chain| chain["open_epoch"].clone()).collect();
     let before: Vec<Value> = epochs();
     let refused = place.run(&["advance", "253402300799"]);
     assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
