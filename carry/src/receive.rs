@@ -5,13 +5,13 @@
 //! are known), and what brings nothing new at all is named [`Rejection::DeliveryStale`], which tells a relayer that the work is
 //! done.
 
-use db3_light_client::{ClaimedHeader, LightClient, LightClientError, UnixTime};
+use db3_light_client::{ClaimedHeader, LightClient, LightClientError, UnixTime, ValidatorSet};
 use db3_merkle_log::{Frontier, InboxError};
 use db3_primitives::{ChainId, Height, Rejection, key};
 use db3_state_tree::verify_existence;
 
 use crate::channel::Channel;
-use crate::delivery::{Delivery, malformed};
+use crate::delivery::{Delivery, HeaderUpdate, malformed};
 use crate::received::{NewEntries, Received};
 
 impl Channel {
@@ -115,6 +115,7 @@ impl Channel {
     fn updated(&self, delivery: &Delivery, now: UnixTime) -> Result<Updated, Rejection> {
         let mut client = self.client.clone();
         for header in &delivery.headers {
+            check_named(&client, header)?;
             match client.verify(&header.light_block, header.trusted_next_validators.as_deref(), now) {
                 Ok(_) => {}
                 Err(LightClientError::Conflict(_)) => return Ok(Updated::Frozen(client)),
@@ -140,11 +141,26 @@ enum Updated {
     Frozen(LightClient),
 }
 
-/// What the delivery's headers say of themselves; heights must grow.
+/// A set that comes along is one that a trusted header names, in its one encoding. What a header needs, or needed before another
+/// relay was faster, is such a set; everything else is freight that nobody pays for.
+fn check_named(client: &LightClient, header: &HeaderUpdate) -> Result<(), Rejection> {
+    let Some(bytes) = &header.trusted_next_validators else { return Ok(()) };
+    let set = ValidatorSet::from_proto_bytes(bytes).map_err(|error| malformed(error.to_string()))?;
+    if set.to_proto_bytes() != *bytes {
+        return Err(malformed("the bytes of its validators are not the one encoding of what they say"));
+    }
+    if client.names(set.hash()) {
+        return Ok(());
+    }
+    Err(unproven("it brings validators that no trusted header names".to_owned()))
+}
+
+/// What the delivery's headers say of themselves; heights must grow. Also one that is known already must be a whole light block
+/// and nothing else, because it stands in a block.
 fn claims(delivery: &Delivery) -> Result<Vec<ClaimedHeader>, Rejection> {
     let mut claims: Vec<ClaimedHeader> = Vec::with_capacity(delivery.headers.len());
     for header in &delivery.headers {
-        let claim = ClaimedHeader::read(&header.light_block)
+        let claim = ClaimedHeader::read_strictly(&header.light_block)
             .map_err(|error| Rejection::HeaderRefused { detail: error.to_string() })?;
         if claims.last().is_some_and(|before| before.height >= claim.height) {
             return Err(malformed(format!("its header of height {} does not stand in order of height", claim.height)));

@@ -330,3 +330,30 @@ fn a_chain_without_a_channel_hears_nothing() {
     let absent: ChainId = chain("test-shard-1");
     assert_eq!(state.channel_of(&absent), None);
 }
+
+#[test]
+fn headers_carry_no_freight_whether_known_or_not() {
+    let mut source = source_with(4);
+    let mut state = Reader::new(&source);
+    let first = source.delivery(&reader(), 0, 1, 0).unwrap();
+    state.take(&first, at(20)).unwrap();
+    source.block(at(20)).unwrap();
+    let unknown = source.delivery(&reader(), 1, 1, 1).unwrap();
+    let known = Delivery { headers: first.headers.clone(), ..source.delivery_at(1, &reader(), 1, 1, 1).unwrap() };
+    for good in [unknown, known] {
+        assert_eq!(judge(&state.channel(), &good), Ok(()));
+        let with = |change: &dyn Fn(&mut db3_carry::HeaderUpdate)| {
+            let mut bad = good.clone();
+            change(&mut bad.headers[0]);
+            code(&state.channel(), &bad)
+        };
+        // A field of number 15 that no light block has, and the same message twice.
+        assert_eq!(with(&|header| header.light_block.extend([0x7a, 3, 1, 2, 3])), 219);
+        assert_eq!(with(&|header| header.light_block.extend(header.light_block.clone())), 219);
+        let named = source.headers().next_validators(0).unwrap().to_proto_bytes();
+        let foreign = Source::new(shard(), &seeds(0, 5), at(0)).unwrap().headers().root().validators().to_proto_bytes();
+        assert_eq!(with(&|header| header.trusted_next_validators = Some(foreign.clone())), 218);
+        assert_eq!(with(&|header| header.trusted_next_validators = Some([&named[..], &[0x7a, 1, 1]].concat())), 123);
+        assert_eq!(with(&|header| header.trusted_next_validators = Some(vec![0x7a, 1, 1])), 123);
+    }
+}

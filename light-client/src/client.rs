@@ -119,6 +119,13 @@ impl LightClient {
         (height > basis.height).then_some((basis.height, basis.next_validators_hash))
     }
 
+    /// Whether the root or a header that is kept names the set with this hash for its next height.
+    #[must_use]
+    pub fn names(&self, validators_hash: [u8; 32]) -> bool {
+        self.root.validators().hash() == validators_hash
+            || self.headers.iter().any(|header| header.next_validators_hash == validators_hash)
+    }
+
     fn check_chain_and_height(&self, envelope: &Envelope) -> Result<(), LightClientError> {
         let chain_id = envelope.chain_id();
         if chain_id != self.root.tendermint_chain_id() {

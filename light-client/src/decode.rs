@@ -7,6 +7,7 @@ use tendermint::block::{Commit, Header};
 use tendermint::{AppHash, Hash, chain};
 use tendermint_proto::v0_38::types::{Commit as RawCommit, LightBlock as RawLightBlock, ValidatorSet as RawSet};
 
+use crate::build::light_block_bytes;
 use crate::error::LightClientError;
 use crate::header::TrustedHeader;
 use crate::limits::{HEIGHT_MAX, LIGHT_BLOCK_BYTES_MAX, VALIDATORS_MAX};
@@ -64,6 +65,26 @@ impl Envelope {
     /// The validators alone.
     pub fn into_validators(self) -> Result<ValidatorSet, LightClientError> {
         validators(self.validators)
+    }
+}
+
+impl LightBlock {
+    /// Whether the parts belong together and `bytes` are their one encoding; no signature is looked at.
+    pub fn check_complete(&self, bytes: &[u8]) -> Result<(), LightClientError> {
+        let (header, commit) = (self.signed_header.header(), self.signed_header.commit());
+        if header.validators_hash != Hash::Sha256(self.validators.hash()) {
+            return Err(malformed("the validator set is not the one that the header names"));
+        }
+        if commit.block_id.hash != Hash::Sha256(self.kept.header_hash) {
+            return Err(malformed("the commit is for another header"));
+        }
+        if commit.signatures.len() != self.validators.tendermint().validators().len() {
+            return Err(malformed("the commit has another number of signatures than there are validators"));
+        }
+        if light_block_bytes(header, commit, &self.validators) != bytes {
+            return Err(malformed("its bytes are not the one encoding of what they say"));
+        }
+        Ok(())
     }
 }
 

@@ -39,9 +39,22 @@ pub struct ClaimedHeader {
 impl ClaimedHeader {
     /// From a `tendermint.types.LightBlock`, of which only the header is looked at.
     pub fn read(light_block: &[u8]) -> Result<Self, LightClientError> {
+        Ok(Self::of(&Envelope::decode(light_block)?))
+    }
+
+    /// As [`read`](Self::read), from a light block that holds nothing beside what belongs into one: its bytes are the one encoding
+    /// of what they say, its validators are those that its header names, and its commit is for that header, with one place a
+    /// validator. Signatures are not looked at. For whoever pays for bytes, also where a header is known.
+    pub fn read_strictly(light_block: &[u8]) -> Result<Self, LightClientError> {
         let envelope = Envelope::decode(light_block)?;
-        let (chain_id, kept) = (envelope.chain_id().to_string(), envelope.kept);
-        Ok(Self { chain_id, height: kept.height, header_hash: kept.header_hash, app_hash: kept.app_hash })
+        let claim = Self::of(&envelope);
+        envelope.open()?.check_complete(light_block)?;
+        Ok(claim)
+    }
+
+    fn of(envelope: &Envelope) -> Self {
+        let (chain_id, kept) = (envelope.chain_id().to_string(), &envelope.kept);
+        Self { chain_id, height: kept.height, header_hash: kept.header_hash, app_hash: kept.app_hash }
     }
 }
 

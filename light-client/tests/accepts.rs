@@ -11,8 +11,9 @@
 
 mod support;
 
+use db3_light_client::build::{HeaderChain, light_block_bytes};
 use db3_light_client::limits::TRUSTED_HEADERS_MAX;
-use db3_light_client::{LightClient, LightClientError, Options, TrustRoot};
+use db3_light_client::{ClaimedHeader, LightClient, LightClientError, Options, TrustRoot, ValidatorSet};
 use support::*;
 
 #[test]
@@ -186,4 +187,53 @@ fn an_empty_app_hash_is_none() {
     let set = members(0, 1);
     let made = block(1, None, &set, &set, Twist { app_hash: &[], ..Twist::default() });
     assert_eq!(client(&set).verify(&made.light, None, now()).unwrap().app_hash, None);
+}
+
+#[test]
+fn what_a_light_block_claims_is_what_is_kept_once_it_is_verified() {
+    let set = members(0, 4);
+    let blocks = chain(2, |_| set.clone());
+    let claim = ClaimedHeader::read(&blocks[1].light).unwrap();
+    let kept = client(&set).verify(&blocks[1].light, None, now()).unwrap();
+    assert_eq!((claim.height, claim.header_hash, claim.app_hash), (kept.height, kept.header_hash, kept.app_hash));
+    assert_eq!(claim.chain_id, support::CHAIN);
+    assert_eq!(ValidatorSet::of_light_block(&blocks[1].light).unwrap(), set_of(&set));
+    assert_eq!(ClaimedHeader::read_strictly(&blocks[1].light).unwrap(), claim);
+    for freight in [vec![0x7a, 1, 9], blocks[1].light.clone(), vec![0x12, 0]] {
+        // Unknown fields and repeated ones change nothing of what is said.
+        let padded = [&blocks[1].light[..], &freight].concat();
+        assert!(ClaimedHeader::read_strictly(&padded).is_err());
+    }
+    let fewer = light_block_bytes(&blocks[1].header, &blocks[1].commit, &set_of(&members(0, 3)));
+    assert!(
+        ClaimedHeader::read_strictly(&fewer).unwrap_err().to_string().contains("not the one that the header names")
+    );
+    let other = light_block_bytes(&blocks[1].header, &blocks[0].commit, &set_of(&set));
+    assert!(ClaimedHeader::read_strictly(&other).is_err());
+    for cut in 0..blocks[1].light.len() {
+        // Total: any bytes are judged.
+        let _ = ClaimedHeader::read(&blocks[1].light[..cut]);
+        let _ = ValidatorSet::of_light_block(&blocks[1].light[..cut]);
+    }
+}
+
+#[test]
+fn a_made_chain_of_headers_is_followed_and_its_fraud_noticed() {
+    let seeds = |from: u8| [([from; 32], 10), ([from + 1; 32], 10), ([from + 2; 32], 10)];
+    let mut made = HeaderChain::new(support::CHAIN, &seeds(1), time(support::GENESIS_SECS)).unwrap();
+    for height in 1..=6_u8 {
+        made.change_validators(&seeds(1 + height)).unwrap();
+        assert_eq!(made.make([height; 32], support::time_at(height.into())).unwrap(), u64::from(height));
+    }
+    let mut client = LightClient::from_root(made.root().clone(), Options::never_expires());
+    for height in 1..=6 {
+        client.verify(made.light_block(height).unwrap(), None, now()).unwrap();
+    }
+    assert_eq!(made.next_validators(3), made.validators(4));
+    assert_eq!(
+        (made.fork(7, [0; 32]).unwrap(), made.light_block(0), made.time(2)),
+        (None, None, Some(support::time_at(2)))
+    );
+    let fork = made.fork(4, [99; 32]).unwrap().unwrap();
+    assert!(matches!(client.verify(&fork, None, now()), Err(LightClientError::Conflict(_))));
 }

@@ -12,7 +12,7 @@ use db3_light_client::build::{
     HeaderInput, ValidatorKey, block_bytes, block_id, commit_hash, consensus_params_hash, data_hash, light_block_bytes,
     make_header, results_hash, sign_commit,
 };
-use db3_light_client::{LightClient, Options, TrustRoot, UnixTime, ValidatorSet};
+use db3_light_client::{ClaimedHeader, LightClient, Options, TrustRoot, UnixTime, ValidatorSet};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tendermint::block::{self, Commit};
@@ -166,6 +166,8 @@ fn light_blocks_of_cometbft_are_accepted_one_by_one_and_by_skipping() {
     for block in blocks {
         accept(&mut one_by_one, block);
         accept(&mut LightClient::from_root(root.clone(), Options::never_expires()), block);
+        let claim = ClaimedHeader::read_strictly(&bytes(&block["light_block"])).unwrap();
+        assert_eq!(claim.header_hash, hash(&block["header_hash"]));
     }
     assert_eq!(one_by_one.newest_height(), 4);
 }

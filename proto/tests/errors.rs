@@ -80,6 +80,37 @@ fn all() -> Vec<Rejection> {
         Rejection::NotReady,
         Rejection::Stopping,
     ]
+    .into_iter()
+    .chain(of_settlement())
+    .collect()
+}
+
+/// One of every variant that deliveries and the settlement chain have.
+fn of_settlement() -> Vec<Rejection> {
+    let chain_id = || ChainId::shard(&"devnet".parse().unwrap(), ShardId::new(1));
+    let tai = Tai::new;
+    vec![
+        Rejection::DeliveryMalformed { detail: "cut".into() },
+        Rejection::AmountInvalid { operation: 1, text: "-1".into() },
+        Rejection::DeliverySourceUnknown { chain_id: chain_id() },
+        Rejection::DeliveryGap { cursor: 3, start: 5 },
+        Rejection::DeliveryStale { cursor: 3 },
+        Rejection::DeliveryFalse { detail: "another root".into() },
+        Rejection::HeaderRefused { detail: "no signature".into() },
+        Rejection::HeaderTooEarly { detail: "by an hour".into() },
+        Rejection::ChannelFrozen { chain_id: chain_id(), detail: "two headers".into() },
+        Rejection::HeadersNotDue { height: Height::new(7) },
+        Rejection::BalanceTooLowForFee { balance: tai(1), fee: tai(2) },
+        Rejection::BalanceTooLow { operation: 0, balance: tai(1), amount: tai(2) },
+        Rejection::DebtOutstanding { operation: 1, outstanding: tai(9) },
+        Rejection::CollateralTooLow { operation: 2, collateral: tai(1), amount: tai(2) },
+        Rejection::CreditInUse { operation: 3, held: tai(9), limit: tai(8) },
+        Rejection::ShardUnknown { operation: 4, shard: ShardId::new(9), shards: 2 },
+        Rejection::NothingOwed { operation: 5 },
+        Rejection::StatementNotFound { statement: "1/0x/3".into() },
+        Rejection::SettlementNotFound { settlement: "7".into() },
+        Rejection::ChainUnknown { chain_id: chain_id() },
+    ]
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! The program itself: a network is made, its settlement chain served, killed, served again, looked over and exported.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use db3_chain::{ChainConfig, ChainHandle};
+use db3_primitives::{Address, Tai};
+use db3_settlement_node::ServeConfig;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 fn node(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_settlement-node"));
@@ -106,4 +111,53 @@ fn wrong_input_ends_with_2_and_names_the_program() {
     assert!(ran(&["version"]).starts_with("settlement-node "));
     let nobody = run(&["status", "--endpoint", "http://127.0.0.1:1"]);
     assert_eq!(nobody.status.code(), Some(3));
+}
+
+/// The relay of the program carries credit to a shard whose endpoint stands in its settings, and tells how it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn credit_of_a_new_network_reaches_its_shard_through_the_nodes_own_relay() {
+    let place = Place::new();
+    let home = place.net.join("test-shard-1");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shard = ChainHandle::start(ChainConfig { block_ms: 10, ..ChainConfig::new(&home) }).await.unwrap();
+    let served = db3_shard_node::serve_on(listener, shard.clone(), ServeConfig::new(address)).await.unwrap();
+    let metrics = free_address();
+    let folder = place.home();
+    let mut child = node(&["start", "--home", text(&folder), "--listen", "127.0.0.1:0", "--metrics", &metrics])
+        .env("DB3_RELAY_ENDPOINTS", format!("{{ test-shard-1 = [\"http://{address}\"] }}"))
+        .env("DB3_RELAY_JITTER_MILLIS", "0")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let account: Address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266".parse().unwrap();
+    let began = Instant::now();
+    while shard.provable().state.account(&account).is_none_or(|leaf| leaf.ceiling == Tai::ZERO) {
+        assert!(began.elapsed() < Duration::from_secs(60), "no credit came");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let told = tokio::task::spawn_blocking(move || get(&metrics)).await.unwrap();
+    for line in [
+        "db3_relay_frozen{from=\"test-settlement\",to=\"test-shard-1\"} 0",
+        "db3_relay_lag_entries{from=\"test-shard-1\",to=\"test-settlement\"} 0",
+    ] {
+        assert!(told.contains(line), "{line} in {told}");
+    }
+    assert_eq!(told.matches("# EOF").count(), 1, "one text: {told}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    served.stop().await;
+    shard.shutdown().await;
+}
+
+fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn get(address: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

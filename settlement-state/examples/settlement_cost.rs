@@ -26,6 +26,10 @@ use db3_primitives::{
 };
 use db3_settlement_state::{Effects, Genesis, GenesisAccount, SettlementState, execute};
 
+/// The allocator of the nodes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BEGIN: u64 = 1_767_225_600;
 const EPOCH_SECS: u64 = 600;
 const WANT: u128 = 8_000;

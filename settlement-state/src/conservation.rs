@@ -124,7 +124,11 @@ impl Books {
         }
     }
 
+    /// One that did not change is no term, unless the journal names it: then nothing may have come of that.
     fn purse(&mut self, purse: Purse, before: Tai, after: Tai) {
+        if before == after {
+            return;
+        }
         self.purses.insert(purse, PurseTerm { before: before.get(), after: after.get(), ..PurseTerm::default() });
     }
 

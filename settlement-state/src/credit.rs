@@ -1,80 +1,97 @@
 //! Ceilings: raised, cut, renewed, and cuts confirmed. DESIGN.md, point 8; the letters are its own.
 
 use db3_primitives::limits::{BLOCK_CUTS_MAX, CEILING_TAI_MAX};
-use db3_primitives::{Address, CreditEntry, Cut, CutLeaf, LineEntry, LineLeaf, ShardId, Tai, key};
+use db3_primitives::{CreditEntry, Cut, CutLeaf, LineEntry, LineLeaf, ShardId, Tai, key};
 use db3_state_tree::Tree;
 
+use crate::account::Open;
 use crate::fatal::{damaged, fatal};
 use crate::ledger::Ledger;
-use crate::rules::Rules;
 
 /// The account's limit: ⌊factor · collateral⌋ + trust.
-pub(crate) fn limit(ledger: &Ledger, account: Address) -> Tai {
-    let leaf = ledger.balance(account).unwrap_or_default();
-    ledger.chain.limit(leaf.collateral, leaf.trust)
+pub(crate) fn limit(ledger: &Ledger, open: &Open) -> Tai {
+    ledger.chain.limit(open.leaf.collateral, open.leaf.trust)
 }
 
 /// Moves a line's ceiling towards `target`: down to it, or up as far as the limit lets it.
-pub(crate) fn set_ceiling(ledger: &mut Ledger, account: Address, shard: ShardId, target: Tai) {
-    let Some(line) = ledger.line(account, shard) else { return };
+pub(crate) fn set_ceiling(ledger: &mut Ledger, open: &mut Open, shard: ShardId, target: Tai) {
+    let mut bound = bound_by_all(ledger, open);
+    move_ceiling(ledger, open, shard, target, &mut bound);
+}
+
+/// The same, where `bound` is what all lines count against the limit; it stays so.
+fn move_ceiling(ledger: &mut Ledger, open: &mut Open, shard: ShardId, target: Tai, bound: &mut u128) {
+    let Some(line) = open.line(shard) else { return };
+    let own = bound_by(ledger, &line);
     let target = target.min(CEILING_TAI_MAX);
     if target < line.ceiling {
-        cut(ledger, account, shard, line, target);
+        cut(ledger, open, shard, line, target);
     } else if target > line.ceiling {
-        raise(ledger, account, shard, line, target);
+        raise(ledger, open, shard, line, target, bound.saturating_sub(own));
     }
+    if let Some(line) = open.line(shard) {
+        *bound = bound.saturating_sub(own).saturating_add(bound_by(ledger, &line));
+    }
+}
+
+/// What a line counts against the limit: H − P − W.
+fn bound_by(ledger: &Ledger, line: &LineLeaf) -> u128 {
+    (ledger.rules.counted)(line).saturating_sub(line.covered()).get()
+}
+
+/// What all lines count against the limit.
+fn bound_by_all(ledger: &Ledger, open: &Open) -> u128 {
+    open.lines.iter().fold(0, |sum, (_, line)| sum.saturating_add(bound_by(ledger, line)))
 }
 
 /// K := v, remembered as a cut until the shard confirms it; H stays. A cut that was pending is forgotten: its
 /// confirmation would come before this one's.
-fn cut(ledger: &mut Ledger, account: Address, shard: ShardId, line: LineLeaf, ceiling: Tai) {
+fn cut(ledger: &mut Ledger, open: &mut Open, shard: ShardId, line: LineLeaf, ceiling: Tai) {
     if let Some(pending) = line.cut {
         ledger.set_cut(shard, pending.index, None);
     }
+    let account = open.address;
     let lease = (ledger.rules.remembered_lease)(ledger.shard(shard).lease);
     let index = ledger.send(shard, CreditEntry::Line(LineEntry { account, ceiling }));
     ledger.set_cut(shard, index, Some(CutLeaf { account, lease }));
-    ledger.set_line(account, shard, LineLeaf { ceiling, cut: Some(Cut { index, lease }), ..line });
+    open.set_line(shard, LineLeaf { ceiling, cut: Some(Cut { index, lease }), ..line });
     ledger.credited.insert(account);
 }
 
 /// The largest K ≤ v that keeps `held` ≤ limit counting H := max(H, K); a pending cut stays. An account that holds more
 /// than its limit gets nothing, and neither does a shard whose channel is frozen: it could never tell of the cut again.
-fn raise(ledger: &mut Ledger, account: Address, shard: ShardId, line: LineLeaf, target: Tai) {
+fn raise(ledger: &mut Ledger, open: &mut Open, shard: ShardId, line: LineLeaf, target: Tai, others: u128) {
     if ledger.shard(shard).fault.is_some() {
         return;
     }
-    let Some(room) = room(ledger, account, shard, &line) else { return };
+    let Some(room) = room(ledger, open, &line, others) else { return };
     let ceiling = target.min(room);
     if ceiling <= line.ceiling {
         return;
     }
     let held = (ledger.rules.held_after_raise)(&line, ceiling);
-    ledger.send(shard, CreditEntry::Line(LineEntry { account, ceiling }));
-    ledger.set_line(account, shard, LineLeaf { ceiling, held, ..line });
-    ledger.credited.insert(account);
+    ledger.send(shard, CreditEntry::Line(LineEntry { account: open.address, ceiling }));
+    open.set_line(shard, LineLeaf { ceiling, held, ..line });
+    ledger.credited.insert(open.address);
 }
 
 /// What H may become on this line, all others as they stand; none where H is above that already.
-fn room(ledger: &Ledger, account: Address, shard: ShardId, line: &LineLeaf) -> Option<Tai> {
-    let Rules { counted, .. } = ledger.rules;
-    let others = ledger.lines_of(account).into_iter().filter(|(other, _)| *other != shard);
-    let others =
-        others.fold(0u128, |sum, (_, line)| sum.saturating_add(counted(&line).saturating_sub(line.covered()).get()));
-    let free = limit(ledger, account).checked_sub(Tai::new(others))?;
+fn room(ledger: &Ledger, open: &Open, line: &LineLeaf, others: u128) -> Option<Tai> {
+    let free = limit(ledger, open).checked_sub(Tai::new(others))?;
     let room = Tai::new(free.get().saturating_add(line.covered().get()));
-    (counted(line) <= room).then_some(room)
+    ((ledger.rules.counted)(line) <= room).then_some(room)
 }
 
 /// Brings every line back to P + W + want where it has fallen short by a quarter of want, or lies above. Where nothing is
 /// wanted nothing is given, so a shard is not told what changes nothing.
-pub(crate) fn renew(ledger: &mut Ledger, account: Address) {
-    for (shard, line) in ledger.lines_of(account) {
+pub(crate) fn renew(ledger: &mut Ledger, open: &mut Open) {
+    let mut bound = bound_by_all(ledger, open);
+    for (shard, line) in open.lines.clone() {
         let target = wanted(&line);
         let quarter = line.want.get().div_euclid(4).max(1);
         let short = target.saturating_sub(line.ceiling).get();
         if (short >= quarter && !line.want.is_zero()) || line.ceiling > target {
-            set_ceiling(ledger, account, shard, target);
+            move_ceiling(ledger, open, shard, target, &mut bound);
         }
     }
 }
@@ -85,15 +102,16 @@ pub(crate) fn wanted(line: &LineLeaf) -> Tai {
 }
 
 /// Cuts every line of a delinquent account to what is used: min(K, R).
-pub(crate) fn cut_to_used(ledger: &mut Ledger, account: Address) {
-    for (shard, line) in ledger.lines_of(account) {
-        set_ceiling(ledger, account, shard, line.ceiling.min(line.reported));
+pub(crate) fn cut_to_used(ledger: &mut Ledger, open: &mut Open) {
+    let mut bound = bound_by_all(ledger, open);
+    for (shard, line) in open.lines.clone() {
+        move_ceiling(ledger, open, shard, line.ceiling.min(line.reported), &mut bound);
     }
 }
 
 /// Confirms the cuts of which the shards' closes tell, at most [`BLOCK_CUTS_MAX`] in a block, in order of shard and of
-/// their index in the log. What they free can be given again: their accounts are due at the next round.
-pub(crate) fn confirm_cuts(ledger: &mut Ledger) {
+/// their index in the log. What they free can be given again: their accounts are due at the next round. Tells how many.
+pub(crate) fn confirm_cuts(ledger: &mut Ledger) -> usize {
     let mut left = BLOCK_CUTS_MAX;
     for shard in (0..ledger.chain.shard_map.shards()).map(ShardId::new) {
         let base = ledger.base.clone();
@@ -102,6 +120,7 @@ pub(crate) fn confirm_cuts(ledger: &mut Ledger) {
             left = left.saturating_sub(1);
         }
     }
+    BLOCK_CUTS_MAX.saturating_sub(left)
 }
 
 /// Whether a version has a cut that a block would confirm.

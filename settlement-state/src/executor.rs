@@ -72,8 +72,8 @@ impl Executor {
     }
 
     pub(crate) fn begin(mut ledger: Ledger) -> Self {
-        credit::confirm_cuts(&mut ledger);
-        let settled = round::work(&mut ledger);
+        let confirmed = credit::confirm_cuts(&mut ledger);
+        let settled = round::work(&mut ledger, confirmed == 0);
         ledger.keep();
         Self {
             ledger,

@@ -52,7 +52,8 @@ impl Reading {
             return Err(ShardFault::StatementAboveHeld);
         }
         let total = self.leaf.total.checked_add(added).ok_or(ShardFault::CloseTotal)?;
-        ledger.set_line(account, self.shard, LineLeaf { reported: cumulative, ..line });
+        let stated = LineLeaf { reported: cumulative, ..line };
+        ledger.lines.replace((account, self.shard), Some(line), Some(stated));
         ledger.mark_due(account);
         let statements = self.leaf.statements.saturating_add(1);
         self.leaf = ShardLeaf { statements, total, last_account: Some(account), ..self.leaf };

@@ -155,19 +155,17 @@ impl Ledger {
         self.cuts.set(&self.base, (shard, index), leaf);
     }
 
-    pub(crate) fn is_due(&self, account: Address) -> bool {
-        self.dues.get(&self.base, account).is_some()
-    }
-
     /// The next round will visit the account.
     pub(crate) fn mark_due(&mut self, account: Address) {
-        if !self.is_due(account) {
-            self.dues.set(&self.base, account, Some(Due));
+        let due = self.dues.get(&self.base, account);
+        if due.is_none() {
+            self.dues.replace(account, due, Some(Due));
         }
     }
 
+    /// The account, which is due, is not any more.
     pub(crate) fn clear_due(&mut self, account: Address) {
-        self.dues.set(&self.base, account, None);
+        self.dues.replace(account, Some(Due), None);
     }
 
     /// Writes an entry for a shard and tells its index in the log.
@@ -218,7 +216,7 @@ impl Ledger {
     }
 
     /// What comes into a pool is its income.
-    fn put(&mut self, purse: Purse, amount: Tai) -> Option<()> {
+    pub(crate) fn put(&mut self, purse: Purse, amount: Tai) -> Option<()> {
         match purse {
             Purse::Balance(account) => {
                 let leaf = self.balance(account).unwrap_or_default();
@@ -245,7 +243,14 @@ impl Ledger {
 
     /// Begins what may be taken back; what was written before stays.
     pub(crate) fn draft(&mut self) -> Draft {
-        self.keep();
+        self.balances.draft();
+        self.lines.draft();
+        self.shards.draft();
+        self.round.draft();
+        self.supply.draft();
+        self.windows.draft();
+        self.cuts.draft();
+        self.dues.draft();
         Draft { logs: self.logs.mark(), journal: self.journal.len() }
     }
 

@@ -5,8 +5,8 @@
 //!   [`execute`] runs a whole block at once.
 //! - [`Effects`] is what the block did beside the new version: receipts, entries for the shards, what was read from them,
 //!   postings.
-//! - [`SettlementState::admit`], [`SettlementState::check_delivery`] and [`SettlementState::estimate`] answer before
-//!   something is in a block.
+//! - [`SettlementState::admit`], then [`SettlementState::foresee`], [`SettlementState::check_delivery`] and
+//!   [`SettlementState::estimate`] answer before something is in a block.
 //!
 //! Rules that are asserted here (ARCHITECTURE.md): **I4** an epoch settles once, in order, and every entry is applied
 //! once; **I5** what one purse loses another gains, debits and payments are those of the postings, the supply is
@@ -16,6 +16,7 @@
 //! This crate must never do I/O, read a clock, or panic on anything that a transaction, an entry or a delivery says.
 //! docs/settlement-state.md gives the tree key and the leaf of every object.
 
+mod account;
 mod admission;
 mod audit;
 mod conservation;

@@ -9,6 +9,7 @@ use db3_primitives::{
     stored,
 };
 
+use crate::account::{Open, Wallet};
 use crate::journal::Purse;
 use crate::ledger::Ledger;
 use crate::rules::Withdrawal;
@@ -57,21 +58,30 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Collateral for `to`. An account without any line gets one where its own namespace is, over half its limit; for
-    /// others the lines that fall short of what they want are renewed.
+    /// Collateral for `to`. An account without any line gets one where its own namespace is, over half its limit, and as
+    /// long as it has this one alone and has not chosen otherwise, the line grows with its limit. For others the lines that
+    /// fall short of what they want are renewed.
     fn deposit(&mut self, to: Address, amount: Tai) -> Result<(), Rejection> {
         self.check_no_debt(self.signer)?;
         self.check_no_debt(to)?;
         self.check_balance(amount)?;
         self.meet(to);
+        let before = self.half_limit(&self.ledger.open(to));
         self.ledger.transfer(Purse::Balance(self.signer), Purse::Collateral(to), amount);
-        if self.ledger.lines_of(to).is_empty() {
-            let shard = self.ledger.chain.shard_map.shard_of_namespace(&Namespace::own(&to));
-            let half = Tai::new(credit::limit(self.ledger, to).get().div_euclid(2));
-            self.want(to, shard, half);
+        let mut open = self.ledger.open(to);
+        let own = self.ledger.chain.shard_map.shard_of_namespace(&Namespace::own(&to));
+        let is_automatic = match open.lines.as_slice() {
+            [] => true,
+            [(shard, line)] => *shard == own && line.want == before && !before.is_zero(),
+            [..] => false,
+        };
+        if is_automatic {
+            let half = self.half_limit(&open);
+            self.want(&mut open, own, half);
         } else {
-            credit::renew(self.ledger, to);
+            credit::renew(self.ledger, &mut open);
         }
+        self.ledger.close(open);
         Ok(())
     }
 
@@ -97,32 +107,40 @@ impl Step<'_> {
         if shard.get() >= shards {
             return Err(Rejection::ShardUnknown { operation: self.operation, shard, shards });
         }
-        self.want(self.signer, shard, want);
+        let mut open = self.ledger.open(self.signer);
+        self.want(&mut open, shard, want);
+        self.ledger.close(open);
         Ok(())
     }
 
-    /// Pays outstanding debts before the next round does; an account that owes nothing any more gets its credit back.
+    /// Pays outstanding debts before the next round does, all of them or what the balance can; an account that owes nothing any more gets its credit back.
     fn pay(&mut self, amount: Tai) -> Result<(), Rejection> {
-        let signer = self.signer;
-        let before = self.ledger.lines_of(signer);
+        let mut open = self.ledger.open(self.signer);
+        let before = open.lines.clone();
         let owed = sums::outstanding(&before);
         if owed.is_zero() {
             return Err(Rejection::NothingOwed { operation: self.operation });
         }
-        let amount = if amount.is_zero() { owed } else { amount.min(owed) };
+        let amount = if amount.is_zero() { owed.min(self.free_balance()).max(Tai::new(1)) } else { amount.min(owed) };
         self.check_balance(amount)?;
-        let paid = settle::pay(self.ledger, Purse::Balance(signer), signer, amount);
-        let epoch = self.ledger.at.epoch;
-        settle::post(self.ledger, PostingKind::Pay, epoch, signer, &before);
-        if settle::settled(self.ledger, signer, owed.saturating_sub(paid)) {
-            credit::renew(self.ledger, signer);
+        settle::pay(self.ledger, &mut open, Wallet::Balance, amount);
+        settle::post(self.ledger, PostingKind::Pay, self.ledger.at.epoch, &mut open, &before);
+        if amount == owed {
+            settle::clear(&mut open.leaf);
+            credit::renew(self.ledger, &mut open);
         }
+        self.ledger.close(open);
         Ok(())
     }
 
+    /// What an automatic line wants.
+    fn half_limit(&self, open: &Open) -> Tai {
+        Tai::new(credit::limit(self.ledger, open).get().div_euclid(2))
+    }
+
     /// Says how much unpaid credit an account wants on a shard; none on a line that does not exist changes nothing.
-    fn want(&mut self, account: Address, shard: ShardId, want: Tai) {
-        let line = match self.ledger.line(account, shard) {
+    fn want(&mut self, open: &mut Open, shard: ShardId, want: Tai) {
+        let line = match open.line(shard) {
             Some(line) => line,
             None if want.is_zero() => return,
             None => {
@@ -131,9 +149,9 @@ impl Step<'_> {
             }
         };
         let line = LineLeaf { want, ..line };
-        self.ledger.set_line(account, shard, line);
-        if self.ledger.balance(account).unwrap_or_default().stage != Stage::Delinquent {
-            credit::set_ceiling(self.ledger, account, shard, credit::wanted(&line));
+        open.set_line(shard, line);
+        if open.leaf.stage != Stage::Delinquent {
+            credit::set_ceiling(self.ledger, open, shard, credit::wanted(&line));
         }
     }
 
@@ -147,11 +165,16 @@ impl Step<'_> {
 
     /// Whether the signer's balance, the fee apart, covers an amount.
     fn check_balance(&self, amount: Tai) -> Result<(), Rejection> {
-        let balance = self.ledger.balance(self.signer).unwrap_or_default().balance.saturating_sub(self.reserved);
+        let balance = self.free_balance();
         if amount <= balance {
             return Ok(());
         }
         Err(Rejection::BalanceTooLow { operation: self.operation, balance, amount })
+    }
+
+    /// The signer's balance, the fee apart.
+    fn free_balance(&self) -> Tai {
+        self.ledger.balance(self.signer).unwrap_or_default().balance.saturating_sub(self.reserved)
     }
 
     /// An account that nobody knew takes room.

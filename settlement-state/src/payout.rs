@@ -35,7 +35,9 @@ pub(crate) fn pay_out(ledger: &mut Ledger, pool: ShardId, epoch: Epoch) -> u64 {
             covered_to: paid_to,
         };
         let amounts = Amounts { debit: Tai::ZERO, paid: share, written_off: Tai::ZERO };
-        settle::append(ledger, PostingKind::Payout, epoch, recipient, amounts, vec![line]);
+        let mut open = ledger.open(recipient);
+        settle::append(ledger, PostingKind::Payout, epoch, &mut open, amounts, vec![line]);
+        ledger.close(open);
         postings = postings.saturating_add(1);
     }
     postings

@@ -18,20 +18,24 @@ use crate::fatal::damaged;
 use crate::ledger::Ledger;
 use crate::{payout, settle};
 
-/// Does this block's part of the running round, or begins the one that is due; tells of one that ended.
-pub(crate) fn work(ledger: &mut Ledger) -> Option<RoundDone> {
+/// Does this block's part of the running round, or begins the one that is due if it may; tells of one that ended. It may
+/// not in a block that confirmed cuts, so that the round finds their accounts among those that are due.
+pub(crate) fn work(ledger: &mut Ledger, may_begin: bool) -> Option<RoundDone> {
     let mut leaf = ledger.round();
     let mut running = match leaf.running {
         Some(running) => running,
-        None => begin(due_epoch(ledger, &leaf)?),
+        None if may_begin => begin(due_epoch(ledger, &leaf)?),
+        None => return None,
     };
+    // Epochs that no round settles by itself make nobody's debt older: while a network stands still, nobody can pay.
+    let skipped = leaf.settled.map_or(0, |settled| running.epoch.get().saturating_sub(settled.get()).saturating_sub(1));
     let mut budget = ledger.chain.round_accounts_max;
     let ended = loop {
         if budget == 0 {
             break false;
         }
         match running.phase {
-            RoundPhase::Accounts { after } => accounts(ledger, &mut running, after, &mut budget),
+            RoundPhase::Accounts { after } => accounts(ledger, &mut running, skipped, after, &mut budget),
             RoundPhase::Shards { next } if next.get() < ledger.chain.shard_map.shards() => {
                 shard(ledger, &mut running, next, &mut budget);
             }
@@ -79,7 +83,7 @@ pub(crate) fn begin(epoch: Epoch) -> Running {
 }
 
 /// Visits the next accounts that are due. An account counts as many times as it has lines.
-fn accounts(ledger: &mut Ledger, running: &mut Running, after: Option<Address>, budget: &mut u32) {
+fn accounts(ledger: &mut Ledger, running: &mut Running, skipped: u64, after: Option<Address>, budget: &mut u32) {
     let from = after.map_or_else(key::due_prefix, |account| [key::due(&account).as_slice(), &[0]].concat());
     let to = key::prefix_end(&key::due_prefix());
     let base = ledger.base.clone();
@@ -88,7 +92,7 @@ fn accounts(ledger: &mut Ledger, running: &mut Running, after: Option<Address>, 
             return;
         }
         let account = key::split_due(key).unwrap_or_else(|| damaged(key));
-        let visited = settle::visit(ledger, account, running.epoch);
+        let visited = settle::visit(ledger, account, running.epoch, skipped);
         running.phase = RoundPhase::Accounts { after: Some(account) };
         running.postings = running.postings.saturating_add(visited.postings);
         running.debited = Tai::new(running.debited.get().saturating_add(visited.debited.get()));

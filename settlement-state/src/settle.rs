@@ -1,10 +1,12 @@
 //! What a round does with one account, and what a payment by transaction does: debit, pay, and the stages of what cannot
 //! be paid. Each step that moves something writes one posting over all shards.
 
-use db3_primitives::{Address, BalanceLeaf, Epoch, LineLeaf, Posting, PostingKind, PostingLine, ShardId, Stage, Tai};
+use db3_primitives::{
+    Address, BalanceLeaf, Epoch, LineLeaf, Posting, PostingKind, PostingLine, SettlementLeaf, ShardId, Stage, Tai,
+};
 
+use crate::account::{Open, Wallet};
 use crate::credit;
-use crate::journal::Purse;
 use crate::ledger::Ledger;
 use crate::{portion, sums};
 
@@ -23,55 +25,59 @@ pub(crate) struct Visited {
 ///    the account outstanding, after the grace period delinquent. 4. A delinquent account's lines are cut to what is
 ///    used, then its collateral pays, and at last the rest is written off. 5. Other accounts' ceilings are renewed.
 ///
-/// An account that still owes, or whose collateral paid in this round, is due again at the next.
-pub(crate) fn visit(ledger: &mut Ledger, account: Address, epoch: Epoch) -> Visited {
-    let before = ledger.lines_of(account);
+/// An account that still owes, or whose collateral paid in this round, is due again at the next. Of the epochs since the
+/// round before, `skipped` were settled by no round: a debt is not older for them, so it ages by one with every round.
+pub(crate) fn visit(ledger: &mut Ledger, account: Address, epoch: Epoch, skipped: u64) -> Visited {
+    let mut open = ledger.open(account);
+    if open.leaf.stage != Stage::Clear {
+        open.leaf.since = Epoch::new(open.leaf.since.get().saturating_add(skipped));
+    }
+    let before = open.lines.clone();
     let mut visited = Visited { lines: u32::try_from(before.len()).unwrap_or(u32::MAX), ..Visited::default() };
     let debit = sums::unsettled(&before);
-    for (shard, line) in before.iter().filter(|(_, line)| !line.unsettled().is_zero()) {
-        ledger.set_line(account, *shard, LineLeaf { debited: line.reported, ..*line });
+    for (_, line) in &mut open.lines {
+        line.debited = line.reported;
     }
-    let owed = sums::outstanding(&ledger.lines_of(account));
-    let balance = ledger.balance(account).unwrap_or_default().balance;
-    let paid = pay(ledger, Purse::Balance(account), account, balance.min(owed));
+    let owed = sums::outstanding(&open.lines);
+    let paid = owed.min(open.leaf.balance);
+    pay(ledger, &mut open, Wallet::Balance, paid);
     if !debit.is_zero() || !paid.is_zero() {
-        post(ledger, PostingKind::Round, epoch, account, &before);
+        post(ledger, PostingKind::Round, epoch, &mut open, &before);
         visited.postings = 1;
     }
     visited.debited = debit;
     visited.paid = paid;
-    let stage = advance_stage(ledger, account, epoch, owed.saturating_sub(paid));
-    let seized = match stage {
+    advance_stage(&ledger.chain, &mut open.leaf, epoch, owed.saturating_sub(paid));
+    let seized = match open.leaf.stage {
         Stage::Clear | Stage::Outstanding => {
-            credit::renew(ledger, account);
+            credit::renew(ledger, &mut open);
             Tai::ZERO
         }
         Stage::Delinquent => {
-            credit::cut_to_used(ledger, account);
-            dun(ledger, account, epoch, &mut visited)
+            credit::cut_to_used(ledger, &mut open);
+            dun(ledger, &mut open, epoch, &mut visited)
         }
     };
-    if ledger.balance(account).unwrap_or_default().stage == Stage::Clear && seized.is_zero() {
+    if open.leaf.stage == Stage::Clear && seized.is_zero() {
         ledger.clear_due(account);
     }
+    ledger.close(open);
     visited
 }
 
-/// Pays `amount` of what is outstanding, in proportion over the lines, to each line's own payees; never more than is
-/// outstanding. Tells what was paid.
-pub(crate) fn pay(ledger: &mut Ledger, from: Purse, account: Address, amount: Tai) -> Tai {
+/// Pays `amount`, which is at most what is outstanding, in proportion over the lines, to each line's own payees.
+pub(crate) fn pay(ledger: &mut Ledger, open: &mut Open, wallet: Wallet, amount: Tai) {
     if amount.is_zero() {
-        return amount;
+        return;
     }
-    let lines = ledger.lines_of(account);
-    let outstanding: Vec<Tai> = lines.iter().map(|(_, line)| line.outstanding()).collect();
-    for ((shard, line), share) in lines.into_iter().zip(portion::shares(amount, &outstanding)) {
+    let outstanding: Vec<Tai> = open.lines.iter().map(|(_, line)| line.outstanding()).collect();
+    let shares = portion::shares(amount, &outstanding);
+    for ((shard, line), share) in open.lines.clone().into_iter().zip(shares) {
         if !share.is_zero() {
-            ledger.transfer(from, Purse::Pool(shard), share);
-            ledger.set_line(account, shard, LineLeaf { paid: add(line.paid, share), ..line });
+            ledger.pay_pool(open, wallet, shard, share);
+            open.set_line(shard, LineLeaf { paid: add(line.paid, share), ..line });
         }
     }
-    amount
 }
 
 /// Writes down what changed on an account's lines since `before`.
@@ -79,13 +85,12 @@ pub(crate) fn post(
     ledger: &mut Ledger,
     kind: PostingKind,
     epoch: Epoch,
-    account: Address,
+    open: &mut Open,
     before: &[(ShardId, LineLeaf)],
 ) {
-    let lines = ledger.lines_of(account);
     let changed: Vec<PostingLine> = before
         .iter()
-        .zip(&lines)
+        .zip(&open.lines)
         .map(|((shard, before), (_, now))| PostingLine {
             shard: *shard,
             debited_from: before.debited,
@@ -101,7 +106,7 @@ pub(crate) fn post(
         PostingKind::WriteOff => (Tai::ZERO, covered),
         PostingKind::Round | PostingKind::Pay | PostingKind::Seize | PostingKind::Payout => (covered, Tai::ZERO),
     };
-    append(ledger, kind, epoch, account, Amounts { debit, paid, written_off }, changed);
+    append(ledger, kind, epoch, open, Amounts { debit, paid, written_off }, changed);
 }
 
 /// What a posting adds up to.
@@ -117,52 +122,45 @@ pub(crate) fn append(
     ledger: &mut Ledger,
     kind: PostingKind,
     epoch: Epoch,
-    account: Address,
+    open: &mut Open,
     amounts: Amounts,
     lines: Vec<PostingLine>,
 ) {
-    let leaf = ledger.balance(account).unwrap_or_default();
-    let number = leaf.postings.saturating_add(1);
-    ledger.set_balance(account, BalanceLeaf { postings: number, ..leaf });
-    let posting = Posting {
+    open.leaf.postings = open.leaf.postings.saturating_add(1);
+    ledger.logs.post(Posting {
         kind,
         epoch,
         height: ledger.at.height,
         time_secs: ledger.at.time.secs,
-        account,
-        number,
+        account: open.address,
+        number: open.leaf.postings,
         debit: amounts.debit,
         paid: amounts.paid,
         written_off: amounts.written_off,
-        outstanding: sums::outstanding(&ledger.lines_of(account)),
-        balance: leaf.balance,
-        collateral: leaf.collateral,
+        outstanding: sums::outstanding(&open.lines),
+        balance: open.leaf.balance,
+        collateral: open.leaf.collateral,
         lines,
-    };
-    ledger.logs.post(posting);
+    });
 }
 
 /// Clear where nothing is owed; else outstanding since this epoch, and delinquent after the grace period.
-fn advance_stage(ledger: &mut Ledger, account: Address, epoch: Epoch, owed: Tai) -> Stage {
-    let leaf = ledger.balance(account).unwrap_or_default();
-    if settled(ledger, account, owed) {
-        return Stage::Clear;
+fn advance_stage(chain: &SettlementLeaf, leaf: &mut BalanceLeaf, epoch: Epoch, owed: Tai) {
+    if owed.is_zero() {
+        clear(leaf);
+        return;
     }
-    let since = if leaf.stage == Stage::Clear { epoch } else { leaf.since };
-    let overdue = age(epoch, since) >= ledger.chain.grace_epochs || leaf.stage == Stage::Delinquent;
-    let stage = if overdue { Stage::Delinquent } else { Stage::Outstanding };
-    ledger.set_balance(account, BalanceLeaf { stage, since, ..leaf });
-    stage
+    if leaf.stage == Stage::Clear {
+        (leaf.stage, leaf.since) = (Stage::Outstanding, epoch);
+    }
+    if age(epoch, leaf.since) >= chain.grace_epochs {
+        leaf.stage = Stage::Delinquent;
+    }
 }
 
-/// Whether a payment has left nothing owed; then the account is clear.
-pub(crate) fn settled(ledger: &mut Ledger, account: Address, owed: Tai) -> bool {
-    if !owed.is_zero() {
-        return false;
-    }
-    let leaf = ledger.balance(account).unwrap_or_default();
-    ledger.set_balance(account, BalanceLeaf { stage: Stage::Clear, since: Epoch::new(0), ..leaf });
-    true
+/// Nothing is owed any more.
+pub(crate) fn clear(leaf: &mut BalanceLeaf) {
+    (leaf.stage, leaf.since) = (Stage::Clear, Epoch::new(0));
 }
 
 /// How many epochs something is outstanding.
@@ -172,57 +170,53 @@ fn age(epoch: Epoch, since: Epoch) -> u64 {
 
 /// Lets the collateral of a delinquent account pay, and writes off what is left when the time for that has come. Tells
 /// what was seized.
-fn dun(ledger: &mut Ledger, account: Address, epoch: Epoch, visited: &mut Visited) -> Tai {
-    let leaf = ledger.balance(account).unwrap_or_default();
-    let age = age(epoch, leaf.since);
+fn dun(ledger: &mut Ledger, open: &mut Open, epoch: Epoch, visited: &mut Visited) -> Tai {
+    let age = age(epoch, open.leaf.since);
     let mut seized = Tai::ZERO;
     if age >= ledger.chain.seize_epochs {
-        seized = seize(ledger, account, epoch, leaf.collateral);
+        seized = seize(ledger, open, epoch);
         if !seized.is_zero() {
             visited.postings = visited.postings.saturating_add(1);
             visited.paid = add(visited.paid, seized);
         }
     }
-    let owed = sums::outstanding(&ledger.lines_of(account));
-    let left = ledger.balance(account).unwrap_or_default().collateral;
-    if !owed.is_zero() && left.is_zero() && age >= ledger.chain.write_off_epochs {
-        write_off(ledger, account, epoch);
+    let owed = sums::outstanding(&open.lines);
+    if !owed.is_zero() && open.leaf.collateral.is_zero() && age >= ledger.chain.write_off_epochs {
+        write_off(ledger, open, epoch);
         visited.postings = visited.postings.saturating_add(1);
     }
-    let owed = sums::outstanding(&ledger.lines_of(account));
-    advance_stage(ledger, account, epoch, owed);
+    let owed = sums::outstanding(&open.lines);
+    advance_stage(&ledger.chain, &mut open.leaf, epoch, owed);
     seized
 }
 
 /// Collateral pays what it can. It issues no ceiling.
-fn seize(ledger: &mut Ledger, account: Address, epoch: Epoch, collateral: Tai) -> Tai {
-    let before = ledger.lines_of(account);
-    let seized = pay(ledger, Purse::Collateral(account), account, collateral.min(sums::outstanding(&before)));
+fn seize(ledger: &mut Ledger, open: &mut Open, epoch: Epoch) -> Tai {
+    let before = open.lines.clone();
+    let seized = open.leaf.collateral.min(sums::outstanding(&before));
     if seized.is_zero() {
         return seized;
     }
-    post(ledger, PostingKind::Seize, epoch, account, &before);
+    pay(ledger, open, Wallet::Collateral, seized);
+    post(ledger, PostingKind::Seize, epoch, open, &before);
     let renewed = (ledger.rules.renewed_by_seizure)(seized);
-    if !renewed.is_zero() {
-        for (shard, line) in ledger.lines_of(account).into_iter().take(1) {
-            let ceiling = add(line.ceiling, renewed);
-            ledger.set_line(account, shard, LineLeaf { ceiling, held: line.held.max(ceiling), ..line });
-        }
+    if let Some((_, line)) = open.lines.first_mut().filter(|_| !renewed.is_zero()) {
+        line.ceiling = add(line.ceiling, renewed);
+        line.held = line.held.max(line.ceiling);
     }
     seized
 }
 
 /// What is left will never be paid: W takes it, and the account gets no credit any more unless it deposits anew.
-fn write_off(ledger: &mut Ledger, account: Address, epoch: Epoch) {
-    let before = ledger.lines_of(account);
-    for (shard, line) in &before {
-        let written_off = add(line.written_off, line.outstanding());
-        ledger.set_line(account, *shard, LineLeaf { written_off, want: Tai::ZERO, ..*line });
+fn write_off(ledger: &mut Ledger, open: &mut Open, epoch: Epoch) {
+    let before = open.lines.clone();
+    for (_, line) in &mut open.lines {
+        line.written_off = add(line.written_off, line.outstanding());
+        line.want = Tai::ZERO;
     }
-    let leaf = ledger.balance(account).unwrap_or_default();
-    ledger.set_balance(account, BalanceLeaf { trust: Tai::ZERO, ..leaf });
-    ledger.credited.insert(account);
-    post(ledger, PostingKind::WriteOff, epoch, account, &before);
+    open.leaf.trust = Tai::ZERO;
+    ledger.credited.insert(open.address);
+    post(ledger, PostingKind::WriteOff, epoch, open, &before);
 }
 
 /// A sum of amounts of one account, which are far below 2^128.

@@ -141,13 +141,16 @@ impl SettlementState {
         round::deadline_secs(&self.chain, &self.round())
     }
 
-    /// Everything that admission checks of a transaction, its signature apart, against this version and the time of a
-    /// next block; also the preconditions of its operations, which could change before it is executed.
+    /// Everything that admission checks of a transaction before its signature, against this version and the time of a next
+    /// block. Cheap, whatever it asks for.
     pub fn admit(&self, transaction: &Transaction, bytes: u32, now: BlockTime) -> Result<Admission, Rejection> {
-        let mut ledger = self.ledger(Height::new(0), now);
-        let admission = admission::check(&ledger, transaction, bytes)?;
-        operations::run(&mut ledger, transaction, admission.bound)?;
-        Ok(admission)
+        admission::check(&self.ledger(Height::new(0), now), transaction, bytes)
+    }
+
+    /// Whether the operations of a transaction that was admitted would succeed on this version; the rejection is the one
+    /// with which it would fail, and pay. It walks the account's lines, so it comes after the signature.
+    pub fn foresee(&self, transaction: &Transaction, admission: &Admission, now: BlockTime) -> Result<(), Rejection> {
+        operations::run(&mut self.ledger(Height::new(0), now), transaction, admission.bound).map(|_| ())
     }
 
     /// Everything that speaks for or against a delivery, against this version. `now`: the later of the newest block's

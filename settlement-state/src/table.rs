@@ -1,7 +1,7 @@
 //! A kind of leaf as a block works on it: decoded when it is first written, and kept with what it was before the block.
 //!
-//! Writes can be taken back to the last [`Table::keep`], so a transaction that fails leaves nothing behind. At the
-//! block's end each leaf that differs from what it was is encoded once.
+//! Writes of a draft can be taken back, so a transaction that fails leaves nothing behind. At the block's end each leaf
+//! that differs from what it was is encoded once.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -31,11 +31,14 @@ pub(crate) struct Entry<L> {
     pub(crate) now: Option<L>,
 }
 
+/// A key, and what its leaf was before a write.
+type Replaced<O> = (<O as Object>::Key, Option<<O as Object>::Leaf>);
+
 /// The leaves of one kind that a block has written, over the tree.
 pub(crate) struct Table<O: Object> {
     entries: BTreeMap<O::Key, Entry<O::Leaf>>,
-    /// What each write since the last `keep` replaced, in order.
-    undo: Vec<(O::Key, Option<O::Leaf>)>,
+    /// What each write since the draft began replaced, in order; none outside a draft.
+    undo: Option<Vec<Replaced<O>>>,
 }
 
 /// The leaf that a tree holds.
@@ -46,7 +49,7 @@ pub(crate) fn stored<O: Object>(tree: &Tree, key: O::Key) -> Option<O::Leaf> {
 
 impl<O: Object> Table<O> {
     pub(crate) fn new() -> Self {
-        Self { entries: BTreeMap::new(), undo: Vec::new() }
+        Self { entries: BTreeMap::new(), undo: None }
     }
 
     /// The leaf now; none where there is none.
@@ -64,17 +67,33 @@ impl<O: Object> Table<O> {
             Entry { now: before.clone(), before }
         });
         let replaced = std::mem::replace(&mut entry.now, leaf);
-        self.undo.push((key, replaced));
+        if let Some(undo) = &mut self.undo {
+            undo.push((key, replaced));
+        }
     }
 
-    /// Makes the writes so far those of the block.
+    /// Writes a leaf that was read as `read`, so that it need not be read again.
+    pub(crate) fn replace(&mut self, key: O::Key, read: Option<O::Leaf>, leaf: Option<O::Leaf>) {
+        let entry = self.entries.entry(key).or_insert_with(|| Entry { now: read.clone(), before: read });
+        let replaced = std::mem::replace(&mut entry.now, leaf);
+        if let Some(undo) = &mut self.undo {
+            undo.push((key, replaced));
+        }
+    }
+
+    /// Begins a draft: what is written from now on can be taken back.
+    pub(crate) fn draft(&mut self) {
+        self.undo = Some(Vec::new());
+    }
+
+    /// Ends the draft; its writes are the block's.
     pub(crate) fn keep(&mut self) {
-        self.undo.clear();
+        self.undo = None;
     }
 
-    /// Takes back the writes since the last `keep`.
+    /// Ends the draft and takes its writes back.
     pub(crate) fn discard(&mut self) {
-        while let Some((key, replaced)) = self.undo.pop() {
+        for (key, replaced) in self.undo.take().into_iter().flatten().rev() {
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.now = replaced;
             }
@@ -129,8 +148,11 @@ mod tests {
     fn what_is_discarded_leaves_no_trace_and_what_is_kept_stays() {
         let base = Tree::new().apply(vec![(vec![1], Some(vec![10])), (vec![2], Some(vec![20]))]).unwrap();
         let mut table = Table::<Number>::new();
-        table.set(&base, 1, Some(11));
+        table.set(&base, 1, Some(10));
+        table.draft();
+        table.replace(1, Some(10), Some(11));
         table.keep();
+        table.draft();
         table.set(&base, 1, Some(12));
         table.set(&base, 1, None);
         table.set(&base, 2, None);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use db3_primitives::{ChainId, MutationId, Rejection, Tai};
+use db3_primitives::{ChainId, Epoch, MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
 use super::delivery::useless;
@@ -107,7 +107,7 @@ impl<M: Machine> Inner<M> {
     pub(crate) fn measure_round(&self, state: &M::State) {
         if let Some(round) = M::round(state) {
             self.metrics.rounds.set(round.rounds);
-            self.metrics.settled_epoch.set(round.settled.map_or(0, |epoch| epoch.get()));
+            self.metrics.settled_epoch.set(round.settled.map_or(0, Epoch::get));
         }
     }
 

@@ -50,10 +50,8 @@ impl HomeLock {
 
     /// Notes where the node listens.
     pub(crate) fn write(&self, listen: Option<SocketAddr>) -> std::io::Result<()> {
-        let mut text = format!("{}\n", std::process::id());
-        if let Some(listen) = listen {
-            text.push_str(&format!("{listen}\n"));
-        }
+        let listen = listen.map_or_else(String::new, |listen| format!("{listen}\n"));
+        let text = format!("{}\n{listen}", std::process::id());
         let mut file = crate::lock(&self.file);
         file.rewind()?;
         file.write_all(text.as_bytes())?;

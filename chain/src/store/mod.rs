@@ -72,6 +72,23 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// Whether a folder's rows are those of `M`: the database only opens with every family that it has.
+fn check_families<M: Machine>(home: &Path, data: &Path) -> Result<(), StoreError> {
+    if !data.join("CURRENT").exists() {
+        return Ok(());
+    }
+    let found = DB::list_cf(&Options::default(), data).map_err(StoreError::database("list its families"))?;
+    let known = |name: &str| Family::COMMON.iter().chain(M::FAMILIES).any(|family| family.name() == name);
+    match found.iter().find(|name| name.as_str() != "default" && !known(name)) {
+        None => Ok(()),
+        Some(name) => Err(StoreError::OtherChain {
+            home: home.to_owned(),
+            found: format!("the data of another version or of another kind of chain ({name})"),
+            expected: format!("data of layout {}", String::from_utf8_lossy(FORMAT)),
+        }),
+    }
+}
+
 impl Store {
     /// Opens, or makes, the files of `chain_id` in `<home>/data`, with the rows that `M` asks for.
     pub fn open<M: Machine>(home: &Path, chain_id: &str) -> Result<Self, StoreError> {
@@ -86,6 +103,7 @@ impl Store {
         options.set_max_open_files(512);
         // A tail of the log that was cut off in the middle of a write is no damage; anything else is.
         options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
+        check_families::<M>(home, &data)?;
         let cache = Cache::new_lru_cache(CACHE_BYTES);
         let families = Family::COMMON.iter().chain(M::FAMILIES).map(|family| family.descriptor(&cache));
         let db = DB::open_cf_descriptors(&options, &data, families).map_err(StoreError::database("be opened"))?;

@@ -241,7 +241,6 @@ impl Store {
     }
 
     /// The statement at a key or the account's last one of the shard before it.
-    #[expect(clippy::type_complexity, reason = "the parts of one row, taken apart at once")]
     fn statement_at_or_before(&self, key: &[u8]) -> Result<Option<(u64, Tai, Height, BlockTime)>, StoreError> {
         let rows = self.rows(Family::Statements, IteratorMode::From(key, Direction::Reverse))?;
         let Some((found, value)) = rows.take(1).next().transpose()? else { return Ok(None) };

@@ -123,3 +123,20 @@ fn a_full_set_of_pins_keeps_those_that_are_there() {
     assert!(versions.at(Height::new(1)).is_ok() && versions.at(Height::new(2)).is_ok());
     assert!(versions.at(Height::new(3)).is_err());
 }
+
+#[test]
+fn a_height_that_is_not_kept_is_told_with_heights_that_can_be_asked_for() {
+    let (_folder, home) = home();
+    let genesis = db3_genesis::GenesisDocument::load(&crate::genesis_file(&home)).unwrap();
+    let state = ShardMachine::genesis(&genesis).unwrap();
+    let version = |height| Version::new(Height::new(height), BlockTime::from_secs(1), state.clone());
+    let versions = Versions::new(version(0), &settings(&home));
+    for height in 0..3 {
+        versions.prove(&version(height), Arc::from([].as_slice()));
+    }
+    let Err(error) = versions.at(Height::new(9)) else { panic!("it is not kept") };
+    // 0 asks for the newest.
+    let (height, earliest, latest) = (Height::new(9), Height::new(1), Height::new(2));
+    assert_eq!(error, Rejection::HeightUnavailable { height, earliest, latest });
+    assert_eq!(versions.earliest(), earliest);
+}

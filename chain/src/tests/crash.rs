@@ -31,7 +31,8 @@ async fn workload() {
     account.nonce = chain.committed().state.window(&account.address(), &account.namespace()).next().get();
     for number in 0..100_000 {
         let receipt = commit(&chain, account.put(now(&chain), &format!("k{}", number % 50), 2)).await;
-        writeln!(log, "{}", receipt.id).unwrap();
+        // In one piece: half a line would be read as one with the next process's first.
+        log.write_all(format!("{}\n", receipt.id).as_bytes()).unwrap();
         if number % 20 == 19 {
             chain.advance_time(30).unwrap();
         }

@@ -125,6 +125,20 @@ async fn another_chains_folder_is_refused() {
     assert!(matches!(error, StartError::Store(StoreError::OtherChain { .. })), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn data_of_another_layout_are_refused_by_name() {
+    let (_folder, home) = home();
+    tamper(&home, |_| ());
+    let mut options = Options::default();
+    options.create_missing_column_families(true);
+    let data = home.join("data");
+    let families: Vec<_> = DB::list_cf(&options, &data).unwrap().into_iter().chain(["outbox".to_owned()]).collect();
+    drop(DB::open_cf(&options, &data, families).unwrap());
+    let error = ChainHandle::start(settings(&home)).await.err().unwrap();
+    assert!(matches!(error, StartError::Store(StoreError::OtherChain { .. })), "{error}");
+    assert!(error.to_string().contains("another version"), "{error}");
+}
+
 /// Opens the database of a stopped chain with all its families.
 fn tamper(home: &Path, change: impl FnOnce(&DB)) {
     let options = Options::default();

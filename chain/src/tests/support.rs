@@ -112,7 +112,7 @@ pub(super) fn home_with(lines: &[(Address, Tai)]) -> (TempDir, PathBuf) {
             let height = submitted.block(soon()).await.unwrap().unwrap();
             chain.wait_height(height, soon()).await.unwrap();
             chain.shutdown().await;
-        })
+        });
     };
     std::thread::spawn(run).join().unwrap();
     (folder, home)

@@ -18,8 +18,7 @@ use crate::store::{Store, StoreError};
 use crate::version::VersionOf;
 
 /// Neither a block nor a light block is longer: its transactions, and a header, a commit and validators beside them.
-const PART_BYTES_MAX: u32 = 2 * 1024 * 1024 + BLOCK_BYTES_MAX as u32;
-const _: () = assert!(BLOCK_BYTES_MAX < 1 << 31, "the sum fits");
+const PART_BYTES_MAX: u64 = 2 * 1024 * 1024 + BLOCK_BYTES_MAX as u64;
 
 /// Writes the blocks that go with a version.
 pub(super) fn write<M: Machine>(
@@ -107,14 +106,14 @@ impl Parts<'_> {
                 Err(error) => return Err(TransferError::file(self.path)(error)),
             }
         }
-        let length = u32::from_be_bytes(length);
+        let length = u64::from(u32::from_be_bytes(length));
         if length > PART_BYTES_MAX {
             return Err(wrong(format!("names a block of {length} bytes, none has more than {PART_BYTES_MAX}")));
         }
         let mut bytes = Vec::new();
-        let read = (&mut self.from).take(u64::from(length)).read_to_end(&mut bytes);
+        let read = (&mut self.from).take(length).read_to_end(&mut bytes);
         let read = read.map_err(TransferError::file(self.path))?;
-        if read as u64 != u64::from(length) {
+        if read as u64 != length {
             return Err(wrong("ends in the middle of a block"));
         }
         Ok(Some(bytes))

@@ -65,3 +65,32 @@ impl RelaySection {
         Ok(known)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn at(name: &str, url: &str) -> ChainEndpoints {
+        ChainEndpoints { chain_id: ChainId::parse(name).unwrap(), endpoints: vec![url.to_owned()] }
+    }
+
+    #[test]
+    fn endpoints_of_the_section_stand_above_the_network_file() {
+        let endpoints = BTreeMap::from([("mine-shard-0".to_owned(), vec!["http://b".to_owned()])]);
+        let section = RelaySection { endpoints, ..RelaySection::default() };
+        let known = section.known(&[at("mine-settlement", "http://s"), at("mine-shard-0", "http://a")]).unwrap();
+        assert_eq!(known, [at("mine-shard-0", "http://b"), at("mine-settlement", "http://s")]);
+        let endpoints = BTreeMap::from([("no chain".to_owned(), Vec::new())]);
+        let wrong = RelaySection { endpoints, ..RelaySection::default() };
+        assert!(format!("{:#}", wrong.known(&[]).unwrap_err()).contains("no chain"));
+    }
+
+    #[test]
+    fn a_wait_out_of_its_range_is_refused() {
+        let section = RelaySection { poll_millis: 1, ..RelaySection::default() };
+        let error = section.settings().unwrap_err().to_string();
+        assert!(error.contains("poll_millis") && error.contains("expected"), "{error}");
+        assert!(RelaySection::default().settings().is_ok());
+    }
+}

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use db3_light_client::Options;
 use db3_relay::{Condition, Relay};
 
-use crate::fake::{Pair, entry, run_until, seeds, within};
+use crate::fake::{entry, seeds};
+use crate::pair::{Pair, run_until, within};
 
 fn numbered(count: usize) -> Vec<Vec<u8>> {
     (0..count).map(entry).collect()

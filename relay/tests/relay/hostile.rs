@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use db3_relay::{ChainEndpoints, Condition, Relay, RelayError, Report};
 
-use crate::fake::{Fake, Lie, Pair, entry, run_until, seeds, within};
+use crate::fake::{Fake, Lie, entry, seeds};
+use crate::pair::{Pair, run_until, within};
 
 fn failing(reports: &[Report]) -> bool {
     reports[0].failures >= 2

@@ -8,9 +8,11 @@
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     reason = "tests"
 )]
 
 mod carries;
 mod fake;
 mod hostile;
+mod pair;

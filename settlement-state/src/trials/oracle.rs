@@ -141,6 +141,7 @@ impl Oracle {
 
     /// What a block does before it looks at anything.
     pub(super) fn block(&mut self, now: u64) {
+        let mut confirmed = false;
         for s in 0..self.shards.len() {
             let (cursor, last) = (self.shards[s].cursor, self.shards[s].last);
             for account in &mut self.accounts {
@@ -150,6 +151,7 @@ impl Oracle {
                 {
                     line.h = line.r.max(line.k);
                     line.cut = None;
+                    confirmed = true;
                 }
             }
         }
@@ -162,6 +164,7 @@ impl Oracle {
         let late = now.checked_sub(self.terms.deadline_secs).map_or(0, |secs| secs / self.terms.epoch_secs);
         let epoch = closed.max(late.checked_sub(1));
         if let Some(epoch) = epoch
+            && !confirmed
             && self.settled.is_none_or(|settled| epoch > settled)
         {
             self.round(epoch, now);
@@ -188,6 +191,9 @@ impl Oracle {
         let paid = self.owed(a).min(self.accounts[a].balance);
         self.pay(a, paid);
         self.accounts[a].balance -= paid;
+        if let Some(since) = &mut self.accounts[a].since {
+            *since += self.settled.map_or(0, |settled| (epoch - settled).saturating_sub(1));
+        }
         self.stage(a, epoch);
         if !self.accounts[a].delinquent {
             self.renew(a);
@@ -263,9 +269,17 @@ impl Oracle {
                 free(a)?;
                 free(to)?;
                 (amount <= self.accounts[a].balance).then_some(())?;
+                let half = self.limit(to) / 2;
                 self.accounts[a].balance -= amount;
                 self.accounts[to].collateral += amount;
-                if self.accounts[to].lines.iter().all(Option::is_none) {
+                let lines: Vec<_> =
+                    self.accounts[to].lines.iter().enumerate().filter(|(_, line)| line.is_some()).collect();
+                let automatic = lines.is_empty()
+                    || lines.len() == 1
+                        && half > 0
+                        && lines[0].0 == self.own_shards[to]
+                        && lines[0].1.as_ref().unwrap().want == half;
+                if automatic {
                     self.want(to, self.own_shards[to], self.limit(to) / 2);
                 } else {
                     self.renew(to);
@@ -287,8 +301,9 @@ impl Oracle {
             Op::Pay { amount } => {
                 let owed = self.owed(a);
                 (owed > 0).then_some(())?;
-                let amount = if amount.is_zero() { owed } else { owed.min(amount.get() as i128) };
-                (amount <= self.accounts[a].balance).then_some(())?;
+                let balance = self.accounts[a].balance;
+                let amount = if amount.is_zero() { owed.min(balance) } else { owed.min(amount.get() as i128) };
+                (0 < amount && amount <= balance).then_some(())?;
                 self.pay(a, amount);
                 self.accounts[a].balance -= amount;
                 if amount == owed {

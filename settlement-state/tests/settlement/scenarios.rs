@@ -134,6 +134,42 @@ fn what_the_collateral_does_not_cover_is_written_off_at_last() {
 }
 
 #[test]
+fn a_debt_is_not_older_for_the_time_in_which_the_network_stood_still() {
+    run(
+        1,
+        "
+        money bob 0 100 0=60
+        stated 0 bob 40
+        closed 0 0
+        see bob 0 100 outstanding 40
+        at 5000 50                           # a month later, the first round
+        see bob 0 100 delinquent 40          # cut, and not yet seized
+        at 9000 50
+        see bob 0 60 clear 0
+        ",
+    );
+}
+
+#[test]
+fn credit_that_a_cut_frees_is_given_elsewhere_by_the_round_of_the_same_close() {
+    run(
+        2,
+        "
+        money alice 0 100 0=100
+        at 0 1
+        alice: allocate 0 0 => ok
+        alice: allocate 1 100 => ok
+        line alice 1 100 0 0 0 0 0 0         # nothing is free yet
+        closed 1 0
+        closed 0 0
+        rounds 2
+        line alice 0 0 0 0 0 0 0 0
+        line alice 1 100 100 100 0 0 0 0
+        ",
+    );
+}
+
+#[test]
 fn a_shard_that_is_late_joins_the_next_round() {
     run(
         2,
@@ -171,11 +207,14 @@ fn a_debtor_who_gets_money_pays_by_a_transaction_and_has_credit_at_once() {
         carol: transfer bob 25 => ok
         bob: pay 10 => ok
         see bob 15 100 outstanding 30
+        bob: pay 16 => 307
+        bob: pay 0 => ok                     # all that there is
+        see bob 0 100 outstanding 15
         bob: pay 0 => 307
         carol: transfer bob 40 => ok
         bob: pay 1000 => ok                  # no more than is owed
         see bob 25 100 clear 0
-        postings bob round:40/0/0 pay:0/10/0 pay:0/30/0
+        postings bob round:40/0/0 pay:0/10/0 pay:0/15/0 pay:0/15/0
         line bob 0 60 100 100 40 40 40 0
         bob: pay 0 => 312
         bob: transfer carol 25 => ok
@@ -195,11 +234,15 @@ fn a_first_deposit_opens_a_line_where_the_accounts_namespace_is() {
         carol: deposit dora 9 => ok
         see dora 0 9 clear 0
         line dora 0 4 4 4 0 0 0 0
+        carol: deposit carol 19 => ok        # the line grows with the limit
+        line carol 0 60 60 60 0 0 0 0
+        carol: deposit dora 91 => ok
+        line dora 0 50 50 50 0 0 0 0
         carol: allocate 0 80 => ok
         line carol 0 80 80 80 0 0 0 0
         carol: allocate 0 200 => ok          # as far as the limit goes
-        line carol 0 200 101 101 0 0 0 0
-        carol: deposit carol 100 => ok       # and on with more collateral
+        line carol 0 200 120 120 0 0 0 0
+        carol: deposit carol 100 => ok       # what was chosen stays, and is given as far as it goes now
         line carol 0 200 200 200 0 0 0 0
         carol: allocate 1 5 => 311
         ",

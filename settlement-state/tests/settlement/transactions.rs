@@ -107,11 +107,9 @@ fn the_ladder_of_admission_names_the_first_thing_that_is_wrong() {
     assert_eq!(changed(&|transaction| transaction.max_fee = Tai::new(1)), Some(210));
     assert_eq!(changed(&|transaction| transaction.account = bob.address), Some(223));
     let too_much = TransactionOperation::Withdraw { amount: Tai::new(1_001) };
-    assert_eq!(
-        changed(&|transaction| transaction.operations = vec![too_much]),
-        Some(309),
-        "what would fail is foreseen"
-    );
+    let failing = Transaction { operations: vec![too_much], ..good.clone() };
+    let foreseen = state.foresee(&failing, &state.admit(&failing, 200, now).unwrap(), now);
+    assert_eq!(foreseen.map_err(|rejection| rejection.code()), Err(309), "foreseen, after the signature");
     let admission = state.admit(&good, 200, now).unwrap();
     assert_eq!(PriceTable::v1().fee(&admission.metered), Some(admission.bound));
 }

@@ -50,12 +50,13 @@ fn run(seed: u64, size: Size, epochs_min: u64) -> Network {
     }
     network.settle_down();
     eprintln!(
-        "{} bills in {} epochs, {} closes, {} rounds, postings {:?}",
+        "{} bills in {} epochs, {} closes, {} rounds, postings {:?}, refused {:?}",
         network.bills,
         network.epoch() - first,
         network.checks.closes,
         network.checks.rounds,
-        network.checks.kinds
+        network.checks.kinds,
+        network.refused
     );
     for shard in &mut network.shards {
         shard.restart();
@@ -77,6 +78,9 @@ fn any_history_is_settled_to_the_tai_and_only_once() {
     }
     for kind in [PostingKind::Round, PostingKind::Pay, PostingKind::Seize, PostingKind::WriteOff, PostingKind::Payout] {
         assert!(network.checks.kinds.contains_key(&kind), "this history is to show a {kind:?}");
+    }
+    for reason in ["LINE_MISSING", "CREDIT_EXHAUSTED", "LEASE_ENDED"] {
+        assert!(network.refused.contains_key(reason), "this history is to show a {reason}");
     }
 }
 

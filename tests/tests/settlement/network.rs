@@ -1,6 +1,7 @@
 //! The network in one process, on a virtual clock: the chains, those who carry between them, and the people. Every block is
 //! compared with the model and held against the rules.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use db3_carry::Delivered;
@@ -43,6 +44,10 @@ pub struct Network {
     pub shards: Vec<Chain<ShardState>>,
     /// Until this second a shard makes no block.
     stopped_until: Vec<u64>,
+    /// Until this second nothing is relayed at all.
+    cut_off_until: u64,
+    /// How often shards refused a mutation, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
     pub users: Users,
     relayers: Vec<Relayer>,
     pub books: Books,
@@ -116,6 +121,8 @@ impl Network {
         Self {
             relayers: (0..4).map(|number| Relayer::new(rng.fork(), habits(number))).collect(),
             stopped_until: vec![0; shards.len()],
+            cut_off_until: 0,
+            refused: BTreeMap::new(),
             shard_books: shards.iter().map(|_| ShardBooks::new(size.epoch_secs, GENESIS_SECS)).collect(),
             checks: Checks::of(&settlement),
             settlement: Chain::new(own, settlement),
@@ -173,6 +180,13 @@ impl Network {
 
     fn relay(&mut self) {
         let now = self.now();
+        if now.secs < self.cut_off_until {
+            return;
+        }
+        // Once in some hundred steps the chains hear nothing of each other, for so long that leases may end.
+        if self.busy && self.rng.below(250) == 0 {
+            self.cut_off_until = now.secs + self.rng.below(6 * self.size.epoch_secs);
+        }
         let mut brought: Vec<(usize, Parcel)> = Vec::new();
         let settlement_id = self.settlement.timeline.id.clone();
         let mut directions = Vec::new();
@@ -243,7 +257,10 @@ impl Network {
                     }
                     self.bills += 1;
                 }
-                Done::Refused(_) if number < fresh => self.users.refused(&mutation.account, place, mutation.nonce),
+                Done::Refused(rejection) if number < fresh => {
+                    *self.refused.entry(rejection.name()).or_default() += 1;
+                    self.users.refused(&mutation.account, place, mutation.nonce);
+                }
                 Done::Refused(_) => {}
             }
         }
@@ -315,6 +332,7 @@ impl Network {
         self.relay_honestly();
         let last = self.epoch();
         self.stopped_until.fill(0);
+        self.cut_off_until = 0;
         let settled = |network: &Self| {
             let lines = network.settlement.state.lines().all(|(_, _, line)| line.unsettled().is_zero());
             let reported = network.shard_books.iter().zip(0..).all(|(books, shard)| {

@@ -30,7 +30,8 @@ pub struct BalanceLeaf {
     pub trust: Tai,
     /// How it stands with what it owes.
     pub stage: Stage,
-    /// The epoch of the round that found the first unpaid debit; 0 where the stage is clear.
+    /// The epoch of the round that found the first unpaid debit, moved on by the epochs that no round settled by itself
+    /// since then; 0 where the stage is clear.
     pub since: Epoch,
     /// How many postings it has: the number of its newest one.
     pub postings: u64,

@@ -154,9 +154,10 @@ impl Books {
     pub fn begin_block(&mut self, secs: u64) {
         self.posted.clear();
         let due = self.due.clone();
-        self.confirm_cuts();
+        let confirmed = self.confirm_cuts();
         if self.running.is_none() {
-            let Some(epoch) = self.due_epoch(secs) else { return };
+            // A round finds those whom a confirmed cut frees among the due, so it begins in a later block.
+            let Some(epoch) = self.due_epoch(secs).filter(|_| confirmed == 0) else { return };
             self.running = Some((epoch, At::Accounts(None)));
         }
         let mut left = self.params.lines_per_block;
@@ -202,7 +203,9 @@ impl Books {
         self.settled.is_none_or(|settled| epoch > settled).then_some(epoch)
     }
 
-    fn confirm_cuts(&mut self) {
+    /// Tells how many.
+    fn confirm_cuts(&mut self) -> usize {
+        let mut confirmed = 0;
         for (number, shard) in (0..).zip(self.shards.clone()) {
             let mut cuts: Vec<(u64, u64, Address)> = self
                 .lines
@@ -219,8 +222,10 @@ impl Books {
                 line.h = line.r.max(line.k);
                 line.cut = None;
                 self.due.insert(account);
+                confirmed += 1;
             }
         }
+        confirmed
     }
 
     fn heartbeat(&mut self, shard: usize, secs: u64) {
@@ -260,6 +265,10 @@ impl Books {
     }
 
     fn visit(&mut self, address: Address, epoch: u64) {
+        // Debts grow older by one with every round: epochs that no round settled by itself do not count.
+        let skipped = self.settled.map_or(0, |settled| epoch.saturating_sub(settled).saturating_sub(1));
+        let account = self.accounts.entry(address).or_default();
+        account.since += if account.stage == 0 { 0 } else { skipped };
         let mut debit = 0;
         for (_, line) in self.lines.range_mut((address, 0)..=(address, u32::MAX)) {
             debit += line.r - line.d;
@@ -403,11 +412,17 @@ impl Books {
         }
     }
 
-    /// A line that an account did not have, over half its limit, where its own namespace is.
-    pub fn first_line(&mut self, account: Address) {
-        let own = Namespace::own(&account);
-        let shard = self.params.map.shard_of_namespace(&own).get();
-        self.want(account, shard, self.limit(&account) / 2);
+    /// After a deposit: the line where the account's own namespace is wants half the limit, as long as it is the only one and
+    /// nobody chose otherwise. `before`: half the limit before.
+    pub fn deposited(&mut self, account: Address, before: u128) {
+        let own = self.params.map.shard_of_namespace(&Namespace::own(&account)).get();
+        let lines = self.lines_of(&account);
+        let automatic = lines.iter().all(|(shard, line)| *shard == own && line.want == before && before > 0);
+        if automatic && lines.len() <= 1 {
+            self.want(account, own, self.limit(&account) / 2);
+        } else {
+            self.renew(account);
+        }
     }
 
     pub fn want(&mut self, account: Address, shard: u32, want: u128) {

@@ -33,9 +33,10 @@ impl Books {
             TransactionOperation::Deposit { to, .. } => {
                 let may = self.is_clear(signer) && self.is_clear(to) && amount <= free;
                 if may {
+                    let before = self.limit(&to) / 2;
                     self.accounts.get_mut(&signer).unwrap().balance -= amount;
                     self.accounts.entry(to).or_default().collateral += amount;
-                    if self.lines_of(&to).is_empty() { self.first_line(to) } else { self.renew(to) }
+                    self.deposited(to, before);
                 }
                 may
             }
@@ -60,7 +61,8 @@ impl Books {
 
     fn pay(&mut self, signer: Address, amount: u128, free: u128) -> bool {
         let owed = self.owed(&signer);
-        let amount = if amount == 0 { owed } else { amount.min(owed) };
+        // All of it, or what the balance can.
+        let amount = if amount == 0 { owed.min(free).max(1) } else { amount.min(owed) };
         if owed == 0 || amount > free {
             return false;
         }
