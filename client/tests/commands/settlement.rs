@@ -159,14 +159,14 @@ fn most_of_a_line_used_is_warned_of() {
     let slot = net.json(&["account", "show", "dev4"])["slot"].as_u64().unwrap();
     let shard = u8::from(slot >= 512).to_string();
     let spent = net.json(&["put", "t", "k", "v", "--account", "dev4"]);
-    let want = number(&spent["fee_tai"]) * 6;
+    let want = number(&spent["fee_tai"]) * 20;
     net.ok(["credit", "allocate", "--shard", &shard, &format!("{want}tai"), "--account", "dev4"]);
     // With the next round the line is what was asked for.
     net.ok(["devnet", "advance", "600"]);
     net.ok(["devnet", "advance", "600"]);
-    let mut said = String::new();
-    for n in 0..8 {
-        let output = net.run(["put", "t", &format!("k{n}"), "v", "--account", "dev4"]);
+    let (mut said, value) = (String::new(), "v".repeat(1_000));
+    for n in 0..60 {
+        let output = net.run(["put", "t", &format!("k{n}"), &value, "--account", "dev4"]);
         said = text(&output.stderr);
         assert!(output.status.success(), "{said}");
         if said.contains("of the line on shard") {
