@@ -41,11 +41,12 @@ impl Network {
 }
 
 impl RunningChains {
-    /// Moves every chain. The one whose time is furthest goes first, so that if it refuses nothing has moved.
+    /// Moves every chain. The one whose time is furthest goes first, so that if it refuses nothing has moved; and the
+    /// settlement chain before shards of the same time, so that what they tell it does not come from its future.
     async fn move_time(&self, secs: u64) -> Result<()> {
         let mut order: Vec<(BlockTime, Option<usize>)> = vec![(self.settlement.now(), None)];
         order.extend(self.shards.iter().enumerate().map(|(at, shard)| (shard.now(), Some(at))));
-        order.sort_unstable_by(|left, right| right.cmp(left));
+        order.sort_by_key(|(now, _)| std::cmp::Reverse(now.secs));
         for (_, which) in order {
             match which.map(|at| self.shards.get(at)) {
                 None => move_one(self.settlement.clone(), secs).await?,
