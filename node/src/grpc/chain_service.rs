@@ -1,5 +1,7 @@
 //! `ChainService`: reads the deadline, calls the method, and turns what it says into an answer or a status.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use db3_proto::v1;
 use db3_proto::v1::chain_service_server::ChainService;
 use tokio_stream::wrappers::ReceiverStream;
@@ -90,7 +92,8 @@ impl<K: Kind> ChainService for Node<K> {
         request: Request<v1::SubmitDeliveryRequest>,
     ) -> Result<Response<v1::SubmitDeliveryResponse>, Status> {
         let deadline = self.deadline(request.metadata());
-        answer(self.submit_delivery(request.into_inner(), deadline).await)
+        let peer = request.remote_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        answer(self.submit_delivery(request.into_inner(), peer, deadline).await)
     }
 
     async fn get_inbox(&self, request: Request<v1::GetInboxRequest>) -> Result<Response<v1::GetInboxResponse>, Status> {

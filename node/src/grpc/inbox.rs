@@ -1,5 +1,7 @@
 //! `GetInbox` and `SubmitDelivery`: what this chain has heard from others, and more of it.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use db3_carry::Channel;
 use db3_chain::Machine as _;
@@ -32,14 +34,19 @@ impl<K: Kind> Node<K> {
     pub(crate) async fn submit_delivery(
         &self,
         request: v1::SubmitDeliveryRequest,
+        peer: IpAddr,
         deadline: Instant,
     ) -> Result<v1::SubmitDeliveryResponse, Refusal> {
         let wait = Wait::read(request.wait)?;
+        let full = Rejection::Overloaded { what: "deliveries of one address at once" };
+        let place = self.deliverers.place(peer).ok_or(full)?;
         let message = request.delivery.ok_or_else(|| invalid("delivery", "is missing; send a delivery"))?;
         let delivery = decode_delivery_message(message)?;
         let id = delivery_id(&delivery);
         let source = delivery.source.clone();
         let submitted = self.chain.submit_delivery(delivery).await.map_err(|error| error.rejection())?;
+        // It is looked at; waiting for its block costs nothing.
+        drop(place);
         let height = match wait {
             Wait::Checked => None,
             Wait::Committed | Wait::Provable => submitted.block(deadline).await?,

@@ -11,6 +11,7 @@ mod inbox;
 mod light_blocks;
 mod outbox;
 mod pages;
+mod peers;
 mod receipts;
 mod refusal;
 mod status;
@@ -33,6 +34,7 @@ use crate::deadline;
 use crate::kind::Kind;
 use crate::settings::{ChainEndpoints, ServeConfig, ServeLimits};
 use light_blocks::Newest;
+use peers::Peers;
 
 pub use context::View;
 pub use pages::{Ask, Page, PageFrame};
@@ -51,6 +53,7 @@ pub struct Node<K: Kind> {
     streams: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     history_reads: Arc<Semaphore>,
+    deliverers: Peers,
     stopped: watch::Receiver<bool>,
     newest: Arc<ArcSwapOption<Newest>>,
 }
@@ -67,6 +70,7 @@ impl<K: Kind> Node<K> {
             streams: Arc::new(Semaphore::new(config.limits.streams_max)),
             reads: Arc::new(Semaphore::new(config.limits.reads_max)),
             history_reads: Arc::new(Semaphore::new(config.limits.history_reads_max)),
+            deliverers: Peers::default(),
             stopped,
             newest: Arc::default(),
         }

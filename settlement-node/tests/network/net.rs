@@ -201,11 +201,14 @@ impl Net {
         self.money.get_account(request).await.unwrap().into_inner().account.unwrap()
     }
 
-    /// Moves both chains over the end of the open epoch and waits until it is settled; the epoch.
+    /// Moves both chains just over the end of the open epoch, long before the deadline after which a round waits no
+    /// more for a late shard, and waits until the epoch is settled; the epoch.
     pub async fn settle(&mut self) -> u64 {
         let open = self.shard.committed().state.open_epoch().0;
-        self.shard.advance_time(EPOCH_SECS).unwrap();
-        self.settlement.advance_time(EPOCH_SECS).unwrap();
+        let end = (open.get() + 1) * EPOCH_SECS;
+        let secs = (end + 1).saturating_sub(self.shard.now().secs);
+        self.shard.advance_time(secs).unwrap();
+        self.settlement.advance_time(secs).unwrap();
         until("the epoch's settlement", || {
             self.settlement.provable().state.round().settled.is_some_and(|settled| settled >= open)
         })
