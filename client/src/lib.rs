@@ -43,6 +43,7 @@ mod money;
 mod mutation;
 mod node;
 mod nonces;
+mod on_the_way;
 mod options;
 mod order;
 mod prove;

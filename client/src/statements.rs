@@ -5,21 +5,19 @@
 //! the log that the shard's verified state holds. What became of a statement follows from the account's proven line.
 
 use bytes::Bytes;
-use db3_merkle_log::Frontier;
-use db3_primitives::{Address, BlockTime, ChainId, EpochClose, LogEntry, ShardId, Tai, key};
-use db3_proto::convert::{block_time, checked_outbox_entry, checked_statement};
+use db3_primitives::{Address, BlockTime, ChainId, ShardId, Tai, key};
+use db3_proto::convert::{block_time, checked_statement};
 use db3_proto::v1;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::account::AccountView;
-use crate::chain::{At, Chain, StatePoint};
-use crate::client::Client;
+use crate::chain::{At, Chain};
 use crate::error::ClientError;
 use crate::log_proof::{LogPlace, under_frontier};
 use crate::money::Money;
-use crate::prove;
+use crate::on_the_way::following;
 use crate::standing::Standing;
-use crate::wire::{chain as chain_service, settlement, timed};
+use crate::wire::{settlement, timed};
 
 const PAGE_SIZE: i32 = 1_000;
 /// Proofs of statements that are asked for at once.
@@ -235,107 +233,6 @@ impl AccountView<'_> {
     }
 }
 
-impl Client {
-    /// Statements of an account that a shard has written and the settlement chain has not yet taken in.
-    async fn on_the_way(&self, number: u32, shard: &Chain, account: Address) -> Result<Vec<OnTheWay>, ClientError> {
-        let mut log = self.inbox_frontier(&shard.id).await?;
-        let start_index = log.size();
-        let mut cursor = start_index;
-        let destination = ChainId::settlement(&self.network().name);
-        let mut token = String::new();
-        let mut point: Option<StatePoint> = None;
-        let mut found: Vec<OnTheWay> = Vec::new();
-        let mut unclosed = 0usize;
-        loop {
-            let height = point.as_ref().map_or(0, |point| point.height);
-            let asked = shard.read_options(At { height, with_header: false });
-            let request = v1::ListOutboxRequest {
-                destination: destination.as_str().to_owned(),
-                start_index,
-                page_size: PAGE_SIZE,
-                page_token: token.clone(),
-                read: Some(asked),
-            };
-            let answer = shard
-                .call(|channel, limit| {
-                    let request = timed(request.clone(), limit);
-                    async move { chain_service(channel).list_outbox(request).await }
-                })
-                .await?;
-            let at = shard.check(answer.context.as_ref(), &asked).await?;
-            let flawed = |flaw: String| ClientError::proof(&shard.id, flaw);
-            for entry in &answer.entries {
-                let checked = checked_outbox_entry(entry, number.into(), self.network().epoch_secs)
-                    .map_err(|error| flawed(error.to_string()))?;
-                if entry.index != cursor {
-                    return Err(flawed(format!("the outbox's entry {} came where {cursor} should", entry.index)));
-                }
-                log.append(&entry.leaf);
-                cursor = cursor.saturating_add(1);
-                match checked {
-                    LogEntry::Statement(statement) if statement.account == account => {
-                        found.push(OnTheWay {
-                            shard: number,
-                            index: entry.index,
-                            statement,
-                            close: None,
-                            verified: at.verified,
-                        });
-                    }
-                    LogEntry::Statement(_) => {}
-                    LogEntry::EpochClose(close) => {
-                        found.iter_mut().skip(unclosed).for_each(|statement| statement.close = Some(close));
-                        unclosed = found.len();
-                    }
-                }
-            }
-            token = answer.next_page_token.clone();
-            if token.is_empty() {
-                check_outbox(&destination, &log, &answer, &at).map_err(flawed)?;
-                return Ok(found);
-            }
-            point = Some(at);
-        }
-    }
-
-    /// What the settlement chain has taken in of a shard's log: the frontier of its inbox, proven.
-    async fn inbox_frontier(&self, source: &str) -> Result<Frontier, ClientError> {
-        let chain = self.settlement()?;
-        let mut inboxes = self.inboxes_of(chain, source).await?;
-        inboxes
-            .pop()
-            .map(|inbox| inbox.frontier)
-            .ok_or_else(|| ClientError::malformed(&chain.id, format!("the answer holds no inbox of {source}")))
-    }
-}
-
-/// A statement that a shard has written and that has not arrived.
-struct OnTheWay {
-    shard: u32,
-    index: u64,
-    statement: db3_primitives::Statement,
-    close: Option<EpochClose>,
-    verified: bool,
-}
-
-fn following(mut previous: Tai, statements: Vec<OnTheWay>) -> Vec<StatementView> {
-    let view = |one: OnTheWay| {
-        let before = std::mem::replace(&mut previous, one.statement.cumulative);
-        StatementView {
-            shard: one.shard,
-            index: one.index,
-            account: one.statement.account,
-            previous: before,
-            cumulative: one.statement.cumulative,
-            amount: one.statement.cumulative.saturating_sub(before),
-            epoch: one.close.map(|close| close.last.get()),
-            settled: None,
-            verified: one.verified,
-        }
-    };
-    statements.into_iter().map(view).collect()
-}
-
 /// Newest first: each begins where the next one ends, the newest at what the chain has noted of the shard, or above
 /// where more has arrived since that was read.
 fn check_sequence(views: &[StatementView], reported: Tai) -> Result<(), String> {
@@ -356,22 +253,6 @@ fn amount(chain: &Chain, text: &str) -> Result<Tai, ClientError> {
         return Ok(Tai::ZERO);
     }
     text.parse().map_err(|_| ClientError::malformed(&chain.id, format!("`{text}` is no amount")))
-}
-
-fn check_outbox(
-    destination: &ChainId,
-    log: &Frontier,
-    answer: &v1::ListOutboxResponse,
-    at: &StatePoint,
-) -> Result<(), String> {
-    if !at.verified {
-        return Ok(());
-    }
-    let empty = answer.stored.is_empty();
-    let stored: Option<&Bytes> = (!empty).then_some(&answer.stored);
-    prove::leaf(&at.root, &key::outbox(destination), stored.map(AsRef::as_ref), &answer.ics23_proof)?;
-    let folds = if empty { log.size() == 0 } else { log.to_bytes() == answer.stored };
-    if folds { Ok(()) } else { Err("the entries that came are not those of the proven log".to_owned()) }
 }
 
 #[cfg(test)]
@@ -403,24 +284,5 @@ mod tests {
         assert!(check_sequence(&[view(20, 60), view(0, 20)], reported).unwrap_err().contains("newest"));
         assert!(check_sequence(&[view(90, 95), view(60, 90)], reported).is_ok(), "one has arrived meanwhile");
         assert!(check_sequence(&[], Tai::ZERO).is_ok());
-    }
-
-    #[test]
-    fn statements_on_their_way_follow_what_has_arrived() {
-        let one = |index, cumulative| OnTheWay {
-            shard: 0,
-            index,
-            statement: db3_primitives::Statement {
-                account: Address::new([1; 20]),
-                payee: db3_primitives::Payee::ValidatorPool,
-                cumulative: Tai::new(cumulative),
-            },
-            close: None,
-            verified: true,
-        };
-        let views = following(Tai::new(50), vec![one(4, 70), one(9, 75)]);
-        let amounts: Vec<_> = views.iter().map(|view| (view.previous.get(), view.amount.get())).collect();
-        assert_eq!(amounts, [(50, 20), (70, 5)]);
-        assert!(views.iter().all(|view| view.status() == v1::BillStatus::Closed && view.paid().is_zero()));
     }
 }
