@@ -18,7 +18,7 @@ use db3_node::{ChainEndpoints, Cors, ServeConfig, Served};
 use db3_primitives::Address;
 use db3_relay::{Config, Monitor, Relay, Waker};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -89,8 +89,18 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
     let endpoints = endpoints(&names, &listeners)?;
     let (relay, monitor, waker) = relay(&endpoints)?;
     let serving = serve(&chains, listeners, &endpoints, relay, &monitor, &waker).await?;
-    let network = match ready(home, args, made, keys, &chains, &endpoints, monitor, began).await {
-        Ok(network) => Arc::new(network),
+    // From here on a signal stops the network in order: whoever sees the ready file may send one.
+    let mut signals = Signals::listen()?;
+    let started = tokio::select! {
+        started = ready(home, args, made, keys, &chains, &endpoints, monitor, began) => started.map(Some),
+        () = signals.told() => Ok(None),
+    };
+    let network = match started {
+        Ok(Some(network)) => Arc::new(network),
+        Ok(None) => {
+            end(home, args, serving, &chains).await;
+            return Ok(());
+        }
         Err(error) => {
             end(home, args, serving, &chains).await;
             return Err(error);
@@ -99,7 +109,7 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
     render::started(&network.status()?, home, console, detach::is_detached());
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control_server::serve(control, Arc::clone(&network), stop.clone()));
-    let ended = until_told(&chains, stopped).await;
+    let ended = until_told(&chains, stopped, &mut signals).await;
     stop.send_replace(true);
     end(home, args, serving, &chains).await;
     // The server's task holds the network; both end before the folder's lock is given back.
@@ -298,25 +308,44 @@ async fn end(home: &Home, args: &StartArgs, serving: Serving, chains: &RunningCh
 }
 
 /// Returns when a signal, `stop` or a fault ends the network; why a chain stopped, if one did.
-async fn until_told(chains: &RunningChains, mut stopped: watch::Receiver<bool>) -> Option<StopReason> {
+async fn until_told(
+    chains: &RunningChains,
+    mut stopped: watch::Receiver<bool>,
+    signals: &mut Signals,
+) -> Option<StopReason> {
     tokio::select! {
-        () = told_by_signal() => None,
+        () = signals.told() => None,
         _ = stopped.wait_for(|stop| *stop) => None,
         reason = chains.stopped() => Some(reason),
     }
 }
 
-async fn told_by_signal() {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => return,
-            _ = terminate.recv() => return,
-            // A detached network outlives the terminal that it was started from.
-            _ = hangup.recv() => if !detach::is_detached() { return },
+/// The signals that stop a network. As soon as this listens, none of them ends the process by itself.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("this process cannot listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns when one of them tells the network to stop.
+    async fn told(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                // A detached network outlives the terminal that it was started from.
+                _ = self.hangup.recv() => if !detach::is_detached() { return },
+            }
         }
     }
 }

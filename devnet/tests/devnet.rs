@@ -270,6 +270,7 @@ fn what_is_spent_on_the_shards_is_debited_and_paid_when_time_moves() {
         let sent = client.mutation(&own).put("notes", "hello", "world").sign(&key).send().await.unwrap();
         sent.applied().unwrap().fee
     });
+    drop(runtime);
     let advanced = place.advance("60");
     let (settled, shards) = (&advanced[0]["settled"], &advanced[1..]);
     let closes: Vec<&Value> = shards.iter().flat_map(|chain| chain["closed"].as_array().unwrap()).collect();
