@@ -1,1 +1,1 @@
-//! What spans crates: the rules of the repository (`tests/dependencies.rs`) and whole networks (`story.py`).
+//! What spans crates: the rules of the repository (`tests/dependencies.rs`) and whole networks (`story.py`, `settlement.py`).
