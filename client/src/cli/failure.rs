@@ -91,6 +91,13 @@ impl Failure {
         self.0.refusal.as_ref().map(|refusal| refusal.code)
     }
 
+    /// Gives it the number that the network has for it; the words stay.
+    #[must_use]
+    pub fn numbered(mut self, rejection: db3_primitives::Rejection) -> Self {
+        self.0.refusal = Self::from(rejection).0.refusal;
+        self
+    }
+
     /// Names the mutations that were sent and whose outcome is unknown.
     #[must_use]
     pub fn with_unknown(mut self, ids: impl IntoIterator<Item = db3_primitives::MutationId>) -> Self {
@@ -181,15 +188,16 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable { chain_id, endpoint, detail } => Self::new(
                 Exit::Unreachable,
                 format!("nobody answers for {chain_id} at {endpoint}: {detail}"),
-                "check that the network runs (db3 devnet status), and the address (--endpoint); nothing was sent",
+                "check that its node runs (db3 status; of a local network, db3 devnet status), and the address (--endpoint); nothing was sent",
             ),
             ClientError::Proof { .. } | ClientError::Malformed { .. } | ClientError::Behind { .. } => {
                 split(Exit::Proof, &text)
             }
             ClientError::Input { what, remedy } => Self::input(what, remedy),
-            ClientError::Keystore(_) | ClientError::NetworkFile(_) | ClientError::File { .. } => {
-                split(Exit::Input, &text)
+            ClientError::NetworkFile(_) => {
+                Self::input(text.trim_end(), "correct the file, or get it again from whoever runs the network")
             }
+            ClientError::Keystore(_) | ClientError::File { .. } => split(Exit::Input, &text),
         }
     }
 }

@@ -83,7 +83,8 @@ pub async fn mutate(session: &Session, args: &MutateArgs) -> Result<(), Failure>
         operations.push(operation);
     }
     if operations.is_empty() {
-        return Err(Failure::input(format!("{} holds no operation", args.file.display()), STEP_SHAPE));
+        let failure = Failure::input(format!("{} holds no operation", args.file.display()), STEP_SHAPE);
+        return Err(failure.numbered(db3_primitives::Rejection::BatchEmpty));
     }
     let namespace = match namespace {
         Some(namespace) => namespace,

@@ -78,3 +78,26 @@ fn a_file_that_cannot_be_imported_says_where_and_nothing_is_sent() {
     assert!(try_file("g.csv", b"k,v\n1,\xff\n", &["--key", "k"]).contains("g.csv:2:3"));
     assert!(net.lines(&["bill", "list", "--account", "dev6"]).is_empty());
 }
+
+#[test]
+fn what_a_file_holds_has_the_number_that_the_network_has_for_it() {
+    let net = net();
+    let code = |arguments: &[&str]| {
+        let said = net.fails(2, [&["--output", "json"], arguments].concat());
+        let error: Value = serde_json::from_str(&said).unwrap();
+        assert!(error["error"]["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{said}");
+        error["error"]["code"].clone()
+    };
+    std::fs::write(net.path("large.csv"), format!("id,text\n1,{}\n", "x".repeat(10_300))).unwrap();
+    assert_eq!(code(&["import", "t", "large.csv", "--key", "id"]), 118);
+    std::fs::write(net.path("long.csv"), format!("id\n{}\n", "k".repeat(300))).unwrap();
+    assert_eq!(code(&["import", "t", "long.csv", "--key", "id"]), 117);
+    std::fs::write(net.path("keyless.csv"), "id,text\n,x\n").unwrap();
+    assert_eq!(code(&["import", "t", "keyless.csv", "--key", "id"]), 117);
+    std::fs::write(net.path("nothing.ndjson"), "").unwrap();
+    assert_eq!(code(&["mutate", "nothing.ndjson"]), 107);
+    std::fs::write(net.path("header.csv"), "id\n").unwrap();
+    assert_eq!(code(&["import", "t", "header.csv", "--key", "nope"]), Value::Null);
+    std::fs::write(net.path("broken.toml"), "name = \n").unwrap();
+    assert_eq!(code(&["network", "add", "broken.toml"]), Value::Null);
+}

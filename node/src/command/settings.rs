@@ -137,7 +137,8 @@ pub fn explained(listen: SocketAddr, network_file: Option<&Path>) -> Result<Stri
     Ok(format!(
         "\n# What is commented out is the default. Variables DB3_SERVE_<NAME>, DB3_RELAY_<NAME> and\n# DB3_LOG_<NAME> go before what stands here.\n\
          [serve]\n{serve}\
-         # Web pages that may call: \"localhost\" for those of this machine, or [\"https://app.example\"].\n\
+         # `cors`: web pages that may call: \"localhost\" for those of this machine, or [\"https://app.example\"].\n\
+         # Where Prometheus reads; off unless it is set.\n\
          # metrics = \"127.0.0.1:7501\"\n\
          # Where the chains of the network are served: the shard map and the relay take the endpoints from it.\n\
          {network}\n[relay]\n{relay}\

@@ -39,13 +39,19 @@ struct Field {
 /// Reads all records.
 pub fn read(text: &str, layout: &Layout, shape: &Shape) -> Result<Vec<Row>, Fault> {
     let mut lines = split(text, layout.delimiter)?.into_iter();
-    let columns = match &layout.columns {
-        Some(columns) => columns.clone(),
+    let (line, columns) = match &layout.columns {
+        Some(columns) => (1, columns.clone()),
         None => match lines.next() {
-            Some(header) => header_of(header)?,
+            Some(header) => (header.number, header_of(header)?),
             None => return Ok(Vec::new()),
         },
     };
+    // A wrong name is found in a file without records as well.
+    if let Shape::Rows { key } = shape
+        && !columns.contains(key)
+    {
+        return Err(no_column(line, &columns, key));
+    }
     lines.map(|line| row(&line, &columns, shape)).collect()
 }
 
@@ -103,13 +109,11 @@ fn object(line: &Line, columns: &[String]) -> String {
 }
 
 fn named<'a>(line: &'a Line, columns: &[String], name: &str) -> Result<&'a Field, Fault> {
-    find(line, columns, name).ok_or_else(|| {
-        Fault::at_line(
-            line.number,
-            format!("there is no column `{name}`"),
-            format!("choose one of: {}", columns.join(", ")),
-        )
-    })
+    find(line, columns, name).ok_or_else(|| no_column(line.number, columns, name))
+}
+
+fn no_column(line: usize, columns: &[String], name: &str) -> Fault {
+    Fault::at_line(line, format!("there is no column `{name}`"), format!("choose one of: {}", columns.join(", ")))
 }
 
 fn find<'a>(line: &'a Line, columns: &[String], name: &str) -> Option<&'a Field> {

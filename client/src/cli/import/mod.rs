@@ -50,7 +50,11 @@ fn located(file: &Path, fault: &Fault) -> Failure {
         Some(column) => format!("{}:{}:{column}", file.display(), fault.line),
         None => format!("{}:{}", file.display(), fault.line),
     };
-    Failure::input(format!("{place}: {}", fault.what), format!("{}; nothing was sent", fault.remedy))
+    let failure = Failure::input(format!("{place}: {}", fault.what), format!("{}; nothing was sent", fault.remedy));
+    match &fault.rejection {
+        Some(rejection) => failure.numbered((**rejection).clone()),
+        None => failure,
+    }
 }
 
 /// The format, by the option or the file's extension, and what parts its fields.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use db3_primitives::Rejection;
 use db3_primitives::limits::{KEY_BYTES_MAX, PAIR_BYTES_MAX};
 
 /// A record read from a file.
@@ -27,17 +28,28 @@ pub struct Fault {
     pub what: String,
     /// What to do.
     pub remedy: String,
+    /// What the network would say of it, where it would refuse the record.
+    pub rejection: Option<Box<Rejection>>,
 }
 
 impl Fault {
     /// A fault at a line.
     pub fn at_line(line: usize, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { line, column: None, what: what.into(), remedy: remedy.into() }
+        Self { line, column: None, what: what.into(), remedy: remedy.into(), rejection: None }
     }
 
     /// A fault at a column of a line.
     pub fn at(line: usize, column: usize, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { line, column: Some(column), what: what.into(), remedy: remedy.into() }
+        Self { line, column: Some(column), what: what.into(), remedy: remedy.into(), rejection: None }
+    }
+}
+
+impl Fault {
+    /// The same, with what the network would say of it.
+    #[must_use]
+    fn as_rejection(mut self, rejection: Rejection) -> Self {
+        self.rejection = Some(Box::new(rejection));
+        self
     }
 }
 
@@ -67,30 +79,26 @@ pub fn check(rows: &[Row]) -> Result<(), Fault> {
 }
 
 fn check_size(row: &Row) -> Result<(), Fault> {
+    let key_bytes = row.key.len() as u64;
+    let key_invalid = || Rejection::KeyInvalid { operation: None, bytes: key_bytes, max: KEY_BYTES_MAX as u64 };
     if row.key.is_empty() {
-        return Err(Fault::at_line(row.line, "the key is empty", "give the record a key, or choose another --key"));
+        let fault = Fault::at_line(row.line, "the key is empty", "give the record a key, or choose another --key");
+        return Err(fault.as_rejection(key_invalid()));
     }
     if row.key.len() > KEY_BYTES_MAX {
-        return Err(Fault::at_line(
-            row.line,
-            format!(
-                "the key `{}` has {} bytes, at most {KEY_BYTES_MAX} are allowed",
-                shown_key(&row.key),
-                row.key.len()
-            ),
-            "shorten it, or choose another --key",
-        ));
+        let what =
+            format!("the key `{}` has {key_bytes} bytes, at most {KEY_BYTES_MAX} are allowed", shown_key(&row.key));
+        let fault = Fault::at_line(row.line, what, "shorten it, or choose another --key");
+        return Err(fault.as_rejection(key_invalid()));
     }
     let bytes = row.key.len().saturating_add(row.value.len());
     if bytes > PAIR_BYTES_MAX {
-        return Err(Fault::at_line(
-            row.line,
-            format!(
-                "key `{}` and its value have {bytes} bytes together, at most {PAIR_BYTES_MAX} are allowed",
-                shown_key(&row.key)
-            ),
-            "shorten the record or split it",
-        ));
+        let what = format!(
+            "key `{}` and its value have {bytes} bytes together, at most {PAIR_BYTES_MAX} are allowed",
+            shown_key(&row.key)
+        );
+        let too_large = Rejection::PairTooLarge { operation: 0, bytes: bytes as u64, max: PAIR_BYTES_MAX as u64 };
+        return Err(Fault::at_line(row.line, what, "shorten the record or split it").as_rejection(too_large));
     }
     Ok(())
 }
