@@ -47,7 +47,7 @@ impl Fault {
 impl Fault {
     /// The same, with what the network would say of it.
     #[must_use]
-    fn as_rejection(mut self, rejection: Rejection) -> Self {
+    fn refused_with(mut self, rejection: Rejection) -> Self {
         self.rejection = Some(Box::new(rejection));
         self
     }
@@ -83,13 +83,13 @@ fn check_size(row: &Row) -> Result<(), Fault> {
     let key_invalid = || Rejection::KeyInvalid { operation: None, bytes: key_bytes, max: KEY_BYTES_MAX as u64 };
     if row.key.is_empty() {
         let fault = Fault::at_line(row.line, "the key is empty", "give the record a key, or choose another --key");
-        return Err(fault.as_rejection(key_invalid()));
+        return Err(fault.refused_with(key_invalid()));
     }
     if row.key.len() > KEY_BYTES_MAX {
         let what =
             format!("the key `{}` has {key_bytes} bytes, at most {KEY_BYTES_MAX} are allowed", shown_key(&row.key));
         let fault = Fault::at_line(row.line, what, "shorten it, or choose another --key");
-        return Err(fault.as_rejection(key_invalid()));
+        return Err(fault.refused_with(key_invalid()));
     }
     let bytes = row.key.len().saturating_add(row.value.len());
     if bytes > PAIR_BYTES_MAX {
@@ -98,7 +98,7 @@ fn check_size(row: &Row) -> Result<(), Fault> {
             shown_key(&row.key)
         );
         let too_large = Rejection::PairTooLarge { operation: 0, bytes: bytes as u64, max: PAIR_BYTES_MAX as u64 };
-        return Err(Fault::at_line(row.line, what, "shorten the record or split it").as_rejection(too_large));
+        return Err(Fault::at_line(row.line, what, "shorten the record or split it").refused_with(too_large));
     }
     Ok(())
 }
