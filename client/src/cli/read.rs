@@ -82,6 +82,14 @@ pub async fn scan(session: &Session, args: &ScanArgs) -> Result<(), Failure> {
         to: bound("end", &args.to)?,
         prefix: bound("prefix", &args.prefix)?,
     };
+    if let (Some(from), Some(to)) = (&args.from, &args.to)
+        && range.from >= range.to
+    {
+        return Err(Failure::input(
+            format!("--from {from} does not stand before --to {to}, so no key can be in the range"),
+            "ranges are [from, to): give the lower key first",
+        ));
+    }
     let limit = args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let client = session.client_of(network.file).await?;
     let for_people = session.output.format != OutputFormat::Csv;

@@ -66,7 +66,12 @@ pub async fn mutate(session: &Session, args: &MutateArgs) -> Result<(), Failure>
         let step: Step = serde_json::from_str(line).map_err(|error| {
             let what = error.to_string();
             let what = what.split(" at line ").next().unwrap_or(&what).to_owned();
-            Failure::input(format!("{place}:{}: {what}", error.column()), STEP_SHAPE)
+            let failure = Failure::input(format!("{place}:{}: {what}", error.column()), STEP_SHAPE);
+            if what.starts_with("unknown variant") {
+                let index = u32::try_from(operations.len()).unwrap_or(u32::MAX);
+                return failure.numbered(db3_primitives::Rejection::OperationUnknown { index });
+            }
+            failure
         })?;
         let (of_step, operation) = step.operation(&place)?;
         if let Some(of_step) = of_step {

@@ -96,6 +96,9 @@ fn what_a_file_holds_has_the_number_that_the_network_has_for_it() {
     assert_eq!(code(&["import", "t", "keyless.csv", "--key", "id"]), 117);
     std::fs::write(net.path("nothing.ndjson"), "").unwrap();
     assert_eq!(code(&["mutate", "nothing.ndjson"]), 107);
+    std::fs::write(net.path("unknown.ndjson"), "{\"op\":\"frob\",\"table\":\"t\",\"key\":\"k\"}\n").unwrap();
+    assert_eq!(code(&["mutate", "unknown.ndjson"]), 106);
+    assert_eq!(code(&["scan", "t", "--from", "z", "--to", "a"]), Value::Null);
     std::fs::write(net.path("header.csv"), "id\n").unwrap();
     assert_eq!(code(&["import", "t", "header.csv", "--key", "nope"]), Value::Null);
     std::fs::write(net.path("broken.toml"), "name = \n").unwrap();
