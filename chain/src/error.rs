@@ -100,6 +100,14 @@ pub enum StartError {
     /// `CometBFT` cannot be started.
     #[error(transparent)]
     CometBft(#[from] db3_comet::CometError),
+    /// The application cannot be served to `CometBFT`.
+    #[error("the application cannot be served at {address}: {source}")]
+    Serve {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The state is that of a block that `CometBFT` has not.
     #[error(
         "the state in {} is that after block {height}, and CometBFT has no blocks there: put back the folder \
@@ -141,6 +149,7 @@ impl StartError {
             | Self::Key(_)
             | Self::Thread(_)
             | Self::CometBft(_)
+            | Self::Serve { .. }
             | Self::NoBlocks { .. }
             | Self::NotEmpty(_) => false,
         }
