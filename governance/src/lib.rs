@@ -31,4 +31,4 @@ pub use leaf::{GovernanceLeaf, Validator, ValidatorError, decodes};
 pub use proposal::Proposal;
 pub use session::{Accepted, Applied, Report, Session};
 pub use signed::{Signature, SignedProposal};
-pub use subject::{Subject, check_prices, set_chain_parameter, set_settlement_parameter};
+pub use subject::{Subject, check_prices, replace_channel, set_chain_parameter, set_settlement_parameter};

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use db3_primitives::limits::{GOVERNANCE_AHEAD_BLOCKS_MAX, GOVERNANCE_SCHEDULED_MAX};
+use db3_primitives::limits::{BLOCK_GOVERNANCE_MAX, GOVERNANCE_AHEAD_BLOCKS_MAX, GOVERNANCE_SCHEDULED_MAX};
 use db3_primitives::{BlockTime, ChainId, DecodeError, Height, Identifier, Rejection, key};
 use db3_state_tree::Tree;
 
@@ -155,6 +155,9 @@ impl Session {
         signed: &SignedProposal,
         subject: &S,
     ) -> Result<Accepted, Rejection> {
+        if self.report.accepted.len() >= BLOCK_GOVERNANCE_MAX {
+            return Err(Rejection::BlockFull { what: "governance transactions" });
+        }
         let accepted = self.judge(own, height, time, signed, subject)?;
         let place = (accepted.at_height, accepted.sequence);
         let plan = [[FORMAT].as_slice(), &signed.proposal.to_bytes()].concat();

@@ -2,10 +2,13 @@
 
 use std::num::NonZeroU64;
 
+use db3_carry::Channel;
+use db3_light_client::UnixTime;
+use db3_merkle_log::Inbox;
 use db3_primitives::limits::{CEILING_TAI_MAX, MUTATION_BYTES_MAX, OPERATIONS_PER_MUTATION_MAX, TREE_KEY_BYTES_MAX};
-use db3_primitives::{ChainLeaf, Metered, PriceTable, SettlementLeaf};
+use db3_primitives::{BlockTime, ChainLeaf, Metered, PriceTable, SettlementLeaf};
 
-use crate::action::{Action, Parameter};
+use crate::action::{Action, Parameter, Replacement};
 
 /// The changeable part of a chain during one block. A clone is a trial: what is changed there changes nothing here.
 pub trait Subject: Clone {
@@ -87,4 +90,28 @@ fn nonzero(parameter: Parameter, value: u64) -> Result<NonZeroU64, String> {
 
 fn invalid(field: &str, value: u64) -> String {
     format!("{field} cannot be {value}")
+}
+
+/// The channel that takes the place of `before` in a block of this time: no entry that was applied is applied again, and
+/// its root is one that a header can be verified from.
+pub fn replace_channel(before: &Channel, replacement: &Replacement, time: BlockTime) -> Result<Channel, String> {
+    let Replacement { peer, inbox, .. } = replacement;
+    let (size, cursor) = (inbox.size(), before.cursor());
+    if size < cursor {
+        return Err(format!("{size} entries would count as applied, and {cursor} were: none may be applied twice"));
+    }
+    let (began, now) = (peer.root.time(), unix_time(time));
+    if now.saturating_since(began).as_secs() >= peer.options.trusting_period_secs() {
+        return Err(format!("trust in it would have ended: it begins at {} s", began.secs()));
+    }
+    if began.saturating_since(now).as_secs() > peer.options.clock_drift_secs() {
+        return Err(format!("trust in it would begin in the future, at {} s", began.secs()));
+    }
+    Channel::resumed(peer.clone(), Inbox::at(inbox.clone())).map_err(|error| error.to_string())
+}
+
+/// Block time as the light client counts it. A time that it cannot tell is after every header's.
+fn unix_time(time: BlockTime) -> UnixTime {
+    let secs = i64::try_from(time.secs).ok();
+    secs.and_then(|secs| UnixTime::new(secs, time.nanos)).unwrap_or(UnixTime::MAX)
 }

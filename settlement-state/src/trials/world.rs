@@ -213,7 +213,7 @@ impl World {
     ) {
         self.height += 1;
         let time = BlockTime::from_secs(self.now);
-        let mut executor = Executor::begin(self.state.ledger_under(self.setting.rules, Height::new(self.height), time));
+        let mut executor = Executor::on(self.state.ledger_under(self.setting.rules, Height::new(self.height), time), &[]);
         if self.setting.predicted {
             self.oracle.block(self.now);
         }
