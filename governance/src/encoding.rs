@@ -57,7 +57,9 @@ impl Proposal {
         let malformed = |detail: String| Rejection::GovernanceMalformed { detail };
         if bytes.len() > GOVERNANCE_BODY_BYTES_MAX {
             let count = bytes.len();
-            return Err(malformed(format!("its body has {count} bytes, at most {GOVERNANCE_BODY_BYTES_MAX} are allowed")));
+            return Err(malformed(format!(
+                "its body has {count} bytes, at most {GOVERNANCE_BODY_BYTES_MAX} are allowed"
+            )));
         }
         let proposal = read(bytes).map_err(|error| malformed(error.to_string()))?;
         if proposal.to_bytes() == bytes {

@@ -144,12 +144,7 @@ impl Validator {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: reader.array()?,
-            power: reader.u64()?,
-            operator: reader.address()?,
-            payout: reader.address()?,
-        })
+        Ok(Self { key: reader.array()?, power: reader.u64()?, operator: reader.address()?, payout: reader.address()? })
     }
 }
 

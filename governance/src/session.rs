@@ -126,7 +126,9 @@ impl Session {
             self.writes.insert(key::plan(at_height, sequence), None);
             let failure = match self.attempt(&trial, &proposal) {
                 Ok(after) => {
-                    for ((at_height, sequence), _) in trial.plans.iter().filter(|(place, _)| !after.plans.contains_key(place)) {
+                    for ((at_height, sequence), _) in
+                        trial.plans.iter().filter(|(place, _)| !after.plans.contains_key(place))
+                    {
                         self.writes.insert(key::plan(*at_height, *sequence), None);
                     }
                     trial = after;

@@ -87,7 +87,9 @@ impl<'l> Changeable<'l> {
         let leaf = match &replacement.catch_up {
             Some(catch_up) => self.catch_up(shard, leaf, catch_up)?,
             None if channel.cursor() == known.cursor() => leaf,
-            None => return Err("entries are passed over, and nothing is told of what they stated and closed".to_owned()),
+            None => {
+                return Err("entries are passed over, and nothing is told of what they stated and closed".to_owned());
+            }
         };
         self.changes.shards.insert(shard, leaf);
         self.changes.channels.insert(shard, channel);
@@ -192,11 +194,7 @@ pub(crate) fn begin(ledger: &mut Ledger, misbehaviours: &[Misbehaviour]) -> Sess
 }
 
 /// Accepts a transaction of the block.
-pub(crate) fn accept(
-    session: &mut Session,
-    ledger: &Ledger,
-    signed: &SignedProposal,
-) -> Result<Accepted, Rejection> {
+pub(crate) fn accept(session: &mut Session, ledger: &Ledger, signed: &SignedProposal) -> Result<Accepted, Rejection> {
     let own = ledger.chain.chain_id();
     session.accept(&own, ledger.at.height, ledger.at.time, signed, &Changeable::of(ledger))
 }

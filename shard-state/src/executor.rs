@@ -19,10 +19,10 @@ use crate::admission::{self, Admission};
 use crate::close::{self, CloseWork};
 use crate::conservation::Books;
 use crate::effects::{BlockItem, Effects, Outcome, Receipt, RecordChange};
-use crate::{governance, inbound};
 use crate::ledger::Ledger;
 use crate::operations::{self, Done, Moment};
 use crate::state::ShardState;
+use crate::{governance, inbound};
 use db3_primitives::fatal::fatal;
 
 /// A block under execution. Its result is taken with [`Executor::finish`]; a dropped one has changed nothing.

@@ -17,9 +17,9 @@ use db3_state_tree::Tree;
 use crate::admission::{self, Admission};
 use crate::books::OpenBooks;
 use crate::close;
-use crate::{governance, inbound};
 use crate::ledger::Ledger;
 use crate::overlay::Overlay;
+use crate::{governance, inbound};
 use db3_primitives::fatal::{damaged, fatal};
 
 /// One version of a shard's state. A clone is two pointers.
