@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["db3-governance"],
     &["db3-proto", "db3-shard-state", "db3-settlement-state"],
     &["db3-genesis", "db3-relay"],
+    &["db3-comet"],
     &["db3-chain", "db3-client"],
     &["db3-node"],
     &["db3-shard-node", "db3-settlement-node"],
@@ -171,7 +172,7 @@ fn one_crate_alone_knows_each_outside_thing() {
     let metadata = metadata();
     let owners: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("rocksdb", &["db3-chain"][..]),
-        ("tendermint-abci", &["db3-chain"][..]),
+        ("tendermint-abci", &["db3-chain", "db3-comet"][..]),
         ("tendermint-light-client-verifier", &["db3-light-client"][..]),
         ("secp256k1", &["db3-primitives"][..]),
         ("tonic-prost-build", &["db3-proto"][..]),
