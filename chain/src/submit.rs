@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use db3_carry::Delivery;
+use db3_governance::SignedProposal;
 use db3_primitives::MutationId;
 use tokio::sync::oneshot;
 
@@ -80,6 +81,11 @@ impl<M: Machine> Chain<M> {
     /// what is there already is refused as [`DeliveryStale`](db3_primitives::Rejection::DeliveryStale).
     pub async fn submit_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, SubmitError> {
         self.inner().submit_delivery(delivery).await
+    }
+
+    /// Takes a proposal that enough operators have signed. Returns when it is checked and waits for a block.
+    pub async fn submit_governance(&self, signed: SignedProposal) -> Result<SubmittedDelivery, SubmitError> {
+        self.inner().submit_governance(signed).await
     }
 
     /// What is known of a mutation.

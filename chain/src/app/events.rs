@@ -227,7 +227,7 @@ impl<M: Machine> EventLog<M> {
             // What cannot be read stands in no receipt, but takes its place in the block's order.
             match decode_tx(&tx) {
                 Ok(BlockTx::Bundle(envelopes)) => bodies.extend(envelopes.into_iter().map(M::decode)),
-                Ok(BlockTx::Delivery(_)) => {}
+                Ok(BlockTx::Delivery(_) | BlockTx::Governance(_)) => {}
                 Err(rejection) => bodies.push(Err(rejection)),
             }
         }
