@@ -38,7 +38,7 @@ fn wrong(error: impl Into<anyhow::Error>) -> anyhow::Error {
 async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainConfig) -> Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
-    let chain = Chain::<K::Machine>::start(config).await?;
+    let chain = Chain::<K::Machine>::launch(config).await?;
     let Open { served, relay } = match open::<K>(home, args, &chain).await {
         Ok(open) => open,
         Err(error) => {
@@ -46,11 +46,27 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
             return Err(error);
         }
     };
-    tracing::info!(chain_id = chain.chain_id(), grpc = %served.addr(), height = %chain.committed().height, "node.ready");
+    let (chain_id, grpc) = (chain.chain_id(), served.addr());
+    let told = async {
+        tokio::select! {
+            _ = interrupted.recv() => None,
+            _ = terminated.recv() => None,
+            reason = chain.stopped() => Some(reason),
+        }
+    };
+    let ready = async {
+        if !chain.can_prove() {
+            tracing::info!(chain_id, %grpc, "node.waiting: for the first block");
+        }
+        // What keeps it from being ready stops the chain.
+        if chain.ready().await.is_ok() {
+            tracing::info!(chain_id, %grpc, height = %chain.committed().height, "node.ready");
+        }
+        std::future::pending::<()>().await;
+    };
     let reason = tokio::select! {
-        _ = interrupted.recv() => None,
-        _ = terminated.recv() => None,
-        reason = chain.stopped() => Some(reason),
+        reason = told => reason,
+        () = ready => None,
     };
     tracing::info!("node.stopping");
     if let Some(relay) = relay {
