@@ -54,7 +54,9 @@ pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Rep
     let snapshot = store.snapshot_meta()?;
     let blocks = store.block_range()?;
     let first = genesis.initial_height();
-    let pruned = config.engine == EngineKind::CometBft || genesis.app_hash().is_some() || blocks.is_some_and(|(oldest, _)| oldest > first);
+    let pruned = config.engine == EngineKind::CometBft
+        || genesis.app_hash().is_some()
+        || blocks.is_some_and(|(oldest, _)| oldest > first);
     let (state, from, time) = match (snapshot, from_genesis) {
         (_, true) | (None, false) if !pruned => {
             let height = Height::new(first.get().saturating_sub(1));

@@ -13,12 +13,13 @@ use crate::{Binary, CometSettings, Health, Layout, Rpc, Supervisor, keys, write_
 
 /// One node: folder, application, server, process.
 pub struct Node {
-    pub home: TempDir,
-    pub layout: Layout,
-    pub app: Tiny,
-    pub server: AbciServer,
     pub supervisor: Supervisor,
+    pub server: AbciServer,
     pub rpc: Rpc,
+    pub app: Tiny,
+    pub layout: Layout,
+    // Last, so that what is in it is there until nobody needs it.
+    pub home: TempDir,
 }
 
 /// Settings of a test on this machine, with a free port.
