@@ -177,6 +177,12 @@ impl<M: Machine> Chain<M> {
         &self.running.app.inner
     }
 
+    /// The application, as an engine drives it.
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &App<M> {
+        &self.running.app
+    }
+
     pub(crate) fn verifiers(&self) -> &Verifiers {
         &self.running.verifiers
     }

@@ -17,5 +17,6 @@ mod flow;
 mod proposals;
 mod restart;
 mod settlement;
+mod state_sync;
 mod support;
 mod transfer;
