@@ -19,5 +19,6 @@ mod proposals;
 mod real;
 mod restart;
 mod settlement;
+mod state_sync;
 mod support;
 mod transfer;
