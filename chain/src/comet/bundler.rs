@@ -78,6 +78,10 @@ impl<M: Machine> Bundler<M> {
             self.deliver(started);
             self.gather();
             self.bundle(started);
+            // What came while the last bundle was made raised nothing.
+            if self.in_flight.available_permits() > 0 && self.inner.mempool.has_free() {
+                self.inner.signal.raise();
+            }
         }
     }
 
