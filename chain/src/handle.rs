@@ -168,7 +168,7 @@ impl<M: Machine> Chain<M> {
                 let thread = std::thread::Builder::new().name("solo".to_owned());
                 Engine::Solo(thread.spawn(move || run_solo(solo, &inner)).map_err(StartError::Thread)?)
             }
-            EngineKind::CometBft => Engine::CometBft(CometEngine::start(app, stopped, Handle::current())?),
+            EngineKind::CometBft => Engine::CometBft(CometEngine::start(app, stopped, &Handle::current())?),
         };
         *lock(&running.engine) = Some(engine);
         Ok(Self { running: Arc::new(running) })
