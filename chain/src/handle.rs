@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use db3_comet::keys;
 use db3_genesis::GenesisDocument;
 use db3_primitives::time::UNIX_SECS_MAX;
-use db3_primitives::{BlockTime, Epoch, Hash32, Height, Rejection, Verified};
+use db3_primitives::{BlockTime, Height, Rejection, Verified};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -23,6 +23,7 @@ use crate::machine::{Machine, ShardMachine};
 use crate::open::{Opened, open};
 use crate::pool::Verifiers;
 use crate::solo::Engine as Solo;
+use crate::status::{ChainStatus, StopReason};
 use crate::store::{Store, StoreError};
 use crate::version::VersionOf;
 
@@ -51,51 +52,6 @@ struct Running<M: Machine> {
 enum Engine {
     Solo(JoinHandle<()>),
     CometBft(CometEngine),
-}
-
-/// Why a chain makes no more blocks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// It was asked to stop.
-    Shutdown,
-    /// It cannot go on: end the process with exit code 70.
-    Fatal {
-        /// Why.
-        detail: String,
-    },
-}
-
-/// Where a chain and its node stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainStatus {
-    /// Newest block.
-    pub height: Height,
-    /// Its time.
-    pub block_time: BlockTime,
-    /// Root of the state after it.
-    pub root: Hash32,
-    /// Newest height that can be proven.
-    pub provable_height: Height,
-    /// Oldest height whose state can be read.
-    pub earliest_height: Height,
-    /// The open epoch.
-    pub open_epoch: Epoch,
-    /// Leaves of the state tree.
-    pub state_leaves: u64,
-    /// Mutations that wait for a block.
-    pub pool_mutations: u64,
-    /// Their bytes.
-    pub pool_bytes: u64,
-    /// Height of the snapshot on the disk.
-    pub snapshot_height: Height,
-    /// Oldest and newest block that are kept; none before the first.
-    pub blocks: Option<(Height, Height)>,
-    /// What drives the chain: "solo" or "cometbft".
-    pub engine: &'static str,
-    /// How consensus does.
-    pub consensus: Consensus,
-    /// Whether mutations that it takes will soon be in a block.
-    pub ready: bool,
 }
 
 impl<M: Machine> Chain<M> {
