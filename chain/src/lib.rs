@@ -38,8 +38,9 @@ mod version;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use app::{
-    App, BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
+    App, Bearer, BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
     IN_MEMORY, MutationBody, MutationBodyOf, ShardApp, Submitted,
+    cost_signatures,
 };
 pub use config::{ChainConfig, ConfigError};
 pub use error::{AdvanceError, FatalError, StartError, SubmitError};
