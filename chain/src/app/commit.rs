@@ -61,8 +61,9 @@ impl<M: Machine> Inner<M> {
             self.measure_channel(state, &delivered.source);
         }
         self.measure_round(state);
-        self.deliveries
-            .settle(executed.place.height, &executed.place.txs, |delivery, worth| outlived::<M>(state, delivery, worth, time));
+        self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery, worth| {
+            outlived::<M>(state, delivery, worth, time)
+        });
         *lock(&self.unproven) = Some(before);
         Ok(())
     }

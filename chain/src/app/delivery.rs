@@ -42,7 +42,25 @@ pub(crate) struct Gate {
 impl Default for Gate {
     fn default() -> Self {
         let semaphore = |places| Arc::new(Semaphore::new(places));
-        Self { places: semaphore(CHECKS_MAX), one: semaphore(1), on_engine: Mutex::new(Allowance::full(Instant::now())) }
+        Self {
+            places: semaphore(CHECKS_MAX),
+            one: semaphore(1),
+            on_engine: Mutex::new(Allowance::full(Instant::now())),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Gate {
+    /// Takes all places of strangers.
+    pub(crate) fn fill(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let places = u32::try_from(CHECKS_MAX).ok()?;
+        Arc::clone(&self.places).try_acquire_many_owned(places).ok()
+    }
+
+    /// Uses up what false deliveries may cost the engine's thread, for long.
+    pub(crate) fn exhaust(&self) {
+        lock(&self.on_engine).spend(std::time::Duration::from_secs(3_600));
     }
 }
 
@@ -113,7 +131,9 @@ impl<M: Machine> Inner<M> {
             return if !delivery.is_headers_alone() || waits() { Ok(()) } else { Err(self.stale(&delivery.source)) };
         }
         if !lock(&self.gate.on_engine).is_open(Instant::now()) {
-            return Err(Rejection::Overloaded { what: "false deliveries cost too much time; none is checked for a while" });
+            return Err(Rejection::Overloaded {
+                what: "false deliveries cost too much time; none is checked for a while",
+            });
         }
         let begun = Instant::now();
         let taken = self.take_delivery(delivery).map(|_| ());

@@ -51,7 +51,9 @@ impl Peers {
         let peer = stranger(address);
         let known = &mut *self.lock();
         if known.failed.get(&peer).is_some_and(|(failures, last)| since(*last, now) < wait(*failures)) {
-            return Err(Rejection::Overloaded { what: "deliveries of this address failed at their signatures; it waits" });
+            return Err(Rejection::Overloaded {
+                what: "deliveries of this address failed at their signatures; it waits",
+            });
         }
         let count = known.open.entry(peer).or_default();
         if *count >= PER_PEER_MAX {
