@@ -7,7 +7,6 @@ use db3_primitives::{Epoch, Height, Tai, TransactionOperation};
 use super::super::settlement::{BALANCE, Network, SHARD, Settlement, Shard, epoch_secs, shard_id, transaction};
 use super::super::support::{Account, settings, soon, until};
 use super::{Acknowledged, Failed, Trial, acknowledged, told_home, told_settings, until_stopped};
-use crate::machine::Machine as _;
 use crate::{PostingFilter, ReceiptState, SettlementMachine, StatementFilter, audit};
 
 /// Entries of one close: two statements and the close.
