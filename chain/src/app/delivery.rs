@@ -178,7 +178,7 @@ fn worth<M: Machine>(state: &M::State, delivery: &Delivery) -> Worth {
     }
     if delivery.is_headers_alone() {
         let trusted = channel.map_or(0, |channel| channel.trusted_height());
-        return Worth::Headers { to: claims().last().map_or(0, |claim| claim.height), trusted };
+        return Worth::Headers { to: claims().next_back().map_or(0, |claim| claim.height), trusted };
     }
     Worth::Entries { end: delivery.log.start.saturating_add(delivery.log.entries.len() as u64) }
 }

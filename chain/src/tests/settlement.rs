@@ -340,6 +340,7 @@ async fn the_history_travels_with_the_state() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_whose_blocks_of_entries_cannot_be_is_refused() {
+    type Change = fn(&mut serde_json::Value);
     let (network, chain, _) = settled().await;
     chain.shutdown().await;
     drop(chain);
@@ -366,7 +367,6 @@ async fn an_export_whose_blocks_of_entries_cannot_be_is_refused() {
         *line = value.to_string();
         lines.join("\n") + "\n"
     };
-    type Change = fn(&mut serde_json::Value);
     let changes: [(Change, &str); 5] = [
         (|line| line["height"] = "0".into(), "cannot have been taken in by block 0"),
         (|line| line["height"] = "99999999".into(), "cannot have been taken in"),

@@ -69,7 +69,7 @@ async fn work(home: &Path, chain: &Settlement) -> Result<(), Failed> {
         log.note(format_args!("closes {}", closes_heard(chain)));
         let epoch = Epoch::new(first.get() + closes);
         // Every other round is still under way when the next close comes in.
-        if closes % 2 == 0 {
+        if closes.is_multiple_of(2) {
             until("the round", || chain.committed().state.round().settled >= Some(epoch)).await;
             log.note(format_args!("settled {epoch}"));
         }

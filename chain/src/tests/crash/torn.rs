@@ -2,7 +2,7 @@
 //! database's log is cut, or nothing but zeros stands in its place; everything before it was synced. (A file system that
 //! journals makes a file longer only after its bytes were written; other bytes in their place are damage, and refused.)
 //!
-//! The log (RocksDB, "Write Ahead Log File Format") is made of blocks of 32 KiB; a part of a record has a head of a checksum
+//! The log (`RocksDB`, "Write Ahead Log File Format") is made of blocks of 32 KiB; a part of a record has a head of a checksum
 //! (4), a length (2, little endian) and a type (1: 1 whole, 2 first, 3 middle, 4 last), and none crosses the end of a block.
 
 use std::fs::{self, File};
