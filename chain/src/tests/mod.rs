@@ -18,5 +18,6 @@ mod headers;
 mod proposals;
 mod restart;
 mod settlement;
+mod stated;
 mod support;
 mod transfer;

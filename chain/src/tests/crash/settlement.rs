@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use db3_primitives::{Epoch, Height, Tai, TransactionOperation};
 
-use super::super::settlement::{BALANCE, Network, SHARD, Settlement, Shard, epoch_secs, shard_id, transaction};
+use super::super::stated::{BALANCE, Network, SHARD, Settlement, Shard, epoch_secs, shard_id, transaction};
 use super::super::support::{Account, settings, soon, until};
 use super::{Acknowledged, Failed, Trial, acknowledged, told_home, told_settings, until_stopped};
 use crate::{PostingFilter, ReceiptState, SettlementMachine, StatementFilter, audit};
