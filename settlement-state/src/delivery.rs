@@ -9,9 +9,9 @@ use db3_primitives::name::ChainRole;
 use db3_primitives::{BlockTime, ChainId, Fault, Rejection, ShardFault, ShardId, ShardLeaf};
 
 use crate::effects::{FaultReport, InboundEntry};
-use crate::fatal::fatal;
 use crate::inbound::Reading;
 use crate::ledger::Ledger;
+use db3_primitives::fatal::fatal;
 
 /// What the deliveries of a block did.
 #[derive(Debug, Default)]

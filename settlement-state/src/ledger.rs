@@ -11,12 +11,12 @@ use db3_primitives::{
 };
 use db3_state_tree::Tree;
 
-use crate::fatal::{damaged, fatal};
 use crate::journal::{Movement, Purse};
 use crate::logs::{Logs, Mark};
 use crate::objects::{Balances, Cuts, Due, Dues, Lines, Round, Shards, Supply, Windows};
 use crate::rules::Rules;
 use crate::table::Table;
+use db3_primitives::fatal::{damaged, fatal};
 
 /// The block that is executed.
 #[derive(Clone, Copy, Debug)]

@@ -25,7 +25,6 @@ mod delivery;
 mod effects;
 mod estimate;
 mod executor;
-mod fatal;
 mod genesis;
 mod inbound;
 mod journal;
@@ -47,9 +46,8 @@ mod trials;
 
 pub use admission::Admission;
 pub use db3_carry::{Delivered, OutboundEntry, RefusedEntry};
-pub use effects::{
-    BlockItem, Effects, FaultReport, InboundEntry, Outcome, Receipt, ReceiptOutcome, RefusedItem, RoundDone,
-};
+pub use db3_primitives::{ReceiptOutcome, RefusedItem};
+pub use effects::{BlockItem, Effects, FaultReport, InboundEntry, Outcome, Receipt, RoundDone};
 pub use estimate::Estimate;
 pub use executor::{Executor, execute};
 pub use genesis::{Genesis, GenesisAccount, GenesisError};

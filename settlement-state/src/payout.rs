@@ -3,11 +3,11 @@
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::{Address, Epoch, PayoutLeaf, PostingKind, PostingLine, ShardId, Tai, key};
 
-use crate::fatal::damaged;
 use crate::journal::Purse;
 use crate::ledger::Ledger;
 use crate::portion;
 use crate::settle::{self, Amounts};
+use db3_primitives::fatal::damaged;
 
 /// Pays out a pool and tells how many postings that took. An empty pool is left alone.
 pub(crate) fn pay_out(ledger: &mut Ledger, pool: ShardId, epoch: Epoch) -> u64 {

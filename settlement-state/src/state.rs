@@ -14,11 +14,11 @@ use db3_primitives::{
 use db3_state_tree::Tree;
 
 use crate::admission::{self, Admission};
-use crate::fatal::fatal;
 use crate::ledger::{Ledger, Moment};
 use crate::logs::{self, Appended};
 use crate::rules::Rules;
 use crate::{credit, delivery, operations, round};
+use db3_primitives::fatal::fatal;
 
 /// One version of the settlement chain's state. A clone is two pointers.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use db3_state_tree::Tree;
 
-use crate::fatal::damaged;
+use db3_primitives::fatal::damaged;
 
 /// A kind of leaf: its tree key and its encoding.
 pub(crate) trait Object {

@@ -24,7 +24,6 @@ mod conservation;
 mod effects;
 mod estimate;
 mod executor;
-mod fatal;
 mod genesis;
 mod inbound;
 mod ledger;
@@ -35,7 +34,8 @@ mod state;
 
 pub use admission::Admission;
 pub use db3_carry::{Delivered, OutboundEntry, RefusedEntry};
-pub use effects::{BlockItem, ChangeKind, Effects, Outcome, Receipt, ReceiptOutcome, RecordChange, RefusedItem};
+pub use db3_primitives::{ReceiptOutcome, RefusedItem};
+pub use effects::{BlockItem, ChangeKind, Effects, Outcome, Receipt, RecordChange};
 pub use estimate::Estimate;
 pub use executor::{Executor, execute};
 pub use genesis::{Genesis, GenesisError};

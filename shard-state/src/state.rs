@@ -16,10 +16,10 @@ use db3_state_tree::Tree;
 use crate::admission::{self, Admission};
 use crate::books::OpenBooks;
 use crate::close;
-use crate::fatal::{damaged, fatal};
 use crate::inbound;
 use crate::ledger::Ledger;
 use crate::overlay::Overlay;
+use db3_primitives::fatal::{damaged, fatal};
 
 /// One version of a shard's state. A clone is two pointers.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ pub(crate) mod verdicts;
 pub(crate) mod verifiers;
 mod waiting;
 
-pub(crate) use deliveries::Deliveries;
+pub(crate) use deliveries::{Deliveries, Worth};
 pub use deliveries::{DeliveryState, SubmittedDelivery};
 pub(crate) use mempool::Mempool;
 pub use receipt::{ReceiptState, ReceiptWatch};

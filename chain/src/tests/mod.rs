@@ -15,6 +15,7 @@ mod crash;
 mod deliveries;
 mod epochs;
 mod flow;
+mod headers;
 mod proposals;
 mod real;
 mod restart;

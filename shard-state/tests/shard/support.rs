@@ -188,7 +188,8 @@ impl Chain {
     pub fn items(&mut self, secs: u64, items: &[BlockItem]) -> Effects {
         self.height += 1;
         self.time += secs;
-        let (state, effects) = execute(&self.state, Height::new(self.height), BlockTime::from_secs(self.time), items);
+        let (state, effects) =
+            execute(&self.state, Height::new(self.height), BlockTime::from_secs(self.time), &[], items);
         self.state = state;
         effects
     }
