@@ -54,7 +54,9 @@ pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Rep
     let snapshot = store.snapshot_meta()?;
     let blocks = store.block_range()?;
     let first = genesis.initial_height();
-    let pruned = config.engine == EngineKind::CometBft || genesis.app_hash().is_some() || blocks.is_some_and(|(oldest, _)| oldest > first);
+    let pruned = config.engine == EngineKind::CometBft
+        || genesis.app_hash().is_some()
+        || blocks.is_some_and(|(oldest, _)| oldest > first);
     let (state, from, time) = match (snapshot, from_genesis) {
         (_, true) | (None, false) if !pruned => {
             let height = Height::new(first.get().saturating_sub(1));
@@ -110,7 +112,7 @@ impl<M: Machine> Audit<M> {
         let (request, header) = request_of(height, block)?;
         self.compare(header.app_hash.as_bytes(), "the header of the next block")?;
         self.report.headers_compared = self.report.headers_compared.saturating_add(1);
-        let place = place(request.height, request.time, request.txs);
+        let place = place(request.height, request.time, request.txs, &request.misbehavior);
         let place: Place =
             place.ok_or_else(|| StoreError::damaged("block", &height.get().to_be_bytes(), "has no time"))?;
         self.report.time = place.time;

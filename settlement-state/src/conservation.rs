@@ -161,7 +161,9 @@ impl Books {
 
     fn take_credits(&mut self, ledger: &Ledger) {
         for account in &ledger.credited {
+            // Governance changes trust before anything else in a block: no step of the block did.
             let before = stored::<Balances>(&ledger.base, *account).unwrap_or_default();
+            let before = BalanceLeaf { trust: trust_before(ledger, account, before.trust), ..before };
             let now = ledger.balance(*account).unwrap_or_default();
             let over = |leaf: &BalanceLeaf, held: Tai| {
                 signed(held.get()).saturating_sub(signed(ledger.chain.limit(leaf.collateral, leaf.trust).get()))
@@ -181,7 +183,8 @@ impl Books {
                 // ⌊f · C⌋ − ⌊f · (C − y)⌋ is at most ⌊f · y⌋ + 1.
                 PostingKind::Seize => ledger.chain.limit(posting.paid, Tai::ZERO).get().saturating_add(1),
                 PostingKind::WriteOff => {
-                    stored::<Balances>(&ledger.base, posting.account).unwrap_or_default().trust.get()
+                    let trust = stored::<Balances>(&ledger.base, posting.account).unwrap_or_default().trust;
+                    trust_before(ledger, &posting.account, trust).get()
                 }
             };
             term.involuntary = term.involuntary.saturating_add(signed(fall)).saturating_sub(signed(covered));
@@ -266,6 +269,11 @@ impl CreditTerm {
     fn is_sound(&self) -> bool {
         self.after <= self.before.saturating_add(self.involuntary).max(0)
     }
+}
+
+/// An account's trust after governance and before everything else in the block.
+fn trust_before(ledger: &Ledger, account: &Address, stored: Tai) -> Tai {
+    ledger.trusted.get(account).copied().unwrap_or(stored)
 }
 
 fn signed(amount: u128) -> i128 {

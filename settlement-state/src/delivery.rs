@@ -23,7 +23,7 @@ pub(crate) struct Inbound {
 }
 
 /// The shard whose log a delivery is a piece of.
-fn shard_of(ledger: &Ledger, source: &ChainId) -> Result<ShardId, Rejection> {
+pub(crate) fn shard_of(ledger: &Ledger, source: &ChainId) -> Result<ShardId, Rejection> {
     match source.parts() {
         Some((network, ChainRole::Shard(shard)))
             if network == ledger.chain.network && shard.get() < ledger.chain.shard_map.shards() =>

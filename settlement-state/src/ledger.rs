@@ -43,6 +43,10 @@ pub(crate) struct Ledger {
     dues: Table<Dues>,
     /// Light clients and inboxes.
     pub(crate) channels: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What governance wrote: parameters, payouts and its own leaves.
+    pub(crate) governed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Accounts whose trust governance set in this block, and what it is now.
+    pub(crate) trusted: BTreeMap<Address, Tai>,
     pub(crate) logs: Logs,
     pub(crate) journal: Vec<Movement>,
     /// Accounts of which a line's H or the limit may have changed.
@@ -74,6 +78,8 @@ impl Ledger {
             cuts: Table::new(),
             dues: Table::new(),
             channels: BTreeMap::new(),
+            governed: BTreeMap::new(),
+            trusted: BTreeMap::new(),
             logs: Logs::default(),
             journal: Vec::new(),
             credited: BTreeSet::new(),
@@ -289,6 +295,7 @@ impl Ledger {
                 batch.push((key.clone(), Some(leaf.clone())));
             }
         }
+        batch.extend(self.governed.iter().map(|(key, leaf)| (key.clone(), leaf.clone())));
         self.cuts.write(&mut batch);
         self.dues.write(&mut batch);
         self.lines.write(&mut batch);

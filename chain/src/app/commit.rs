@@ -9,6 +9,7 @@ use rocksdb::WriteBatch;
 
 use super::delivery::outlived;
 use super::events::EventMutationOf;
+use super::governance;
 use super::{BlockEventOf, Decided, Executed, Inner, MutationBodyOf};
 use crate::error::FatalError;
 use crate::lock;
@@ -54,6 +55,7 @@ impl<M: Machine> Inner<M> {
             Some(EventMutationOf { receipt: Arc::clone(receipt), body: MutationBodyOf::Verified(verified) })
         });
         M::report(&executed.effects);
+        governance::report(M::governed(&executed.effects));
         let closed = M::closed(&executed.effects);
         let transaction_bytes = summary.transaction_bytes;
         let event = BlockEventOf::<M> { mutations: mutations.collect(), closed, summary };
@@ -75,6 +77,7 @@ impl<M: Machine> Inner<M> {
         self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery, worth| {
             outlived::<M>(state, delivery, worth, time)
         });
+        self.settle_governance(state, executed.place.height, time, M::governed(&executed.effects));
         // Before the version is offered to the snapshot, so that it is due by what it holds.
         self.snapshotter.count(transaction_bytes);
         self.wait_for_header(before);

@@ -229,6 +229,7 @@ impl<M: Machine> EventLog<M> {
             match decode_tx(&tx) {
                 Ok(BlockTx::Bundle(envelopes)) => bodies.extend(envelopes.into_iter().map(M::decode)),
                 Ok(BlockTx::Delivery(_)) => deliveries = deliveries.saturating_add(1),
+                Ok(BlockTx::Governance(_)) => {}
                 Err(rejection) => bodies.push(Err(rejection)),
             }
         }

@@ -11,6 +11,7 @@ mod commit;
 mod delivery;
 mod events;
 mod finalize;
+mod governance;
 mod proposal;
 
 use std::collections::VecDeque;
@@ -19,14 +20,15 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use db3_genesis::GenesisDocument;
+use db3_governance::Misbehaviour;
 use db3_primitives::{BlockTime, Height, MutationId, Rejection, Verified};
 use tendermint_abci::Application;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
 use tendermint_proto::v0_38::abci::{
-    CheckTxType, RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestInitChain, RequestPrepareProposal,
-    RequestProcessProposal, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo, ResponseInitChain,
-    ResponsePrepareProposal, ResponseProcessProposal,
+    CheckTxType, Misbehavior, RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestInitChain,
+    RequestPrepareProposal, RequestProcessProposal, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock,
+    ResponseInfo, ResponseInitChain, ResponsePrepareProposal, ResponseProcessProposal,
 };
 use tokio::sync::watch;
 
@@ -37,7 +39,7 @@ use crate::error::FatalError;
 use crate::lock;
 use crate::machine::{Machine, ShardMachine};
 use crate::metrics::Metrics;
-use crate::pool::{Deliveries, Mempool, Verdicts};
+use crate::pool::{Decisions, Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::Snapshotter;
 use crate::store::Store;
@@ -76,6 +78,7 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) verdicts: Verdicts<M>,
     pub(crate) mempool: Mempool<M>,
     pub(crate) deliveries: Deliveries,
+    pub(crate) decisions: Decisions,
     pub(crate) gate: Gate,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<EventLog<M>>,
@@ -107,6 +110,8 @@ pub(crate) struct Place {
     pub(crate) height: Height,
     pub(crate) time: BlockTime,
     pub(crate) txs: Vec<Bytes>,
+    /// What consensus reports of validators.
+    pub(crate) misbehaviour: Vec<Misbehaviour>,
 }
 
 /// A block that was executed on the newest version.
@@ -190,13 +195,13 @@ impl<M: Machine> Application for App<M> {
 
     fn prepare_proposal(&self, request: RequestPrepareProposal) -> ResponsePrepareProposal {
         let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or(0);
-        let place = place(request.height, request.time, request.txs);
+        let place = place(request.height, request.time, request.txs, &request.misbehavior);
         let txs = place.map(|place| self.inner.prepare(place, bytes_max)).unwrap_or_default();
         ResponsePrepareProposal { txs }
     }
 
     fn process_proposal(&self, request: RequestProcessProposal) -> ResponseProcessProposal {
-        let accepted = match place(request.height, request.time, request.txs) {
+        let accepted = match place(request.height, request.time, request.txs, &request.misbehavior) {
             Some(place) => self.inner.process(place),
             None => false,
         };
@@ -223,12 +228,13 @@ impl<M: Machine> Application for App<M> {
 }
 
 /// A block's place; none where the engine names a height or a time that cannot be.
-pub(crate) fn place(height: i64, time: Option<Timestamp>, txs: Vec<Bytes>) -> Option<Place> {
+pub(crate) fn place(height: i64, time: Option<Timestamp>, txs: Vec<Bytes>, reported: &[Misbehavior]) -> Option<Place> {
     let time = time?;
     Some(Place {
         height: Height::new(u64::try_from(height).ok()?),
         time: BlockTime::new(u64::try_from(time.seconds).ok()?, u32::try_from(time.nanos).ok()?)?,
         txs,
+        misbehaviour: governance::misbehaviour(reported),
     })
 }
 

@@ -132,7 +132,9 @@ impl Store {
         let first = self.rows(Family::LightBlocks, IteratorMode::Start)?.next().transpose()?;
         let last = self.rows(Family::LightBlocks, IteratorMode::End)?.next().transpose()?;
         match (first, last) {
-            (Some((first, _)), Some((last, _))) => Ok(Some((height_of("light block", &first)?, height_of("light block", &last)?))),
+            (Some((first, _)), Some((last, _))) => {
+                Ok(Some((height_of("light block", &first)?, height_of("light block", &last)?)))
+            }
             _ => Ok(None),
         }
     }
