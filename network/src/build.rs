@@ -52,10 +52,8 @@ pub fn document_file(chain_id: &ChainId) -> String {
 /// Makes the files.
 pub fn build(plan: &Plan, roster: &Roster) -> Result<Built, NetworkError> {
     let parts = Parts { plan, roster };
-    let mut files = BTreeMap::from([
-        (PLAN_FILE.to_owned(), plan.to_toml()?),
-        (VALIDATORS_FILE.to_owned(), roster.to_toml()?),
-    ]);
+    let mut files =
+        BTreeMap::from([(PLAN_FILE.to_owned(), plan.to_toml()?), (VALIDATORS_FILE.to_owned(), roster.to_toml()?)]);
     let mut chains = Vec::new();
     for (at, chain_id) in plan.chains().enumerate() {
         let document = parts.document(at, &chain_id)?;
@@ -72,10 +70,9 @@ pub fn build(plan: &Plan, roster: &Roster) -> Result<Built, NetworkError> {
         keystore: None,
         chains,
     };
-    let text = network.to_toml().map_err(|error| NetworkError::Malformed {
-        file: NETWORK_FILE.to_owned(),
-        detail: error.to_string(),
-    })?;
+    let text = network
+        .to_toml()
+        .map_err(|error| NetworkError::Malformed { file: NETWORK_FILE.to_owned(), detail: error.to_string() })?;
     // What was written can be read: the file's own checks are stricter than what it is made from.
     NetworkFile::from_toml(&text, Path::new(NETWORK_FILE))?;
     files.insert(NETWORK_FILE.to_owned(), text);
@@ -163,8 +160,7 @@ impl Parts<'_> {
         Ok(match chain_id.parts() {
             Some((network, ChainRole::Shard(shard))) => {
                 let settlement = self.peer(0, &ChainId::settlement(&network));
-                let state =
-                    ShardGenesis::new(&network, shard, self.plan.shards, self.plan.epoch_secs, settlement);
+                let state = ShardGenesis::new(&network, shard, self.plan.shards, self.plan.epoch_secs, settlement);
                 AppState::Shard(ShardGenesis { prices: self.plan.prices.clone(), operators, ..state })
             }
             Some((_, ChainRole::Settlement)) | None => self.settlement(operators).map(AppState::Settlement)?,
@@ -173,9 +169,8 @@ impl Parts<'_> {
 
     fn settlement(&self, operators: Vec<GenesisOperator>) -> Result<SettlementGenesis, NetworkError> {
         let plan = self.plan;
-        let account = |entry: &crate::Funded| {
-            AccountEntry::with_credit(entry.account, entry.balance, entry.credit, plan.shards)
-        };
+        let account =
+            |entry: &crate::Funded| AccountEntry::with_credit(entry.account, entry.balance, entry.credit, plan.shards);
         let accounts = plan.accounts.iter().map(account).collect::<Result<Vec<_>, _>>();
         let accounts = accounts.map_err(|source| genesis_error(&ChainId::settlement(&plan.network), source))?;
         let shards = plan.chains().enumerate().skip(1);
@@ -184,13 +179,7 @@ impl Parts<'_> {
         // The shards' pools in order, and then the settlement chain's own.
         let pools = (1..).take(state.payouts.len().saturating_sub(1)).chain([0]);
         let payouts = pools.map(|at| self.payouts(at)).collect();
-        Ok(SettlementGenesis {
-            prices: plan.prices.clone(),
-            credit: plan.credit.clone(),
-            payouts,
-            operators,
-            ..state
-        })
+        Ok(SettlementGenesis { prices: plan.prices.clone(), credit: plan.credit.clone(), payouts, operators, ..state })
     }
 
     fn payouts(&self, at: usize) -> Vec<PayoutEntry> {

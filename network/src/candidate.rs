@@ -151,7 +151,9 @@ impl RawChain {
         let p2p = self.p2p.parse().map_err(|error| NetworkError::field(file, field("p2p"), &self.p2p, error))?;
         let endpoint = self.endpoint.map(|url| match parse_url(&url, PORT_GRPC) {
             Some((scheme, at)) if format!("{scheme}://{at}") == url => Ok(url),
-            _ => Err(NetworkError::field(file, field("endpoint"), &url, "expected a URL such as https://a.example:7300")),
+            _ => {
+                Err(NetworkError::field(file, field("endpoint"), &url, "expected a URL such as https://a.example:7300"))
+            }
         });
         Ok(CandidateChain {
             pubkey: bytes(file, &field("pubkey"), &self.pubkey, "expected an ed25519 key of 64 hex digits")?,

@@ -85,12 +85,7 @@ impl NetworkError {
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have, often a temporary")]
-    pub(crate) fn field(
-        file: &str,
-        field: impl Into<String>,
-        value: impl ToString,
-        expected: impl ToString,
-    ) -> Self {
+    pub(crate) fn field(file: &str, field: impl Into<String>, value: impl ToString, expected: impl ToString) -> Self {
         Self::Field {
             file: file.to_owned(),
             field: field.into(),

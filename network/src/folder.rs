@@ -65,7 +65,11 @@ pub fn check(path: &Path) -> Result<GenesisFolder, Wrong> {
     for name in found.keys().filter(|name| !built.files.contains_key(*name)) {
         problems.push(format!("{} does not belong in a genesis folder: remove it", path.join(name).display()));
     }
-    if problems.is_empty() { Ok(GenesisFolder { path: path.to_owned(), plan, roster, built }) } else { Err(Wrong { problems }) }
+    if problems.is_empty() {
+        Ok(GenesisFolder { path: path.to_owned(), plan, roster, built })
+    } else {
+        Err(Wrong { problems })
+    }
 }
 
 /// That the folder is the one whose hash validators agreed on.
@@ -75,7 +79,9 @@ pub fn check_hash(folder: &GenesisFolder, expected: &Hash32) -> Result<(), Wrong
     }
     let (found, expected) = (hex::encode(folder.built.hash), hex::encode(expected));
     let path = folder.path.display();
-    Err(Wrong { problems: vec![format!("{path} has the hash 0x{found}, expected 0x{expected}: it is another network's")] })
+    Err(Wrong {
+        problems: vec![format!("{path} has the hash 0x{found}, expected 0x{expected}: it is another network's")],
+    })
 }
 
 fn one(error: &NetworkError) -> Wrong {

@@ -127,7 +127,9 @@ impl JoinInput<'_> {
         for (home, chain) in homes.iter().zip(&own.candidate.chains) {
             let found = home.find_keys(keys)?.ok_or_else(|| NetworkError::Missing {
                 path: keys.join(home.chain_id.as_str()),
-                remedy: format!("the keys of {name} are where `db3-genesis keys` made them; name their folder with --keys"),
+                remedy: format!(
+                    "the keys of {name} are where `db3-genesis keys` made them; name their folder with --keys"
+                ),
             })?;
             let (found, expected) = ((found.validator, found.node_id), (chain.pubkey, chain.node_id));
             if found != expected {

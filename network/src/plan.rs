@@ -35,7 +35,8 @@ const TRUSTING_PERIOD_SECS_MIN: u64 = 3_600;
 /// And so many epochs, so that the headers that come once an epoch come in time.
 const TRUSTING_PERIOD_EPOCHS_MIN: u64 = 6;
 
-const COMMENT: &str = "# The plan of a network of validators. It may be edited until `db3-genesis build`; amounts are in tai.\n";
+const COMMENT: &str =
+    "# The plan of a network of validators. It may be edited until `db3-genesis build`; amounts are in tai.\n";
 
 /// What is decided once for a network, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

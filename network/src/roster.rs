@@ -8,7 +8,8 @@ use db3_primitives::limits::PAYOUT_POWER_MAX;
 use crate::raw::{self, RawRoster, RawValidator};
 use crate::{Candidate, NetworkError, Plan};
 
-const COMMENT: &str = "# The validators of this network, in order of name: their keys, their power, where they are reached.\n";
+const COMMENT: &str =
+    "# The validators of this network, in order of name: their keys, their power, where they are reached.\n";
 
 /// A validator with its power, which is the same on every chain.
 #[derive(Clone, Debug, PartialEq, Eq)]

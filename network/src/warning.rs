@@ -17,9 +17,10 @@ pub fn warnings(plan: &Plan, roster: &Roster) -> Vec<String> {
     }
     let hosts = || roster.validators().iter().flat_map(|validator| &validator.candidate.chains).map(|chain| &chain.p2p);
     if hosts().any(|host| host.is_loopback()) && !hosts().all(|host| host.is_loopback()) {
-        let local = roster.validators().iter().filter(|validator| {
-            validator.candidate.chains.iter().any(|chain| chain.p2p.is_loopback())
-        });
+        let local = roster
+            .validators()
+            .iter()
+            .filter(|validator| validator.candidate.chains.iter().any(|chain| chain.p2p.is_loopback()));
         let names: Vec<&str> = local.map(|validator| validator.candidate.name.as_str()).collect();
         told.push(format!("{}: no other machine reaches a peer at a loopback address", names.join(", ")));
     }

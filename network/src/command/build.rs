@@ -54,7 +54,12 @@ pub fn run(global: &Global) -> Result<()> {
             })
         ),
         Output::Table => {
-            println!("{} is built in {}, for users {}.", plan.network, path.display(), path.join("network.toml").display());
+            println!(
+                "{} is built in {}, for users {}.",
+                plan.network,
+                path.display(),
+                path.join("network.toml").display()
+            );
             println!("{}", hash_text(&built.hash));
             warn(&warnings);
             println!("\nSend the folder to every validator. Each compares the hash and takes part:");

@@ -61,11 +61,15 @@ pub fn run(global: &Global, args: &InitArgs) -> Result<()> {
     let mut plan = Plan::new(args.network.clone(), args.shards, epoch_secs, time);
     plan.trusting_period_secs = args.trusting_period_secs;
     plan.treasury = args.treasury;
-    plan.accounts =
-        args.fund.iter().map(|(account, amount)| Funded { account: *account, balance: *amount, credit: *amount }).collect();
+    plan.accounts = args
+        .fund
+        .iter()
+        .map(|(account, amount)| Funded { account: *account, balance: *amount, credit: *amount })
+        .collect();
     // What was asked for is checked as an edited file would be.
     let plan = Plan::from_toml(&plan.to_toml()?, &shown(&path))?;
-    write_atomic(&path, plan.to_toml()?.as_bytes()).map_err(|source| NetworkError::File { path: path.clone(), source })?;
+    write_atomic(&path, plan.to_toml()?.as_bytes())
+        .map_err(|source| NetworkError::File { path: path.clone(), source })?;
     match global.output {
         Output::Json => println!(
             "{}",
@@ -77,9 +81,16 @@ pub fn run(global: &Global, args: &InitArgs) -> Result<()> {
             })
         ),
         Output::Table => {
-            println!("{} begins on {}. The plan is {}; edit it until the network is built.", plan.network, plan.time, path.display());
+            println!(
+                "{} begins on {}. The plan is {}; edit it until the network is built.",
+                plan.network,
+                plan.time,
+                path.display()
+            );
             println!("\nSend it to every validator, who types beside it, on their own machine:");
-            println!("  db3-genesis keys --name NAME --p2p-address HOST --operator ADDRESS --payout ADDRESS --out NAME.toml");
+            println!(
+                "  db3-genesis keys --name NAME --p2p-address HOST --operator ADDRESS --payout ADDRESS --out NAME.toml"
+            );
             println!("and for each file that comes back, type here:");
             println!("  db3-genesis add-validator NAME.toml --power 10");
         }

@@ -101,7 +101,13 @@ fn report(global: &Global, validator: Option<&str>, joined: &Joined) {
                 None => println!("This machine follows the network without power: no validator's keys are here."),
             }
             for home in &joined.homes {
-                println!("  {} in {}, gRPC {}, peers {}", home.chain_id, home.path.display(), home.listen, home.p2p_listen);
+                println!(
+                    "  {} in {}, gRPC {}, peers {}",
+                    home.chain_id,
+                    home.path.display(),
+                    home.listen,
+                    home.p2p_listen
+                );
             }
             println!("\nType next, each in a terminal of its own, or use the units in {}:", joined.units.display());
             for home in &joined.homes {
