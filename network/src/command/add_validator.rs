@@ -54,7 +54,7 @@ pub fn run(global: &Global, args: &AddArgs) -> Result<()> {
             json!({ "name": name, "power": args.power.to_string(), "validators": count, "power_total": total.to_string() })
         ),
         Output::Table => {
-            println!("{name} has {} of {total}. The network has {count} validators.", args.power);
+            println!("{name} has {} of {total}. Validators of the network: {count}.", args.power);
             println!("Type next, when all are there: db3-genesis build");
         }
     }

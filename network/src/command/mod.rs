@@ -16,7 +16,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use db3_network::NetworkError;
-use db3_network::folder::Wrong;
 
 /// A plan in its folder.
 const PLAN_FILE: &str = "plan.toml";
@@ -123,7 +122,6 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<NetworkError>() {
         Some(NetworkError::File { .. } | NetworkError::Keys(_)) => 1,
         Some(_) => 2,
-        None if error.is::<Wrong>() => 1,
         None => 1,
     }
 }
