@@ -5,12 +5,38 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use db3_comet::{CometError, CometSettings};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// Environment variables of the `[chain]` section start with this.
 pub const ENVIRONMENT_PREFIX: &str = "DB3_NODE_";
+
+/// What drives a chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// The embedded engine: one validator that holds all the power, in this process.
+    #[default]
+    Solo,
+    /// A `CometBFT` process that the node starts and watches.
+    CometBft,
+}
+
+impl EngineKind {
+    /// As settings and answers name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Solo => "solo",
+            Self::CometBft => "cometbft",
+        }
+    }
+}
+
+/// Environment variables of the `[cometbft]` section start with this.
+pub const COMETBFT_ENVIRONMENT_PREFIX: &str = "DB3_COMETBFT_";
 
 /// Settings of one chain of one node. None of them decides a result: nodes of a chain may differ in all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +45,13 @@ pub struct ChainConfig {
     /// Folder of the node: `config/` and `data/` are in it.
     #[serde(skip)]
     pub home: PathBuf,
-    /// A block with mutations is made at most every so many milliseconds.
+    /// What drives it.
+    pub engine: EngineKind,
+    /// How `CometBFT` is run, where it does: section `[cometbft]`.
+    #[serde(skip)]
+    pub cometbft: CometSettings,
+    /// The solo engine makes a block with mutations at most every so many milliseconds. (`CometBFT` has its
+    /// `timeout_commit_ms`.)
     pub block_ms: u64,
     /// The snapshot moves forward after so many blocks.
     pub snapshot_interval_blocks: u64,
@@ -49,6 +81,8 @@ impl Default for ChainConfig {
     fn default() -> Self {
         Self {
             home: PathBuf::new(),
+            engine: EngineKind::default(),
+            cometbft: CometSettings::default(),
             block_ms: 100,
             snapshot_interval_blocks: 200,
             snapshot_interval_bytes: 64 * 1024 * 1024,
@@ -96,6 +130,9 @@ pub enum ConfigError {
         /// What is wrong.
         detail: String,
     },
+    /// A setting of `CometBFT`.
+    #[error(transparent)]
+    CometBft(#[from] CometError),
     /// A setting is out of its range.
     #[error("{name} is {value}: expected {expected}")]
     Range {
@@ -119,12 +156,14 @@ impl ChainConfig {
     pub fn load(home: &Path, flags: Table) -> Result<Self, ConfigError> {
         let mut config: Self = load_section(home, "chain", ENVIRONMENT_PREFIX, flags)?;
         home.clone_into(&mut config.home);
+        config.cometbft = load_section(home, "cometbft", COMETBFT_ENVIRONMENT_PREFIX, Table::new())?;
         config.check()?;
         Ok(config)
     }
 
     /// Checks the ranges.
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.cometbft.check()?;
         let at_least_one = [
             ("snapshot_interval_blocks", self.snapshot_interval_blocks),
             ("snapshot_interval_bytes", self.snapshot_interval_bytes),

@@ -12,6 +12,7 @@ mod events;
 mod finalize;
 mod proposal;
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -28,6 +29,8 @@ use tendermint_proto::v0_38::abci::{
 };
 use tokio::sync::watch;
 
+use crate::blocks::Blocks;
+use crate::comet::Consensus;
 use crate::config::ChainConfig;
 use crate::error::FatalError;
 use crate::lock;
@@ -48,7 +51,7 @@ pub use events::{
     IN_MEMORY, MutationBody, MutationBodyOf,
 };
 pub(crate) use finalize::execute_block;
-pub(crate) use proposal::{DELIVERY_BYTES_MAX, bundles};
+pub(crate) use proposal::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, bundles};
 
 /// Version of the rules, which stands in every header.
 pub(crate) const APP_VERSION: u64 = 1;
@@ -81,13 +84,17 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) executed: Mutex<Option<Executed<M>>>,
     /// What was decided and waits for its commit.
     pub(crate) decided: Mutex<Option<Decided<M>>>,
-    /// The version before the newest committed one, until its header is known.
-    pub(crate) unproven: Mutex<Option<Arc<VersionOf<M>>>>,
+    /// Versions before the newest committed one whose headers are not yet known, by height.
+    pub(crate) unproven: Mutex<VecDeque<Arc<VersionOf<M>>>>,
     /// Whether a commit puts block and history on the disk: the solo engine relies on it, `CometBFT` keeps its own log.
     pub(crate) sync_commits: AtomicBool,
     pub(crate) fatal: OnceLock<FatalError>,
     /// Wakes the engine.
     pub(crate) signal: Arc<Signal>,
+    /// Blocks and headers, wherever they are kept.
+    pub(crate) blocks: Arc<Blocks>,
+    /// How consensus does.
+    pub(crate) consensus: watch::Sender<Consensus>,
     /// True once no further block will be made.
     pub(crate) ended: watch::Sender<bool>,
 }
@@ -207,9 +214,7 @@ impl<M: Machine> Application for App<M> {
         if let Err(error) = self.inner.commit() {
             self.inner.fail(error);
         }
-        let snapshot = self.inner.snapshotter.durable_height();
-        // Blocks above the snapshot are needed to come back to the newest state.
-        ResponseCommit { retain_height: i64::try_from(snapshot.get()).unwrap_or(0) }
+        ResponseCommit { retain_height: i64::try_from(self.inner.retain_height().get()).unwrap_or(0) }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::pool::order;
 use crate::pool::verdicts::{Refusal, Verdict};
 
 /// Bundles are filled to this; `CometBFT` moves transactions of 128 to 256 KiB best.
-const BUNDLE_BYTES: usize = 256 * 1024;
+pub(crate) const BUNDLE_BYTES: usize = 256 * 1024;
 /// Deliveries take at most so much of a block, so that mutations have room beside them.
 pub(crate) const DELIVERY_BYTES_MAX: usize = BLOCK_BYTES_MAX / 2;
 const _: () = assert!(DELIVERY_TX_BYTES_MAX <= DELIVERY_BYTES_MAX, "a block has room for every delivery");

@@ -1,12 +1,14 @@
 //! What waits: mutations to be verified, verdicts that are remembered, mutations to be put in a block. Each has its
 //! maximum, and what does not fit is answered at once.
 
+mod bundled;
 pub(crate) mod deliveries;
 pub(crate) mod mempool;
 pub(crate) mod order;
 pub(crate) mod receipt;
 pub(crate) mod verdicts;
 pub(crate) mod verifiers;
+mod waiting;
 
 pub(crate) use deliveries::Deliveries;
 pub use deliveries::{DeliveryState, SubmittedDelivery};

@@ -182,9 +182,7 @@ impl<M: Machine> Engine<M> {
         self.check_application()?;
         self.app.commit();
         self.check_application()?;
-        // Before the version is offered, so that what is offered is due by what it holds.
-        inner.snapshotter.count(bytes);
-        inner.prove(light.light_block.into());
+        inner.prove(height, light.light_block.into());
         self.tip = Some(Tip {
             height,
             app_hash: version.root,

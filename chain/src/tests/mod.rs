@@ -10,11 +10,13 @@
 
 mod admission;
 mod bounds;
+mod bundles;
 mod crash;
 mod deliveries;
 mod epochs;
 mod flow;
 mod proposals;
+mod real;
 mod restart;
 mod settlement;
 mod support;

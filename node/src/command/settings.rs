@@ -138,6 +138,9 @@ pub fn explained(listen: SocketAddr, network_file: Option<&Path>) -> Result<Stri
         "\n# What is commented out is the default. Variables DB3_SERVE_<NAME>, DB3_RELAY_<NAME> and\n# DB3_LOG_<NAME> go before what stands here.\n\
          [serve]\n{serve}\
          # `cors`: web pages that may call: \"localhost\" for those of this machine, or [\"https://app.example\"].\n\
+         # With a certificate gRPC is served over TLS alone. Files that are renewed are read again within a minute.\n\
+         # tls_cert = \"/etc/db3/fullchain.pem\"\n\
+         # tls_key = \"/etc/db3/privkey.pem\"\n\
          # Where Prometheus reads; off unless it is set.\n\
          # metrics = \"127.0.0.1:7501\"\n\
          # Where the chains of the network are served: the shard map and the relay take the endpoints from it.\n\
@@ -203,9 +206,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("config")).unwrap();
         let text = explained(listen(2), None).unwrap();
-        let settings = text
-            .lines()
-            .filter(|line| line.contains(" = ") && !line.contains("metrics") && !line.contains("network_file"));
+        let settings = text.lines().filter(|line| {
+            line.contains(" = ")
+                && !line.contains("metrics")
+                && !line.contains("tls_")
+                && !line.contains("network_file")
+        });
         let text = settings.map(|line| line.trim_start_matches("# ")).collect::<Vec<_>>().join("\n");
         let serve = text.split("enabled = ").next().unwrap();
         std::fs::write(home.path().join("config/node.toml"), format!("[serve]\n{serve}")).unwrap();
