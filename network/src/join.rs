@@ -12,7 +12,7 @@ use db3_primitives::ChainId;
 
 use crate::build::{NETWORK_FILE, document_file};
 use crate::folder::GenesisFolder;
-use crate::{HostPort, NetworkError, PORT_P2P, unit};
+use crate::{HostPort, NetworkError, unit};
 
 pub use crate::home::Home;
 
@@ -178,12 +178,31 @@ pub fn keys_folder(db3_home: &Path, network: &str, name: &str) -> PathBuf {
     db3_home.join("keys").join(format!("{network}-{name}"))
 }
 
-/// The validators of the folder's network whose keys are on this machine.
-#[must_use]
-pub fn validators_here<'a>(db3_home: &Path, folder: &'a GenesisFolder) -> Vec<&'a str> {
-    let names = folder.roster.validators().iter().map(|validator| validator.candidate.name.as_str());
-    names.filter(|name| keys_folder(db3_home, folder.plan.network.as_str(), name).exists()).collect()
+/// The validator that this machine is, and the folder of its keys: the one that is named, or else the only one of the
+/// network whose keys are under `db3_home`. None if nobody is named and no keys are there.
+///
+/// # Errors
+/// The keys of several are there and none is named.
+pub fn validator_here(
+    folder: &GenesisFolder,
+    named: Option<&str>,
+    db3_home: &Path,
+) -> Result<Option<(String, PathBuf)>, NetworkError> {
+    let with_keys = |name: &str| (name.to_owned(), keys_folder(db3_home, folder.plan.network.as_str(), name));
+    if let Some(name) = named {
+        return Ok(Some(with_keys(name)));
+    }
+    let names = folder.roster.validators().iter().map(|validator| with_keys(&validator.candidate.name));
+    let mut here: Vec<(String, PathBuf)> = names.filter(|(_, keys)| keys.exists()).collect();
+    if here.len() > 1 {
+        let names: Vec<String> = here.into_iter().map(|(name, _)| name).collect();
+        let file = db3_home.join("keys").display().to_string();
+        return Err(NetworkError::field(
+            &file,
+            "validators",
+            names.join(", "),
+            "expected one; name it with --validator",
+        ));
+    }
+    Ok(here.pop())
 }
-
-/// The default of [`JoinInput::p2p_port`].
-pub const DEFAULT_P2P_PORT: u16 = PORT_P2P;

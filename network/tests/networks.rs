@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use db3_comet::{CometSettings, keys};
 use db3_genesis::{AppState, GenesisDocument, NetworkFile, NetworkKind};
 use db3_network::folder::{self, GenesisFolder};
-use db3_network::join::JoinInput;
+use db3_network::join::{JoinInput, validator_here};
 use db3_network::{
     Candidate, CandidateChain, Funded, HostPort, KeysInput, NetworkError, Plan, Roster, Validator, build, warnings,
 };
@@ -448,6 +448,20 @@ fn keys_that_are_missing_or_anothers_join_nothing() {
     assert!(field.contains("bob on mine-settlement") && expected.contains("genesis folder"), "{field} {expected}");
     assert_eq!(refused(network.join("homes", Some(("carol", &keys_of_alice)))).0, "name");
     assert!(!network.folder.path().join("homes").exists(), "nothing was made");
+}
+
+#[test]
+fn the_validator_of_a_machine_is_the_one_whose_keys_are_there() {
+    let network = Network::new();
+    let (home, genesis) = (network.folder.path().join("db3"), &network.genesis);
+    let here = |named: Option<&str>| validator_here(genesis, named, &home);
+    assert_eq!(here(None).unwrap(), None);
+    assert_eq!(here(Some("bob")).unwrap(), Some(("bob".to_owned(), home.join("keys/mine-bob"))));
+    fs::create_dir_all(home.join("keys/mine-alice")).unwrap();
+    fs::create_dir_all(home.join("keys/other-bob")).unwrap();
+    assert_eq!(here(None).unwrap(), Some(("alice".to_owned(), home.join("keys/mine-alice"))));
+    fs::create_dir_all(home.join("keys/mine-bob")).unwrap();
+    assert!(refused(here(None)).1.contains("--validator"));
 }
 
 #[test]

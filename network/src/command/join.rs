@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use db3_network::join::{DEFAULT_P2P_PORT, JoinInput, Joined, keys_folder, validators_here};
-use db3_network::{NetworkError, PORT_GRPC, db3_home, folder};
+use db3_network::join::{JoinInput, Joined, validator_here};
+use db3_network::{PORT_GRPC, PORT_P2P, db3_home, folder};
 use serde_json::json;
 
 use super::{Global, Output, shown};
@@ -35,34 +35,16 @@ pub struct JoinArgs {
     #[arg(long, value_name = "PORT", default_value_t = PORT_GRPC, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// The first port for the peers of a node without power; a validator's are those of its public file
-    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_P2P_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = PORT_P2P, value_parser = clap::value_parser!(u16).range(1..))]
     p2p_port: u16,
 }
 
 /// Makes the homes.
 pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
     let folder = folder::check(&global.genesis())?;
-    let home = db3_home();
     let validator = match (&args.validator, &args.keys) {
         (Some(name), Some(keys)) => Some((name.clone(), keys.clone())),
-        (Some(name), None) => Some((name.clone(), keys_folder(&home?, folder.plan.network.as_str(), name))),
-        (None, _) => match home.as_ref().map(|home| (home, validators_here(home, &folder))) {
-            Ok((home, here)) => match here.as_slice() {
-                [] => None,
-                [only] => Some(((*only).to_owned(), keys_folder(home, folder.plan.network.as_str(), only))),
-                several => {
-                    let expected = "expected one name with --validator";
-                    return Err(NetworkError::Field {
-                        file: "the keys on this machine".to_owned(),
-                        field: "validator".to_owned(),
-                        value: several.join(", "),
-                        expected: expected.to_owned(),
-                    }
-                    .into());
-                }
-            },
-            Err(_) => None,
-        },
+        (named, _) => validator_here(&folder, named.as_deref(), &db3_home()?)?,
     };
     let programs = std::env::current_exe().context("where this program is")?;
     let input = JoinInput {

@@ -35,7 +35,9 @@ impl<K: Kind> Node<K> {
         let chain = self.chain.clone();
         let next = after_trusted(request.trusted_height, height.get(), committed);
         let (bytes, next) = self
-            .read(move |_| Ok((kept(chain.light_block(height))?, next.map(|next| kept(chain.light_block(next))).transpose()?)))
+            .read(move |_| {
+                Ok((kept(chain.light_block(height))?, next.map(|next| kept(chain.light_block(next))).transpose()?))
+            })
             .await?;
         let Some(bytes) = bytes else {
             return Err(self.unavailable(height, committed).await?.into());
