@@ -6,7 +6,6 @@ mod bench;
 mod bill;
 mod credit;
 mod decode;
-mod dev_accounts;
 mod devnet;
 mod epoch;
 pub mod examples;
