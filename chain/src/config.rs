@@ -1,6 +1,7 @@
 //! Settings of a chain: `<home>/config/node.toml`, section `[chain]`; `DB3_NODE_<NAME>` in the environment; flags.
 //! Precedence: flag, environment, file, default. A name that is unknown is refused, wherever it stands.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,6 +58,13 @@ pub struct ChainConfig {
     pub snapshot_interval_blocks: u64,
     /// And after so many bytes of transactions, whichever comes first.
     pub snapshot_interval_bytes: u64,
+    /// Every so many blocks a snapshot is written that other nodes may sync from; 0: never.
+    pub sync_snapshot_blocks: u64,
+    /// How many of those are kept.
+    pub sync_snapshots_kept: usize,
+    /// Where the light client of state sync asks, when `[cometbft.state_sync]` is set: two servers of this process.
+    #[serde(skip)]
+    pub sync_servers: Option<[SocketAddr; 2]>,
     /// Newest versions that can be read.
     pub versions_kept: usize,
     /// Versions that are kept longer because a list is being read from them.
@@ -86,6 +94,9 @@ impl Default for ChainConfig {
             block_ms: 100,
             snapshot_interval_blocks: 200,
             snapshot_interval_bytes: 64 * 1024 * 1024,
+            sync_snapshot_blocks: 2_000,
+            sync_snapshots_kept: 2,
+            sync_servers: None,
             versions_kept: 64,
             pins_max: 32,
             pin_secs: 60,
@@ -173,6 +184,10 @@ impl ChainConfig {
         ];
         if !(1..=60_000).contains(&self.block_ms) {
             return Err(ConfigError::Range { name: "block_ms", value: self.block_ms, expected: "1 to 60000" });
+        }
+        if !(1..=100).contains(&self.sync_snapshots_kept) {
+            let value = self.sync_snapshots_kept as u64;
+            return Err(ConfigError::Range { name: "sync_snapshots_kept", value, expected: "1 to 100" });
         }
         if !(2..=100_000).contains(&self.versions_kept) {
             let value = self.versions_kept as u64;

@@ -20,5 +20,6 @@ mod proposals;
 mod real;
 mod restart;
 mod settlement;
+mod state_sync;
 mod support;
 mod transfer;
