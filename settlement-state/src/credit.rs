@@ -86,7 +86,8 @@ fn room(ledger: &Ledger, open: &Open, line: &LineLeaf, others: u128) -> Option<T
 /// wanted nothing is given, so a shard is not told what changes nothing.
 pub(crate) fn renew(ledger: &mut Ledger, open: &mut Open) {
     let mut bound = bound_by_all(ledger, open);
-    for (shard, line) in open.lines.clone() {
+    for at in 0..open.lines.len() {
+        let Some((shard, line)) = open.lines.get(at).copied() else { return };
         let target = wanted(&line);
         let quarter = line.want.get().div_euclid(4).max(1);
         let short = target.saturating_sub(line.ceiling).get();

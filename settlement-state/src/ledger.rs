@@ -15,6 +15,7 @@ use crate::fatal::{damaged, fatal};
 use crate::journal::{Movement, Purse};
 use crate::logs::{Logs, Mark};
 use crate::objects::{Balances, Cuts, Due, Dues, Lines, Round, Shards, Supply, Windows};
+use crate::reads::Reads;
 use crate::rules::Rules;
 use crate::table::Table;
 
@@ -48,9 +49,6 @@ pub(crate) struct Ledger {
     /// Accounts of which a line's H or the limit may have changed.
     pub(crate) credited: BTreeSet<Address>,
 }
-
-/// Up to so many shards, asking for the line on each is quicker than a walk over the tree.
-const FEW_SHARDS: u32 = 8;
 
 /// Where a transaction began.
 pub(crate) struct Draft {
@@ -100,14 +98,17 @@ impl Ledger {
 
     /// All lines of an account, by shard.
     pub(crate) fn lines_of(&self, account: Address) -> Vec<(ShardId, LineLeaf)> {
-        let shards = self.chain.shard_map.shards();
-        if shards <= FEW_SHARDS {
-            let line = |shard| self.line(account, shard).map(|line| (shard, line));
-            return (0..shards).map(ShardId::new).filter_map(line).collect();
-        }
-        let mut lines = stored_lines(&self.base, &account);
-        let all = (account, ShardId::new(0))..=(account, ShardId::new(u32::MAX));
-        for ((_, shard), entry) in self.lines.written(all) {
+        self.written_over(account, stored_lines(&self.base, &account))
+    }
+
+    /// The lines of an account as the block has them, from those of the version before it.
+    pub(crate) fn written_over(
+        &self,
+        account: Address,
+        mut lines: Vec<(ShardId, LineLeaf)>,
+    ) -> Vec<(ShardId, LineLeaf)> {
+        let written = self.lines.written_from((account, ShardId::new(0)));
+        for ((_, shard), entry) in written.take_while(|((other, _), _)| *other == account) {
             let Some(leaf) = entry.now else { continue };
             match lines.binary_search_by_key(&shard, |(shard, _)| *shard) {
                 Ok(at) => {
@@ -158,6 +159,16 @@ impl Ledger {
     /// The next round will visit the account.
     pub(crate) fn mark_due(&mut self, account: Address) {
         let due = self.dues.get(&self.base, account);
+        self.make_due(account, due);
+    }
+
+    /// The same by somebody who visits accounts in order.
+    pub(crate) fn mark_due_near(&mut self, reads: &mut Reads<'_>, account: Address) {
+        let due = self.dues.get_near(&mut reads.dues, account);
+        self.make_due(account, due);
+    }
+
+    fn make_due(&mut self, account: Address, due: Option<Due>) {
         if due.is_none() {
             self.dues.replace(account, due, Some(Due));
         }
@@ -302,9 +313,5 @@ impl Ledger {
 
 /// All lines of an account in a version, by shard.
 pub(crate) fn stored_lines(tree: &Tree, account: &Address) -> Vec<(ShardId, LineLeaf)> {
-    let decode = |(key, leaf): (&[u8], &[u8])| match (key::split_line(key), LineLeaf::from_bytes(leaf)) {
-        (Some((_, shard)), Ok(leaf)) => (shard, leaf),
-        _ => damaged(key),
-    };
-    tree.prefix(&key::line_prefix_of(account)).map(decode).collect()
+    Reads::of(tree).lines_of(account)
 }
