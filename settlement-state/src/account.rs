@@ -104,7 +104,7 @@ impl Ledger {
             fatal("I5: money moves from where it is", format_args!("{amount} tai of {} into {to}", open.address))
         };
         if wallet == Wallet::Collateral {
-            self.credited.insert(open.address);
+            self.touch_credit(open.address);
         }
         self.journal.push(Movement { from, to, amount });
     }

@@ -107,6 +107,28 @@ fn united<K: Ord, T>(mut rows: Vec<(K, T)>, unite: impl Fn(&mut T, &T)) -> Vec<(
     rows
 }
 
+/// Writes what one sorted list says beside what another knows under the same keys. A key that is not there gets a term with
+/// nothing else, which no check lets pass unless it says nothing.
+fn beside<K: Ord + Copy, T: Default, V>(terms: &mut Vec<(K, T)>, said: Vec<(K, V)>, set: impl Fn(&mut T, V)) {
+    let mut unknown = Vec::new();
+    let mut known = terms.iter_mut().peekable();
+    for (key, value) in said {
+        while known.next_if(|(other, _)| *other < key).is_some() {}
+        match known.peek_mut().filter(|(other, _)| *other == key) {
+            Some((_, term)) => set(term, value),
+            None => {
+                let mut term = T::default();
+                set(&mut term, value);
+                unknown.push((key, term));
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        terms.append(&mut unknown);
+        terms.sort_by_key(|(key, _)| *key);
+    }
+}
+
 impl<'l> Books<'l> {
     fn of(ledger: &'l Ledger) -> Self {
         let mut books = Self::default();
@@ -117,37 +139,39 @@ impl<'l> Books<'l> {
         books
     }
 
-    /// Every purse that changed or that the journal names: what it held, what came and went, what it holds.
+    /// Every purse that changed or that the journal names: what it held, what came and went, what it holds. One that did not
+    /// change has no leaves here, and then nothing may have come of what the journal says.
     fn take_purses(&mut self, ledger: &Ledger) {
-        let mut rows: Vec<(Purse, PurseTerm)> = Vec::with_capacity(ledger.journal.len().saturating_mul(3));
+        let purses = &mut self.purses;
+        let mut add = |purse: Purse, before: Tai, after: Tai| {
+            if before != after {
+                let term = PurseTerm { before: before.get(), after: after.get(), ..PurseTerm::default() };
+                purses.push((purse, term));
+            }
+        };
         for (account, entry) in ledger.balances.entries() {
             let (before, after) = (entry.before.unwrap_or_default(), entry.now.unwrap_or_default());
-            rows.extend(purse(Purse::Balance(account), before.balance, after.balance));
+            add(Purse::Balance(account), before.balance, after.balance);
         }
         // Purses are ordered by kind, so that collaterals come after all balances.
         for (account, entry) in ledger.balances.entries() {
             let (before, after) = (entry.before.unwrap_or_default(), entry.now.unwrap_or_default());
-            rows.extend(purse(Purse::Collateral(account), before.collateral, after.collateral));
+            add(Purse::Collateral(account), before.collateral, after.collateral);
         }
         for (shard, entry) in ledger.shards.entries() {
             let (before, after) = (entry.before.unwrap_or_default(), entry.now.unwrap_or_default());
-            rows.extend(purse(Purse::Pool(shard), before.pool, after.pool));
+            add(Purse::Pool(shard), before.pool, after.pool);
         }
         for ((), entry) in ledger.supply.entries() {
             let (before, after) = (entry.before.unwrap_or_default(), entry.now.unwrap_or_default());
-            rows.extend(purse(Purse::Fees, before.fee_pool, after.fee_pool));
+            add(Purse::Fees, before.fee_pool, after.fee_pool);
         }
-        let journal = &ledger.journal;
-        let went = |amount: Tai| PurseTerm { went: amount.get(), ..PurseTerm::default() };
-        let came = |amount: Tai| PurseTerm { came: amount.get(), ..PurseTerm::default() };
-        rows.extend(journal.iter().map(|movement| (movement.from, went(movement.amount))));
-        rows.extend(journal.iter().map(|movement| (movement.to, came(movement.amount))));
-        self.purses = united(rows, |sum, term| {
-            sum.before = sum.before.saturating_add(term.before);
-            sum.came = sum.came.saturating_add(term.came);
-            sum.went = sum.went.saturating_add(term.went);
-            sum.after = sum.after.saturating_add(term.after);
-        });
+        let sum = |sum: &mut u128, more: &u128| *sum = sum.saturating_add(*more);
+        let journal = ledger.journal.iter();
+        let went = united(journal.clone().map(|movement| (movement.from, movement.amount.get())).collect(), sum);
+        let came = united(journal.map(|movement| (movement.to, movement.amount.get())).collect(), sum);
+        beside(&mut self.purses, went, |term, amount| term.went = amount);
+        beside(&mut self.purses, came, |term, amount| term.came = amount);
     }
 
     fn take_leaves(&mut self, ledger: &'l Ledger) {
@@ -185,20 +209,7 @@ impl<'l> Books<'l> {
             sum.paid = sum.paid.saturating_add(more.paid);
             sum.written_off = sum.written_off.saturating_add(more.written_off);
         });
-        let mut unknown = Vec::new();
-        let mut lines = self.lines.iter_mut().peekable();
-        for (key, posted) in rows {
-            while lines.next_if(|(line, _)| *line < key).is_some() {}
-            match lines.peek_mut().filter(|(line, _)| *line == key) {
-                Some((_, term)) => term.posted = posted,
-                None => unknown.push((key, LineTerm { posted, ..LineTerm::default() })),
-            }
-        }
-        // A posting about a line that did not change cannot be right; the check finds it.
-        if !unknown.is_empty() {
-            self.lines.append(&mut unknown);
-            self.lines.sort_by_key(|(key, _)| *key);
-        }
+        beside(&mut self.lines, rows, |term, posted| term.posted = posted);
     }
 
     fn take_posting(&mut self, posting: &Posting, rows: &mut Vec<(LineKey, Posted)>) {
@@ -225,20 +236,20 @@ impl<'l> Books<'l> {
 
     fn take_credits(&mut self, ledger: &Ledger) {
         let mut reads = Reads::of(&ledger.base);
-        for account in &ledger.credited {
-            let before = stored_near::<Balances>(&mut reads.balances, *account).unwrap_or_default();
-            let now = ledger.balances.get_near(&mut reads.balances, *account).unwrap_or_default();
+        for (account, ()) in ledger.credited.iter() {
+            let before = stored_near::<Balances>(&mut reads.balances, account).unwrap_or_default();
+            let now = ledger.balances.get_near(&mut reads.balances, account).unwrap_or_default();
             let over = |leaf: &BalanceLeaf, held: Tai| {
                 signed(held.get()).saturating_sub(signed(ledger.chain.limit(leaf.collateral, leaf.trust).get()))
             };
-            let stored = reads.lines_of(account);
+            let stored = reads.lines_of(&account);
             let held = sums::held(&stored);
             let term = CreditTerm {
                 before: over(&before, held),
-                after: over(&now, sums::held(&ledger.written_over(*account, stored))),
+                after: over(&now, sums::held(&ledger.written_over(account, stored))),
                 involuntary: 0,
             };
-            self.credits.push((*account, term));
+            self.credits.push((account, term));
         }
         for posting in ledger.logs.postings() {
             let fall = match posting.kind {
@@ -339,13 +350,6 @@ impl CreditTerm {
     fn is_sound(&self) -> bool {
         self.after <= self.before.saturating_add(self.involuntary).max(0)
     }
-}
-
-/// A purse's row, where its leaf changed. One that did not change has none, unless the journal names it: then nothing may
-/// have come of that.
-fn purse(purse: Purse, before: Tai, after: Tai) -> Option<(Purse, PurseTerm)> {
-    let term = PurseTerm { before: before.get(), after: after.get(), ..PurseTerm::default() };
-    (before != after).then_some((purse, term))
 }
 
 fn signed(amount: u128) -> i128 {

@@ -2,7 +2,7 @@
 //!
 //! A transaction's writes can be taken back ([`Ledger::discard`]); rounds, confirmations and deliveries never are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use db3_primitives::{
@@ -16,6 +16,7 @@ use crate::journal::{Movement, Purse};
 use crate::logs::{Logs, Mark};
 use crate::objects::{Balances, Cuts, Due, Dues, Lines, Round, Shards, Supply, Windows};
 use crate::reads::Reads;
+use crate::rows::Rows;
 use crate::rules::Rules;
 use crate::table::Table;
 
@@ -47,7 +48,7 @@ pub(crate) struct Ledger {
     pub(crate) logs: Logs,
     pub(crate) journal: Vec<Movement>,
     /// Accounts of which a line's H or the limit may have changed.
-    pub(crate) credited: BTreeSet<Address>,
+    pub(crate) credited: Rows<Address, ()>,
 }
 
 /// Where a transaction began.
@@ -74,7 +75,7 @@ impl Ledger {
             channels: BTreeMap::new(),
             logs: Logs::default(),
             journal: Vec::new(),
-            credited: BTreeSet::new(),
+            credited: Rows::new(),
         }
     }
 
@@ -179,6 +180,11 @@ impl Ledger {
         self.dues.replace(account, Some(Due), None);
     }
 
+    /// A line's H or the limit of the account may have changed.
+    pub(crate) fn touch_credit(&mut self, account: Address) {
+        self.credited.get_or_insert_with(account, || ());
+    }
+
     /// Writes an entry for a shard and tells its index in the log.
     pub(crate) fn send(&mut self, shard: ShardId, entry: CreditEntry) -> u64 {
         self.logs.send(&self.base, &self.chain.network, shard, entry)
@@ -211,7 +217,7 @@ impl Ledger {
             Purse::Collateral(account) => {
                 let leaf = self.balance(account)?;
                 self.set_balance(account, BalanceLeaf { collateral: leaf.collateral.checked_sub(amount)?, ..leaf });
-                self.credited.insert(account);
+                self.touch_credit(account);
             }
             Purse::Pool(shard) => {
                 let leaf = self.shard(shard);
@@ -236,7 +242,7 @@ impl Ledger {
             Purse::Collateral(account) => {
                 let leaf = self.balance(account).unwrap_or_default();
                 self.set_balance(account, BalanceLeaf { collateral: leaf.collateral.checked_add(amount)?, ..leaf });
-                self.credited.insert(account);
+                self.touch_credit(account);
             }
             Purse::Pool(shard) => {
                 let leaf = self.shard(shard);

@@ -1,24 +1,21 @@
-//! Rows by key, made for keys that mostly come in order: those stand in one vector, at its end; the others in a map beside
-//! it. Blocks write accounts in order of address, a hundred thousand of them, and then a map alone costs several times as
-//! much as the vector. Any order gives the same rows.
+//! Rows by key, made for keys that mostly come in order: those stand at the end of a list; the others in a map beside it.
+//! Blocks write accounts in order of address, tens of thousands of them, and then a map alone costs several times as much.
+//! The list grows by chunks, because one long vector would be moved to fresh memory again and again. Any order gives the
+//! same rows.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 
+/// Rows of a chunk.
+const CHUNK_ROWS: usize = 64;
+
 /// See the module's text. A key stands in one of the two.
 #[derive(Debug)]
 pub(crate) struct Rows<K, R> {
-    /// Ascending.
-    run: Vec<(K, R)>,
+    /// Ascending; no chunk is empty.
+    run: Vec<Vec<(K, R)>>,
     /// Keys that came after a higher one.
     late: BTreeMap<K, R>,
-}
-
-/// Where a key stands, or would.
-enum Place {
-    Run(usize),
-    End,
-    Late,
 }
 
 impl<K: Ord + Copy, R> Rows<K, R> {
@@ -27,57 +24,82 @@ impl<K: Ord + Copy, R> Rows<K, R> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.run.len().saturating_add(self.late.len())
+        self.run.iter().map(Vec::len).sum::<usize>().saturating_add(self.late.len())
     }
 
-    fn place(&self, key: &K) -> Place {
-        match self.run.last() {
-            Some((last, _)) if key <= last => match self.run.binary_search_by(|(other, _)| other.cmp(key)) {
-                Ok(at) => Place::Run(at),
-                Err(_) => Place::Late,
-            },
-            Some(_) | None => Place::End,
-        }
+    /// Whether a key is above all that there are.
+    fn is_above_all(&self, key: &K) -> bool {
+        self.run.last().and_then(|chunk| chunk.last()).is_none_or(|(last, _)| last < key)
+    }
+
+    /// Chunk and place of a key in the run.
+    fn place(&self, key: &K) -> Option<(usize, usize)> {
+        let at = self.run.partition_point(|chunk| chunk.last().is_some_and(|(last, _)| last < key));
+        let place = self.run.get(at)?.binary_search_by(|(other, _)| other.cmp(key)).ok()?;
+        Some((at, place))
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&R> {
+        if self.is_above_all(key) {
+            return None;
+        }
         match self.place(key) {
-            Place::Run(at) => self.run.get(at).map(|(_, row)| row),
-            Place::End => None,
-            Place::Late => self.late.get(key),
+            Some((chunk, at)) => self.run.get(chunk)?.get(at).map(|(_, row)| row),
+            None => self.late.get(key),
         }
     }
 
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut R> {
         match self.place(key) {
-            Place::Run(at) => self.run.get_mut(at).map(|(_, row)| row),
-            Place::End => None,
-            Place::Late => self.late.get_mut(key),
+            Some((chunk, at)) => self.run.get_mut(chunk)?.get_mut(at).map(|(_, row)| row),
+            None => self.late.get_mut(key),
         }
     }
 
     pub(crate) fn get_or_insert_with(&mut self, key: K, row: impl FnOnce() -> R) -> &mut R {
+        if self.is_above_all(&key) {
+            return self.push(key, row());
+        }
         match self.place(&key) {
-            Place::Late => self.late.entry(key).or_insert_with(row),
-            Place::End => &mut self.run.push_mut((key, row())).1,
-            Place::Run(at) => match self.run.get_mut(at) {
+            Some((chunk, at)) => match self.run.get_mut(chunk).and_then(|chunk| chunk.get_mut(at)) {
                 Some((_, found)) => found,
-                // Never: the place was found in the run.
+                // Never: the place was found just now.
                 None => self.late.entry(key).or_insert_with(row),
             },
+            None => self.late.entry(key).or_insert_with(row),
         }
+    }
+
+    fn push(&mut self, key: K, row: R) -> &mut R {
+        let chunk = match self.run.pop() {
+            Some(chunk) if chunk.len() < CHUNK_ROWS => self.run.push_mut(chunk),
+            full => {
+                self.run.extend(full);
+                self.run.push_mut(Vec::with_capacity(CHUNK_ROWS))
+            }
+        };
+        &mut chunk.push_mut((key, row)).1
     }
 
     /// All rows, in order of key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &R)> {
-        Merged { run: self.run.iter().peekable(), late: self.late.iter().peekable() }
+        Merged { run: self.run.iter().flatten().peekable(), late: self.late.iter().peekable() }
     }
 
     /// The rows from a key on, in order.
     pub(crate) fn iter_from(&self, key: K) -> impl Iterator<Item = (K, &R)> {
-        let from = self.run.partition_point(|(other, _)| *other < key);
-        let run = self.run.get(from..).unwrap_or_default();
-        Merged { run: run.iter().peekable(), late: self.late.range(key..).peekable() }
+        let first = match self.run.last().and_then(|chunk| chunk.last()) {
+            Some((last, _)) if key <= *last => {
+                self.run.partition_point(|chunk| chunk.last().is_some_and(|(last, _)| *last < key))
+            }
+            Some(_) | None => self.run.len(),
+        };
+        let (head, rest) = match self.run.get(first..) {
+            Some([head, rest @ ..]) => (head.get(head.partition_point(|(other, _)| *other < key)..), rest),
+            Some([]) | None => (None, [].as_slice()),
+        };
+        let run = head.unwrap_or_default().iter().chain(rest.iter().flatten());
+        Merged { run: run.peekable(), late: self.late.range(key..).peekable() }
     }
 }
 
@@ -118,8 +140,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_in_any_order_are_those_of_a_map(keys in prop::collection::vec(0..60_u8, 0..80), from in 0..60_u8) {
-            let (mut rows, mut map) = (Rows::new(), BTreeMap::new());
+        fn rows_in_any_order_are_those_of_a_map(keys in prop::collection::vec(0..250_u8, 0..400), sorted in any::<bool>(), from in 0..250_u8) {
+            let (mut rows, mut map, mut keys) = (Rows::new(), BTreeMap::new(), keys);
+            if sorted {
+                keys.sort_unstable();
+            }
             for (number, key) in keys.iter().enumerate() {
                 *rows.get_or_insert_with(*key, || 0) += number;
                 *map.entry(*key).or_insert(0) += number;
@@ -130,7 +155,7 @@ mod tests {
             prop_assert_eq!(rows.len(), map.len());
             prop_assert!(rows.iter().eq(map.iter().map(|(key, row)| (*key, row))));
             prop_assert!(rows.iter_from(from).eq(map.range(from..).map(|(key, row)| (*key, row))));
-            for key in 0..60 {
+            for key in 0..250 {
                 prop_assert_eq!(rows.get(&key), map.get(&key));
             }
         }

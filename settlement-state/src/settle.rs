@@ -217,7 +217,7 @@ fn write_off(ledger: &mut Ledger, open: &mut Open, epoch: Epoch) {
         line.want = Tai::ZERO;
     }
     open.leaf.trust = Tai::ZERO;
-    ledger.credited.insert(open.address);
+    ledger.touch_credit(open.address);
     post(ledger, PostingKind::WriteOff, epoch, open, &before);
 }
 
