@@ -36,6 +36,8 @@ use crate::version::VersionOf;
 /// The layout; state sync names it as its format.
 pub(crate) const FORMAT: u32 = 3;
 
+const BLOCKS_FILE: &str = "blocks.bin";
+
 /// The block of an entry at fault, which was not taken in.
 const NOT_TAKEN: At = At { height: Height::new(0), time: BlockTime { secs: 0, nanos: 0 } };
 
