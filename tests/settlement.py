@@ -549,7 +549,7 @@ def proofs(net, bills):
     everything = [(role, bill) for role in bills for bill in bills[role]]
     for role, bill in random.sample(everything, 12):
         proof = net.json("bill", "verify", bill["reference"])
-        paid = bill["status"] == "BILL_STATUS_PAID"
+        paid = bill["status"] == "paid"
         check(f"{role}'s bill {bill['seq']} from shard {bill['shard']} is proved under its epoch's close, and posting {proof.get('debited_by')} debited it",
               proof["verified"] and proof["under"] == "the close of its epoch" and proof.get("debited_by") is not None
               and (proof.get("covered_by") is not None) == paid, (bill, proof))
@@ -562,7 +562,7 @@ def the_debt(net, people, bills, now):
     missing = fees - dora.balance
     check(f"dora's bills are {fees} tai, she had {dora.balance}: just the missing {missing} tai are outstanding",
           missing > 0 and int(now["outstanding_tai"]) == missing == int(now["owed_tai"]) and int(now["balance_tai"]) == 0
-          and now["stage"] == "ACCOUNT_STAGE_OUTSTANDING", now)
+          and now["stage"] == "outstanding", now)
     owed = net.lines("--account", dora.name, "bill", "list", "--status", "outstanding")
     check(f"the bills that are not paid in full are her last {len(owed)}",
           {bill["bill"] for bill in owed} == {bill["bill"] for bill in bills if int(bill["cumulative_tai"]) > dora.balance}, owed)
@@ -572,7 +572,7 @@ def the_debt(net, people, bills, now):
 
     def clear():
         account = net.json("--account", dora.name, "credit", "show")
-        return account["stage"] == "ACCOUNT_STAGE_CLEAR", account
+        return account["stage"] == "clear", account
 
     account = wait_until("dora's debt is paid", clear)
     check("anna helps out with a tai more than is missing, and the next round takes what is owed",
@@ -580,7 +580,7 @@ def the_debt(net, people, bills, now):
     proof = net.json("bill", "verify", owed[0]["reference"])
     check(f"posting {proof.get('covered_by')} is proved to have paid the bill", proof["verified"] and proof["covered_kind"] == "round", proof)
     check("now every bill of everybody is paid",
-          all(bill["status"] == "BILL_STATUS_PAID" for all_of_one in bills_of(net, people).values() for bill in all_of_one))
+          all(bill["status"] == "paid" for all_of_one in bills_of(net, people).values() for bill in all_of_one))
 
 
 def the_records(net, people):
