@@ -18,6 +18,9 @@ mod money;
 mod names;
 mod network;
 mod output;
+mod period;
+mod pool;
+mod posting;
 mod read;
 mod receipt;
 mod relay;
@@ -25,7 +28,9 @@ mod render;
 mod send;
 mod session;
 mod statement;
+mod statement_export;
 mod status;
+mod unanswered;
 mod value;
 mod verify;
 mod write;
@@ -144,6 +149,8 @@ async fn dispatch(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Receipt(args) => receipt::receipt(session, args).await,
         Command::Bill(command) => bill::bill(session, command).await,
         Command::Statement(command) => statement::statement(session, command).await,
+        Command::Posting(command) => posting::posting(session, command).await,
+        Command::Pool(command) => pool::pool(session, command).await,
         Command::Epoch(command) => epoch::epoch(session, command).await,
         Command::Transfer(args) => money::transfer(session, args).await,
         Command::Credit(command) => money::credit(session, command).await,

@@ -62,6 +62,12 @@ impl Object {
         self
     }
 
+    /// The object without some of its fields.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        Self(self.0.iter().filter(|(name, _)| !names.contains(name)).cloned().collect())
+    }
+
     /// The fields.
     #[must_use]
     pub fn fields(&self) -> &[(&'static str, Value)] {
