@@ -16,54 +16,25 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from telling import Commands, chapter, check, free_port, the_end, total
 
 LANGUAGES = Path("/usr/share/iso-codes/json/iso_639-3.json")
 CHARACTERS = Path("/usr/share/unicode/UnicodeData.txt")
 COLUMNS = "code,name,category,combining,bidi,decomposition,decimal,digit,numeric,mirrored,old_name,comment,upper,lower,title"
 
-passed = 0
-
-
-def check(claim, holds, detail=""):
-    """States a claim, and ends the story where it does not hold."""
-    global passed
-    if not holds:
-        print(f"FAILED  {claim}\n{detail}", flush=True)
-        print(f"{passed} passed, 1 failed", flush=True)
-        sys.exit(1)
-    passed += 1
-    print(f"ok      {claim}", flush=True)
-
-
-def free_port(count):
-    """The first of `count` neighbouring ports that nobody uses."""
-    for port in random.sample(range(20000, 50000), 200):
-        try:
-            sockets = [socket.create_server(("127.0.0.1", port + n)) for n in range(count)]
-        except OSError:
-            continue
-        for s in sockets:
-            s.close()
-        return port
-    raise SystemExit("no free ports")
-
-
-class Network:
+class Network(Commands):
     """A devnet in a folder of its own, and the commands that speak to it."""
 
     def __init__(self, programs, folder):
-        self.programs = Path(programs)
-        self.folder = Path(folder)
+        super().__init__(programs, folder)
         self.port = free_port(4)
         self.process = None
         self.ready = None
-        self.environment = {**os.environ, "DB3_HOME": str(self.folder / "user"), "NO_COLOR": "1"}
 
     def start(self):
         ready_file = self.folder / "ready.json"
@@ -90,24 +61,8 @@ class Network:
             self.process.terminate()
             self.process.wait()
 
-    def command(self, *arguments):
-        return [str(self.programs / "db3"), "--network", self.ready["network_file"], "--no-input", *map(str, arguments)]
-
-    def run(self, *arguments):
-        return subprocess.run(self.command(*arguments), env=self.environment, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=300)
-
-    def done(self, *arguments):
-        result = self.run(*arguments)
-        if result.returncode != 0:
-            check(f"db3 {' '.join(map(str, arguments))}", False, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
-        return result
-
-    def json(self, *arguments):
-        return json.loads(self.done("--output", "json", *arguments).stdout)
-
-    def lines(self, *arguments):
-        return [json.loads(line) for line in self.done("--output", "json", *arguments).stdout.splitlines()]
+    def chosen(self):
+        return "--network", self.ready["network_file"]
 
 
 def languages():
@@ -126,7 +81,7 @@ def as_table(records):
 
 
 def an_import(net):
-    print("\n-- A real data set goes in", flush=True)
+    chapter("A real data set goes in")
     expected = characters()
     summary = net.json("--account", "dev0", "import", "characters", CHARACTERS, "--format", "csv", "--delimiter", ";",
                        "--columns", COLUMNS, "--key", "code")
@@ -139,7 +94,7 @@ def an_import(net):
 
 
 def reads(net):
-    print("\n-- Every answer is proved", flush=True)
+    chapter("Every answer is proved")
     expected = characters()
     for code in random.sample(sorted(expected), 10):
         value = net.done("--account", "dev0", "get", "characters", code).stdout
@@ -154,7 +109,7 @@ def reads(net):
 
 
 def proofs(net, folder):
-    print("\n-- A kept proof", flush=True)
+    chapter("A kept proof")
     kept = folder / "proof.json"
     net.done("--account", "dev1", "get", "languages", "eng", "--proof-file", kept)
     check("a kept proof holds, offline", net.run("verify", kept).returncode == 0)
@@ -171,17 +126,13 @@ def proofs(net, folder):
     check("a proof with a byte changed is refused, at 25 places", True)
 
 
-def total(rows, field):
-    return sum(int(row[field]) for row in rows)
-
-
 def credit(net, name):
     return net.json("--account", name, "credit", "show")
 
 
 def an_epoch(net, before):
     """`before`: what the accounts had before they wrote anything."""
-    print("\n-- Bills, statements, and the debit that pays them", flush=True)
+    chapter("Bills, statements, and the debit that pays them")
     bills = {name: net.lines("--account", name, "bill", "list") for name in before}
     for name in bills:
         now = credit(net, name)
@@ -213,7 +164,7 @@ def an_epoch(net, before):
 
 
 def a_debt(net):
-    print("\n-- Somebody who cannot pay", flush=True)
+    chapter("Somebody who cannot pay")
     balance = int(credit(net, "dev3")["balance_tai"])
     net.done("--account", "dev3", "put", "debts", "k", "v")
     # All but the fee of the transfer and a tai goes away, so that the bill cannot be paid from the balance.
@@ -243,7 +194,7 @@ def a_debt(net):
 
 
 def kills(net, folder, count):
-    print(f"\n-- kill -9, {count} times in the middle of an import", flush=True)
+    chapter(f"kill -9, {count} times in the middle of an import")
     undisturbed = as_table(net.lines("--account", "dev0", "export", "characters"))
     receipts = folder / "receipts.ndjson"
     importer = subprocess.Popen(
@@ -284,7 +235,7 @@ def kills(net, folder, count):
 
 
 def replays(net):
-    print("\n-- The same root again", flush=True)
+    chapter("The same root again")
     net.stop()
     for node in net.ready["nodes"]:
         home = net.folder / "net" / node["chain_id"]
@@ -317,7 +268,7 @@ def main():
         a_debt(net)
         kills(net, folder, arguments.kills)
         replays(net)
-        print(f"\n{passed} passed, 0 failed", flush=True)
+        the_end()
     finally:
         net.stop()
         shutil.rmtree(folder, ignore_errors=True)

@@ -196,7 +196,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn chains_that_were_left_behind_follow_before_time_moves_on() {
         let folder = tempfile::TempDir::new().unwrap();
-        let home = Home::new(folder.path().join("devnet"));
+        let home = Home::find(Some(folder.path())).unwrap();
         let made = settle(&home, &StartArgs::default()).unwrap();
         let keys = derive(1, made.shards).unwrap();
         let names = make_chains(&home, &made, &keys).unwrap();

@@ -90,6 +90,7 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
         }
     }
     match args.sum_by {
+        _ if !missing.has_answer() => {}
         Some(by) => print_sums(session, by, sums, &missing)?,
         None => list.finish("no bills")?,
     }

@@ -22,6 +22,12 @@ impl Missing {
         self.answered = true;
     }
 
+    /// Whether any did.
+    #[must_use]
+    pub fn has_answer(&self) -> bool {
+        self.answered
+    }
+
     /// Notes chains that did not.
     pub fn add(&mut self, chains: impl IntoIterator<Item = Unanswered>, lack: &'static str) {
         for chain in chains {

@@ -178,6 +178,104 @@ fn most_of_a_line_used_is_warned_of() {
     assert!(quiet.stderr.is_empty(), "{}", text(&quiet.stderr));
 }
 
+/// A network file in which nobody answers for a chain: its node is stopped, as far as the commands can tell.
+fn without(net: &Devnet, chain: &str) -> String {
+    let rows = net.lines(&["status"]);
+    let row = rows.iter().find(|row| row["chain_id"] == chain).unwrap();
+    let file = std::fs::read_to_string(net.network_file()).unwrap();
+    let name = format!("without-{chain}");
+    let changed = file.replace(row["endpoint"].as_str().unwrap(), "http://127.0.0.1:1");
+    assert_ne!(changed, file);
+    std::fs::write(net.network_file().with_file_name(format!("{name}.toml")), changed).unwrap();
+    name
+}
+
+#[test]
+fn a_stopped_shard_hides_only_what_it_alone_knows() {
+    let net = fresh();
+    for n in 0..2 {
+        net.ok(["put", "t", &format!("k{n}"), "v", "--wait", "committed"]);
+    }
+    net.ok(["devnet", "advance", "600"]);
+    let before = credit(&net, "dev0");
+    let slot = net.json(&["account", "show", "dev0"])["slot"].as_u64().unwrap();
+    let stopped = format!("devnet-shard-{}", u8::from(slot >= 512));
+    let half = without(&net, &stopped);
+    let said = |arguments: &[&str]| {
+        let output = net.run([&["--network", &half, "--output", "json"], arguments].concat());
+        let (out, error) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {}\n{error}", output.status);
+        let warning: Value = serde_json::from_str(error.lines().last().unwrap()).unwrap();
+        assert_eq!(warning["warning"]["chain_id"], stopped.as_str(), "{arguments:?}: {error}");
+        let rows: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(rows.iter().all(|row| row["unreachable"][0] == stopped.as_str()), "{arguments:?}: {out}");
+        rows
+    };
+    let shown = said(&["credit", "show"]).remove(0);
+    for field in ["balance_tai", "collateral_tai", "allocated_tai", "outstanding_tai", "stage"] {
+        assert_eq!(shown[field], before[field], "{field}");
+    }
+    let paid = |money: &Value| sum(money["lines"].as_array().unwrap(), "paid_tai");
+    assert_eq!(paid(&shown), paid(&before), "settlement knows the line of the stopped shard too");
+    let statements = said(&["statement", "list"]);
+    assert_eq!(statements[0]["status"], "paid");
+    assert_eq!(said(&["statement", "export"])[0]["amount_tai"], statements[0]["amount_tai"]);
+    let shown = said(&["statement", "show", "last"]).remove(0);
+    assert!(shown.get("bills").is_none() && shown["cover"]["verified"] == true, "{shown}");
+    assert!(said(&["bill", "list"]).is_empty() && said(&["epoch", "list"]).len() > 1);
+    let number = stopped.rsplit('-').next().unwrap();
+    net.fails(3, ["--network", &half, "bill", "list", "--shard", number]);
+    net.fails(3, ["--network", &half, "epoch", "list", "--shard", number]);
+
+    let output = net.run(["--network", &half, "--output", "json", "status"]);
+    assert_eq!(output.status.code(), Some(3));
+    let printed = text(&output.stdout);
+    let rows: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let link = rows.iter().find(|row| row["from"] == "devnet-settlement" && row["to"] == stopped.as_str()).unwrap();
+    assert!(link["problem"].as_str().unwrap().contains("does not answer") && number(&link["size"]) > 0, "{link}");
+
+    let shards_alone = without(&net, "devnet-settlement");
+    let bills = net.run(["--network", &shards_alone, "bill", "list"]);
+    assert!(bills.status.success() && text(&bills.stderr).contains("statuses are what the shards know"));
+    net.fails(3, ["--network", &shards_alone, "statement", "list"]);
+}
+
+#[test]
+fn postings_pools_and_payouts_agree_with_what_was_charged() {
+    let net = fresh();
+    net.ok(["put", "t", "k", "v"]);
+    net.ok(["transfer", "dev1", "1db3"]);
+    net.ok(["devnet", "advance", "600"]);
+    let fees = sum(&net.lines(&["bill", "list"]), "fee_tai");
+    let postings = net.lines(&["posting", "list"]);
+    assert_eq!((sum(&postings, "debit_tai"), sum(&postings, "paid_tai")), (fees, fees));
+    assert!(postings.iter().all(|one| one["verified"] == true && one["kind"] == "round"), "{postings:?}");
+    let first = &postings[0];
+    assert_eq!(net.json(&["posting", "show", first["index"].as_str().unwrap()])["lines"], first["lines"]);
+    assert!(net.lines(&["posting", "list", "--kind", "write_off"]).is_empty());
+    assert!(net.lines(&["posting", "list", "--until", "2020-01-01T00:00:00Z"]).is_empty());
+    net.fails(1, ["posting", "show", "999"]);
+
+    let pools = net.lines(&["pool", "list"]);
+    assert_eq!(pools.len(), 3, "two shards, and the settlement chain's own fees");
+    let shards: Vec<Value> = pools.iter().filter(|pool| pool["chain_id"] != "devnet-settlement").cloned().collect();
+    assert_eq!(sum(&shards, "income_tai"), fees);
+    let own = pools.iter().find(|pool| pool["chain_id"] == "devnet-settlement").unwrap();
+    assert!(number(&own["income_tai"]) > 0, "the fee of the transfer");
+    let payouts = net.lines(&["pool", "payouts"]);
+    for pool in &pools {
+        let received = payouts.iter().filter(|one| one["chain_id"] == pool["chain_id"]).cloned().collect::<Vec<_>>();
+        assert_eq!(sum(&received, "amount_tai"), number(&pool["paid_out_tai"]), "{pool}");
+    }
+    let payee = payouts[0]["account"].as_str().unwrap();
+    let theirs = net.lines(&["posting", "list", "--kind", "payout", "--account", payee]);
+    assert!(!theirs.is_empty() && theirs.iter().all(|one| one["kind"] == "payout"));
+    net.fails(2, ["pool", "payouts", "--chain", "nowhere"]);
+    for arguments in [&["posting", "list"][..], &["posting", "show", "0"], &["pool", "list"], &["pool", "payouts"]] {
+        assert!(!net.ok(arguments).is_empty() && !net.ok([&["--output", "csv"], arguments].concat()).is_empty());
+    }
+}
+
 #[test]
 fn the_status_shows_who_hears_whom() {
     let net = fresh();
