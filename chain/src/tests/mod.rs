@@ -11,6 +11,7 @@
 mod admission;
 mod bounds;
 mod crash;
+mod damage;
 mod deliveries;
 mod epochs;
 mod flow;
