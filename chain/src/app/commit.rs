@@ -149,7 +149,9 @@ impl<M: Machine> Inner<M> {
         let at = At { height: summary.height, time: summary.time };
         M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
         self.store.add_summary(&mut batch, summary)?;
-        self.store.write(batch, self.sync_commits.load(Ordering::Relaxed))
+        let synced = self.sync_commits.load(Ordering::Relaxed);
+        self.store.write(batch, synced)?;
+        if synced { self.store.acknowledge(summary.height, &summary.hash) } else { Ok(()) }
     }
 
     /// Measures what the newest version says of other chains and of rounds.

@@ -12,6 +12,7 @@ mod admission;
 mod bounds;
 mod bundles;
 mod crash;
+mod damage;
 mod deliveries;
 mod epochs;
 mod flow;
