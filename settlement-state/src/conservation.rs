@@ -239,7 +239,7 @@ impl<'l> Books<'l> {
         for (account, ()) in ledger.credited.iter() {
             // Governance changes trust before anything else in a block: no step of the block did.
             let before = stored_near::<Balances>(&mut reads.balances, account).unwrap_or_default();
-            let before = BalanceLeaf { trust: trust_before(ledger, account, before.trust), ..before };
+            let before = BalanceLeaf { trust: trust_before(ledger, &account, before.trust), ..before };
             let now = ledger.balances.get_near(&mut reads.balances, account).unwrap_or_default();
             let over = |leaf: &BalanceLeaf, held: Tai| {
                 signed(held.get()).saturating_sub(signed(ledger.chain.limit(leaf.collateral, leaf.trust).get()))

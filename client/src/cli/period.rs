@@ -104,7 +104,11 @@ pub async fn of_epoch(
 }
 
 /// The bills that a statement adds up, oldest first; none where their shard does not answer.
-pub async fn bills_of(client: &Client, period: &Period, missing: &mut Missing) -> Result<Option<Vec<BillView>>, Failure> {
+pub async fn bills_of(
+    client: &Client,
+    period: &Period,
+    missing: &mut Missing,
+) -> Result<Option<Vec<BillView>>, Failure> {
     let Some(mut bills) = missing.take(read_bills(client, period).await, LACK)? else { return Ok(None) };
     let settled = client.account(period.statement.account).settled().await?;
     for bill in &mut bills {

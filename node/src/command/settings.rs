@@ -153,7 +153,7 @@ pub fn explained(chain_id: &ChainId, first_port: u16, network_file: Option<&Path
 
 /// An address with its port.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("`{text}` is no address with a port; write it as 127.0.0.1:{FIRST_PORT}"))
+    text.parse().map_err(|_| format!("`{text}` is no address with a port; write it as 127.0.0.1:7300"))
 }
 
 /// 127.0.0.1 and the chain's port.
