@@ -223,9 +223,9 @@ fn a_stopped_shard_hides_only_what_it_alone_knows() {
     let shown = said(&["statement", "show", "last"]).remove(0);
     assert!(shown.get("bills").is_none() && shown["cover"]["verified"] == true, "{shown}");
     assert!(said(&["bill", "list"]).is_empty() && said(&["epoch", "list"]).len() > 1);
-    let number = stopped.rsplit('-').next().unwrap();
-    net.fails(3, ["--network", &half, "bill", "list", "--shard", number]);
-    net.fails(3, ["--network", &half, "epoch", "list", "--shard", number]);
+    let shard = stopped.rsplit('-').next().unwrap();
+    net.fails(3, ["--network", &half, "bill", "list", "--shard", shard]);
+    net.fails(3, ["--network", &half, "epoch", "list", "--shard", shard]);
 
     let output = net.run(["--network", &half, "--output", "json", "status"]);
     assert_eq!(output.status.code(), Some(3));
