@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use db3_carry::Delivery;
+use db3_governance::SignedProposal;
 use db3_primitives::MutationId;
 use tokio::sync::oneshot;
 
@@ -89,6 +90,11 @@ impl<M: Machine> Chain<M> {
         delivery: Delivery,
     ) -> Result<SubmittedDelivery, SubmitError> {
         self.inner().submit_delivery(delivery, bearer).await
+    }
+
+    /// Takes a proposal that enough operators have signed. Returns when it is checked and waits for a block.
+    pub async fn submit_governance(&self, signed: SignedProposal) -> Result<SubmittedDelivery, SubmitError> {
+        self.inner().submit_governance(signed).await
     }
 
     /// What is known of a mutation.

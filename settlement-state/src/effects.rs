@@ -1,6 +1,7 @@
 //! What a block did, as data: nothing here is performed by this crate.
 
 use db3_carry::{Delivered, OutboundEntry};
+use db3_governance::Report;
 use db3_merkle_log::CompletedNode;
 use db3_primitives::{
     Address, ChainId, Epoch, Fault, LogEntry, Metered, Nonce, Posting, ReceiptOutcome, RefusedItem, ShardId, Tai,
@@ -100,4 +101,6 @@ pub struct Effects {
     pub posting_nodes: Vec<CompletedNode>,
     /// The round that ended.
     pub settled: Option<RoundDone>,
+    /// What governance did.
+    pub governance: Report,
 }

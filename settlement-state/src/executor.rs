@@ -1,4 +1,4 @@
-//! Execution of one block: confirmations and the round's part, then deliveries, then transactions, into a new version and
+//! Execution of one block: what governance decided, confirmations and the round's part, then deliveries, then transactions, into a new version and
 //! its effects.
 //!
 //! A function of the version before, the height, the time and what the block holds, and of nothing else (rule I7). What
@@ -6,6 +6,7 @@
 //! has no effect. An empty block in which nothing is due changes no byte (R7).
 
 use db3_carry::{Delivered, Delivery};
+use db3_governance::{Accepted, Misbehaviour, Session, SignedProposal};
 use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BLOCK_MUTATIONS_MAX};
 use db3_primitives::{
     BlockOrder, BlockTime, Height, Metered, ReceiptOutcome, Rejection, Tai, TransactionId, VerifiedTransaction, stored,
@@ -16,6 +17,7 @@ use crate::conservation;
 use crate::credit;
 use crate::delivery::{self, Inbound};
 use crate::effects::{BlockItem, Effects, Outcome, Receipt, RoundDone};
+use crate::governance;
 use crate::journal::Purse;
 use crate::ledger::Ledger;
 use crate::operations::{self, Done};
@@ -29,6 +31,7 @@ pub struct Executor {
     inbound: Inbound,
     settled: Option<RoundDone>,
     order: BlockOrder<Receipt>,
+    governance: Session,
 }
 
 /// Executes a whole block. Total: an item that should not be in a block leaves its refusal and nothing else.
@@ -60,17 +63,30 @@ pub fn execute(
 }
 
 impl Executor {
-    /// Begins a block: confirms cuts, and does its part of a round, or begins the one that is due.
+    /// Begins a block in which no validator misbehaved.
     #[must_use]
     pub fn new(state: &SettlementState, height: Height, time: BlockTime) -> Self {
-        Self::begin(state.ledger(height, time))
+        Self::begin(state, height, time, &[])
     }
 
-    pub(crate) fn begin(mut ledger: Ledger) -> Self {
+    /// Begins a block: what governance decided for it, confirmed cuts, and its part of a round, or the one that is due.
+    #[must_use]
+    pub fn begin(state: &SettlementState, height: Height, time: BlockTime, misbehaviours: &[Misbehaviour]) -> Self {
+        Self::on(state.ledger(height, time), misbehaviours)
+    }
+
+    pub(crate) fn on(mut ledger: Ledger, misbehaviours: &[Misbehaviour]) -> Self {
+        let governance = governance::begin(&mut ledger, misbehaviours);
         let confirmed = credit::confirm_cuts(&mut ledger);
         let settled = round::work(&mut ledger, confirmed == 0);
         ledger.keep();
-        Self { ledger, inbound: Inbound::default(), settled, order: BlockOrder::default() }
+        Self { ledger, inbound: Inbound::default(), settled, order: BlockOrder::default(), governance }
+    }
+
+    /// Accepts a governance transaction, before any transaction of an account. Its change waits for a later block; a refusal
+    /// has no effect.
+    pub fn govern(&mut self, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+        governance::accept(&mut self.governance, &self.ledger, signed)
     }
 
     /// Applies a delivery after those before it. A refused one leaves no trace. Deliveries stand before transactions.
@@ -148,10 +164,11 @@ impl Executor {
     /// If rule I5, I8 or I9 does not hold: the state would be wrong, and the node must stop.
     #[must_use]
     pub fn finish(self) -> (SettlementState, Effects) {
-        let Self { ledger, inbound, settled, order } = self;
+        let Self { mut ledger, inbound, settled, order, governance } = self;
         if let Err(imbalance) = conservation::check(&ledger) {
             fatal("the block does not balance", imbalance);
         }
+        let governance = governance::finish(governance, &mut ledger);
         let (state, appended) = SettlementState::after(ledger);
         let (receipts, refused) = order.finish();
         let effects = Effects {
@@ -166,6 +183,7 @@ impl Executor {
             postings: appended.postings,
             posting_nodes: appended.posting_nodes,
             settled,
+            governance,
         };
         (state, effects)
     }

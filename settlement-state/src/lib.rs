@@ -1,7 +1,7 @@
 //! The settlement chain as a function: version + block → new version + effects.
 //!
 //! - [`SettlementState`] is one version: a tree and what is decoded of it. [`SettlementState::genesis`] makes the first.
-//! - [`Executor`] runs one block on it: the part of a round, then deliveries from the shards, then transactions.
+//! - [`Executor`] runs one block on it: what governance decided, the part of a round, then deliveries from the shards, then transactions.
 //!   [`execute`] runs a whole block at once.
 //! - [`Effects`] is what the block did beside the new version: receipts, entries for the shards, what was read from them,
 //!   postings.
@@ -26,6 +26,7 @@ mod effects;
 mod estimate;
 mod executor;
 mod genesis;
+mod governance;
 mod inbound;
 mod journal;
 mod ledger;
@@ -35,7 +36,9 @@ mod operations;
 mod payout;
 mod portion;
 mod query;
+mod reads;
 mod round;
+mod rows;
 mod rules;
 mod settle;
 mod state;

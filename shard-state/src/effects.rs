@@ -1,6 +1,7 @@
 //! What a block did, as data: nothing here is performed by this crate.
 
 use db3_carry::{Delivered, OutboundEntry};
+use db3_governance::Report;
 use db3_merkle_log::CompletedNode;
 use db3_primitives::{
     Address, Bill, ChainId, Epoch, EpochClose, Mutation, MutationId, Namespace, Nonce, ReceiptOutcome, RecordKey,
@@ -93,4 +94,6 @@ pub struct Effects {
     pub changes: Vec<RecordChange>,
     /// The epoch whose last statement this block wrote.
     pub closed: Option<EpochClose>,
+    /// What governance did.
+    pub governance: Report,
 }

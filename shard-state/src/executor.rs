@@ -1,4 +1,4 @@
-//! Execution of one block: its close, then deliveries, then its mutations, into a new version and its effects.
+//! Execution of one block: what governance decided, its close, then deliveries, then its mutations, into a new version and its effects.
 //!
 //! A function of the version before, the height, the time, the deliveries and the mutations, and of nothing else (rule I7). What would
 //! be refused at admission is refused here as well, since a replayed block has passed nobody's admission; a refusal
@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use db3_carry::{Delivered, Delivery};
+use db3_governance::{Accepted, Misbehaviour, Session, SignedProposal};
 use db3_merkle_log::CompletedNode;
 use db3_primitives::limits::BLOCK_DELIVERIES_MAX;
 use db3_primitives::{
@@ -18,10 +19,10 @@ use crate::admission::{self, Admission};
 use crate::close::{self, CloseWork};
 use crate::conservation::Books;
 use crate::effects::{BlockItem, Effects, Outcome, Receipt, RecordChange};
-use crate::inbound;
 use crate::ledger::Ledger;
 use crate::operations::{self, Done, Moment};
 use crate::state::ShardState;
+use crate::{governance, inbound};
 use db3_primitives::fatal::fatal;
 
 /// A block under execution. Its result is taken with [`Executor::finish`]; a dropped one has changed nothing.
@@ -38,6 +39,7 @@ pub struct Executor {
     bill_nodes: Vec<CompletedNode>,
     changes: Vec<RecordChange>,
     deliveries: Vec<Delivered>,
+    governance: Session,
 }
 
 /// Executes a whole block. Total: an item that should not be in a block leaves its refusal and nothing else.
@@ -69,10 +71,17 @@ pub fn execute(
 }
 
 impl Executor {
-    /// Begins a block: whatever its close and its emission ask for is done here.
+    /// Begins a block in which no validator misbehaved.
     #[must_use]
     pub fn new(state: &ShardState, height: Height, time: BlockTime) -> Self {
+        Self::begin(state, height, time, &[])
+    }
+
+    /// Begins a block: what governance decided for it, and whatever its close and its emission ask for, is done here.
+    #[must_use]
+    pub fn begin(state: &ShardState, height: Height, time: BlockTime, misbehaviours: &[Misbehaviour]) -> Self {
         let mut ledger = state.ledger();
+        let governance = governance::begin(&mut ledger, height, time, misbehaviours);
         let close = close::begin(&mut ledger, state.emission_leaf(), height, time);
         ledger.overlay.keep();
         Self {
@@ -87,7 +96,13 @@ impl Executor {
             bill_nodes: Vec::new(),
             changes: Vec::new(),
             deliveries: Vec::new(),
+            governance,
         }
+    }
+
+    /// Accepts a governance transaction, before any mutation. Its change waits for a later block; a refusal has no effect.
+    pub fn govern(&mut self, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+        governance::accept(&mut self.governance, &self.ledger, self.height, self.time, signed)
     }
 
     /// Applies what another chain tells; after the block's close, before its mutations. A refusal has no effect.
@@ -163,6 +178,7 @@ impl Executor {
         if !self.bills.is_empty() {
             self.ledger.write_books();
         }
+        let governance = governance::finish(self.governance, &mut self.ledger);
         let (receipts, refused) = self.order.finish();
         let effects = Effects {
             receipts,
@@ -176,6 +192,7 @@ impl Executor {
             deliveries: self.deliveries,
             changes: self.changes,
             closed: self.close.closed,
+            governance,
         };
         (ShardState::after(self.ledger), effects)
     }

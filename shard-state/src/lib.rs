@@ -1,7 +1,7 @@
 //! A shard as a function: version + block → new version + effects.
 //!
 //! - [`ShardState`] is one version: a tree and what is decoded of it. [`ShardState::genesis`] makes the first.
-//! - [`Executor`] runs one block on it: the close of the epoch, then deliveries of the settlement chain's log, then
+//! - [`Executor`] runs one block on it: what governance decided, the close of the epoch, then deliveries of the settlement chain's log, then
 //!   mutations. [`execute`] runs a whole block at once.
 //! - [`Effects`] is what the block did beside the new version: receipts, bills, log entries, changes for those who
 //!   watch.
@@ -25,6 +25,7 @@ mod effects;
 mod estimate;
 mod executor;
 mod genesis;
+mod governance;
 mod inbound;
 mod ledger;
 mod operations;

@@ -10,6 +10,7 @@ use db3_primitives::{
 use db3_proto::{BlockTx, decode_tx};
 use tokio::sync::watch;
 
+use crate::blocks::Blocks;
 use crate::lock;
 use crate::machine::{Machine, ShardMachine};
 use crate::pool::verdicts::memory_bytes;
@@ -161,6 +162,7 @@ pub enum EventError {
 pub(crate) struct EventLog<M: Machine> {
     recent: Mutex<Recent<M>>,
     store: Arc<Store>,
+    blocks: Arc<Blocks>,
     versions: Arc<Versions<M>>,
 }
 
@@ -188,9 +190,9 @@ impl<M: Machine> Recent<M> {
 }
 
 impl<M: Machine> EventLog<M> {
-    pub(crate) fn new(store: Arc<Store>, versions: Arc<Versions<M>>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, blocks: Arc<Blocks>, versions: Arc<Versions<M>>) -> Self {
         let recent = Recent { events: VecDeque::new(), bytes: 0 };
-        Self { recent: Mutex::new(recent), store, versions }
+        Self { recent: Mutex::new(recent), store, blocks, versions }
     }
 
     pub(super) fn push(&self, event: Arc<BlockEventOf<M>>) {
@@ -199,7 +201,7 @@ impl<M: Machine> EventLog<M> {
         drop(oldest);
     }
 
-    /// The events of a height.
+    /// The events of a height. May wait for the engine: see [`crate::blocks`].
     pub(crate) fn at(&self, height: Height) -> Result<Arc<BlockEventOf<M>>, EventError> {
         match self.kept(height) {
             Some(event) => Ok(event),
@@ -215,7 +217,7 @@ impl<M: Machine> EventLog<M> {
     fn read(&self, height: Height) -> Result<BlockEventOf<M>, EventError> {
         let unknown = || EventError::Rejected(Rejection::BlockNotFound { height });
         let summary = self.store.summary(height)?.ok_or_else(unknown)?;
-        let Some(block) = self.store.block(height)? else {
+        let Some(block) = self.blocks.block(height)? else {
             let (earliest, latest) = self.store.block_range()?.ok_or_else(unknown)?;
             return Err(EventError::Rejected(Rejection::HeightUnavailable { height, earliest, latest }));
         };
@@ -227,6 +229,7 @@ impl<M: Machine> EventLog<M> {
             match decode_tx(&tx) {
                 Ok(BlockTx::Bundle(envelopes)) => bodies.extend(envelopes.into_iter().map(M::decode)),
                 Ok(BlockTx::Delivery(_)) => deliveries = deliveries.saturating_add(1),
+                Ok(BlockTx::Governance(_)) => {}
                 Err(rejection) => bodies.push(Err(rejection)),
             }
         }

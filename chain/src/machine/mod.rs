@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery, OutboundEntry};
 use db3_genesis::{AppState, ChainKind, GenesisDocument};
+use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
 use db3_merkle_log::{CompletedNode, Frontier};
 use db3_primitives::{
     BlockTime, Body, ChainId, Epoch, EpochClose, Fault, Hash32, Height, MutationId, Nonce, Rejection, RoundLeaf,
@@ -110,8 +111,20 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// Everything that can be checked of a delivery against a version and a time.
     fn check_delivery(state: &Self::State, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection>;
 
-    /// Begins a block.
-    fn begin(state: &Self::State, height: Height, time: BlockTime) -> Self::Executor;
+    /// What the state holds of governance.
+    fn governance(state: &Self::State) -> Session;
+    /// Whether a block of this height and time, the next one, could accept what operators decided.
+    fn check_governance(
+        state: &Self::State,
+        signed: &SignedProposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Accepted, Rejection>;
+
+    /// Begins a block, with what consensus reports of validators.
+    fn begin(state: &Self::State, height: Height, time: BlockTime, misbehaviour: &[Misbehaviour]) -> Self::Executor;
+    /// Accepts what operators decided, before any envelope; what is refused left no trace.
+    fn govern(executor: &mut Self::Executor, signed: &SignedProposal) -> Result<Accepted, Rejection>;
     /// Applies a delivery, before any envelope; what is refused left no trace.
     fn deliver(executor: &mut Self::Executor, delivery: &Delivery) -> Result<Delivered, Rejection>;
     /// Executes one envelope; what is refused left no trace and took no place in the block.
@@ -125,6 +138,12 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
 
     /// Takes the receipts out of what a block did, by index; `state` is the version after it.
     fn receipts(state: &Self::State, effects: &mut Self::Effects, at: At) -> Vec<StoredReceipt>;
+    /// What governance did.
+    fn governed(effects: &Self::Effects) -> &Report;
+    /// Validators whose power changed, for consensus; power 0: gone.
+    fn validator_updates(effects: &Self::Effects) -> &[([u8; 32], u64)] {
+        &Self::governed(effects).validator_updates
+    }
     /// The deliveries that were applied.
     fn delivered(effects: &Self::Effects) -> &[Delivered];
     /// How many entries for other chains a block wrote.

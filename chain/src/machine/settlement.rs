@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery};
 use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
+use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::{BLOCK_MUTATIONS_MAX, TRANSACTION_BYTES_MAX};
 use db3_primitives::name::ChainRole;
@@ -160,8 +161,25 @@ impl Machine for SettlementMachine {
         state.check_delivery(delivery, now)
     }
 
-    fn begin(state: &SettlementState, height: Height, time: BlockTime) -> Self::Executor {
-        Executor::new(state, height, time)
+    fn governance(state: &SettlementState) -> Session {
+        state.governance()
+    }
+
+    fn check_governance(
+        state: &SettlementState,
+        signed: &SignedProposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Accepted, Rejection> {
+        state.check_governance(signed, height, now)
+    }
+
+    fn begin(state: &SettlementState, height: Height, time: BlockTime, misbehaviour: &[Misbehaviour]) -> Executor {
+        Executor::begin(state, height, time, misbehaviour)
+    }
+
+    fn govern(executor: &mut Executor, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+        executor.govern(signed)
     }
 
     fn deliver(executor: &mut Self::Executor, delivery: &Delivery) -> Result<Delivered, Rejection> {
@@ -191,6 +209,10 @@ impl Machine for SettlementMachine {
         let epoch = Self::open_epoch(state, at.time);
         let receipts = std::mem::take(&mut effects.receipts).into_iter();
         receipts.map(|receipt| StoredReceipt::of_transaction(receipt, at, epoch)).collect()
+    }
+
+    fn governed(effects: &Effects) -> &Report {
+        &effects.governance
     }
 
     fn delivered(effects: &Effects) -> &[Delivered] {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery};
 use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
+use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{
@@ -140,8 +141,25 @@ impl Machine for ShardMachine {
         state.check_delivery(delivery, now)
     }
 
-    fn begin(state: &ShardState, height: Height, time: BlockTime) -> Executor {
-        Executor::new(state, height, time)
+    fn governance(state: &ShardState) -> Session {
+        state.governance()
+    }
+
+    fn check_governance(
+        state: &ShardState,
+        signed: &SignedProposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Accepted, Rejection> {
+        state.check_governance(signed, height, now)
+    }
+
+    fn begin(state: &ShardState, height: Height, time: BlockTime, misbehaviour: &[Misbehaviour]) -> Executor {
+        Executor::begin(state, height, time, misbehaviour)
+    }
+
+    fn govern(executor: &mut Executor, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+        executor.govern(signed)
     }
 
     fn deliver(executor: &mut Executor, delivery: &Delivery) -> Result<Delivered, Rejection> {
@@ -171,6 +189,10 @@ impl Machine for ShardMachine {
         let epoch = effects.bill_epoch;
         let receipts = std::mem::take(&mut effects.receipts).into_iter();
         receipts.map(|receipt| StoredReceipt::of_mutation(receipt, at, epoch)).collect()
+    }
+
+    fn governed(effects: &Effects) -> &Report {
+        &effects.governance
     }
 
     fn delivered(effects: &Effects) -> &[Delivered] {

@@ -101,4 +101,20 @@ impl<K: Kind> ChainService for Node<K> {
         let deadline = self.deadline(request.metadata());
         answer(self.get_inbox(request.into_inner(), deadline).await)
     }
+
+    async fn submit_governance(
+        &self,
+        request: Request<v1::SubmitGovernanceRequest>,
+    ) -> Result<Response<v1::SubmitGovernanceResponse>, Status> {
+        let deadline = self.deadline(request.metadata());
+        answer(self.submit_governance(request.into_inner(), deadline).await)
+    }
+
+    async fn get_governance(
+        &self,
+        request: Request<v1::GetGovernanceRequest>,
+    ) -> Result<Response<v1::GetGovernanceResponse>, Status> {
+        let deadline = self.deadline(request.metadata());
+        answer(self.get_governance(request.into_inner(), deadline).await)
+    }
 }

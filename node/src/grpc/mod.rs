@@ -7,6 +7,7 @@ mod blocks;
 mod chain_service;
 mod context;
 mod follow;
+mod governance;
 mod inbox;
 mod light_blocks;
 mod outbox;

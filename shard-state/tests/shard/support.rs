@@ -78,6 +78,7 @@ impl Genesis {
             close_accounts_max: self.close_accounts_max,
             expiry_max_secs: self.expiry_max_secs,
             settlement: settlement_peer(&self.network),
+            validators: Vec::new(),
         }
     }
 
