@@ -259,8 +259,9 @@ fn a_delivery_without_effect_takes_its_place_in_a_block_as_the_state_says() {
     assert_eq!((summary.deliveries, summary.mutations, summary.applied), (1, 1, 1));
     // Who follows the chain sees the mutation, from memory and from the files.
     let events = [Arc::clone(&chain.app.inner.events), {
-        let (store, versions) = (Arc::clone(&chain.app.inner.store), Arc::clone(&chain.app.inner.versions));
-        Arc::new(EventLog::new(store, versions))
+        let inner = &chain.app.inner;
+        let (store, versions) = (Arc::clone(&inner.store), Arc::clone(&inner.versions));
+        Arc::new(EventLog::new(store, Arc::clone(&inner.blocks), versions))
     }];
     for log in events {
         let event = log.at(height).unwrap();

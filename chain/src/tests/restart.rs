@@ -113,9 +113,9 @@ async fn a_second_start_on_the_same_folder_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_validators_key_is_refused() {
     let (_folder, home) = home();
-    crate::solo::new_key(&home).unwrap();
+    db3_comet::keys::new_validator_key(&home).unwrap();
     let error = ChainHandle::start(settings(&home)).await.err().unwrap();
-    assert!(matches!(error, StartError::Key(crate::KeyError::NotTheValidator { .. })), "{error}");
+    assert!(matches!(error, StartError::NotTheValidator { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
