@@ -17,7 +17,9 @@ use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BUNDLE_MUTATIONS_MAX};
 use db3_primitives::{Hash32, sha256};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
+use super::engine::end;
 use crate::app::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, Inner, bundles};
 use crate::lock;
 use crate::machine::Machine;
@@ -45,6 +47,8 @@ pub(super) struct Bundler<M: Machine> {
     /// How often `CometBFT` has been started.
     starts: Arc<AtomicU64>,
     in_flight: Arc<Semaphore>,
+    /// What is on its way.
+    handing: JoinSet<()>,
     /// Deliveries that were handed over since it was started, as far as they still wait.
     delivered: Arc<Mutex<HashSet<Hash32>>>,
 }
@@ -58,11 +62,11 @@ impl<M: Machine> Bundler<M> {
         starts: Arc<AtomicU64>,
     ) -> Self {
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-        Self { inner, broadcast, runtime, stopped, starts, in_flight, delivered: Arc::default() }
+        Self { inner, broadcast, runtime, stopped, starts, in_flight, handing: JoinSet::new(), delivered: Arc::default() }
     }
 
     /// Works until it is stopped.
-    pub(super) fn run(self) {
+    pub(super) fn run(mut self) {
         let mut starts = 0;
         while !self.stopped.load(Ordering::SeqCst) {
             self.inner.signal.wait(Some(IDLE));
@@ -78,7 +82,13 @@ impl<M: Machine> Bundler<M> {
             self.deliver(started);
             self.gather();
             self.bundle(started);
+            // What came while the last bundle was made raised nothing.
+            if self.in_flight.available_permits() > 0 && self.inner.mempool.has_free() {
+                self.inner.signal.raise();
+            }
+            while self.handing.try_join_next().is_some() {}
         }
+        end(self.handing);
     }
 
     /// Waits a moment for more; longer the more is on its way, but not when a bundle is full.
@@ -92,7 +102,7 @@ impl<M: Machine> Bundler<M> {
         }
     }
 
-    fn deliver(&self, start: u64) {
+    fn deliver(&mut self, start: u64) {
         let height = self.inner.versions.committed().height.get();
         let waiting = self.inner.deliveries.select(BLOCK_DELIVERIES_MAX, DELIVERY_BYTES_MAX, height);
         let waiting = waiting.into_iter().chain(self.inner.decisions.transactions());
@@ -108,15 +118,16 @@ impl<M: Machine> Bundler<M> {
                 move || lock(&delivered).contains(&hash)
             };
             let handing = self.handing(start, tx, waits);
-            self.runtime.spawn(async move {
+            let task = async move {
                 if !handing.over().await {
                     lock(&delivered).remove(&hash);
                 }
-            });
+            };
+            self.handing.spawn_on(task, &self.runtime);
         }
     }
 
-    fn bundle(&self, start: u64) {
+    fn bundle(&mut self, start: u64) {
         let mut all = false;
         // The rest of what waits is gathered with what comes.
         while !all && let Ok(place) = Arc::clone(&self.in_flight).try_acquire_owned() {
@@ -139,13 +150,14 @@ impl<M: Machine> Bundler<M> {
             let (inner, signal) = (Arc::clone(&self.inner), Arc::clone(&self.inner.signal));
             let handing = self.handing(start, tx, move || inner.mempool.holds_bundle(&hash));
             let inner = Arc::clone(&self.inner);
-            self.runtime.spawn(async move {
+            let task = async move {
                 if !handing.over().await {
                     inner.mempool.forget_bundle(&hash);
                 }
                 drop(place);
                 signal.raise();
-            });
+            };
+            self.handing.spawn_on(task, &self.runtime);
         }
     }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use db3_comet::{
     AbciFault, AbciServer, Binary, Broadcast, FaultKind, FrameLimits, Health, HealthState, Layout, Rpc, Supervisor,
@@ -14,7 +15,7 @@ use db3_comet::{
 use db3_primitives::Height;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::JoinHandle as Task;
+use tokio::task::JoinSet;
 
 use super::archive::CometArchive;
 use super::bundler::Bundler;
@@ -32,12 +33,16 @@ use crate::store::StoreError;
 /// never be executed must not be tried for ever.
 const PANICS_MAX: u32 = 3;
 
+/// How long ended tasks are waited for.
+const END_STEP: Duration = Duration::from_millis(2);
+const END_STEPS: u32 = 500;
+
 /// A `CometBFT` at work for this chain.
 pub(crate) struct CometEngine {
     supervisor: Supervisor,
     server: AbciServer,
     bundler: JoinHandle<()>,
-    tasks: Vec<Task<()>>,
+    tasks: JoinSet<()>,
     signal: Arc<Signal>,
     told: watch::Sender<bool>,
 }
@@ -80,11 +85,10 @@ impl CometEngine {
 
         let supervisor = Supervisor::start(layout, binary, settings)?;
         let (told, stopped) = watch::channel(false);
-        let tasks = vec![
-            runtime.spawn(follow(Arc::clone(&inner), rpc, stopped)),
-            runtime.spawn(watch_health(Arc::clone(&inner), supervisor.health())),
-            runtime.spawn(watch_faults(Arc::clone(&inner), server.faults())),
-        ];
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(follow(Arc::clone(&inner), rpc, stopped), &runtime);
+        tasks.spawn_on(watch_health(Arc::clone(&inner), supervisor.health()), &runtime);
+        tasks.spawn_on(watch_faults(Arc::clone(&inner), server.faults()), &runtime);
         Ok(Self { supervisor, server, bundler, tasks, signal: Arc::clone(&inner.signal), told })
     }
 
@@ -98,9 +102,20 @@ impl CometEngine {
         // A panic in there is in the log.
         let _ = bundler.join();
         told.send_replace(true);
-        for task in tasks {
-            task.abort();
+        end(tasks);
+    }
+}
+
+/// Ends tasks and waits until they let go of what they hold, the folder among it; on a runtime whose one thread waits
+/// here they do so a moment later.
+pub(super) fn end(mut tasks: JoinSet<()>) {
+    tasks.abort_all();
+    for _ in 0..END_STEPS {
+        while tasks.try_join_next().is_some() {}
+        if tasks.is_empty() {
+            return;
         }
+        std::thread::sleep(END_STEP);
     }
 }
 

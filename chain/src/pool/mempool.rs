@@ -148,6 +148,11 @@ impl<M: Machine> Mempool<M> {
         (taken, true)
     }
 
+    /// Whether something stands in no bundle.
+    pub(crate) fn has_free(&self) -> bool {
+        !lock(&self.pool).bundled.all_bundled()
+    }
+
     /// Notes that a bundle holds these mutations, as far as they wait and stand in no other; whether it holds one.
     pub(crate) fn bundle(&self, bundle: Hash32, ids: impl IntoIterator<Item = MutationId>) -> bool {
         let mut pool = lock(&self.pool);
