@@ -32,7 +32,7 @@ impl Peers {
     /// # Errors
     /// There is no endpoint, or one is no URL.
     pub fn new(chain: &ChainEndpoints, timeout: Duration) -> Result<Self, RelayError> {
-        Ok(Self { remote: Remote::new(chain, timeout)? })
+        Ok(Self { remote: Remote::new(chain, timeout, None)? })
     }
 
     /// The header of a height (0: the newest); none where the node asked says that it has no such height.
