@@ -75,7 +75,7 @@ enum Command {
     /// Snapshots: the state at a height, as files that are the same on every node
     #[command(after_help = snapshot::EXAMPLES)]
     Snapshot(snapshot::SnapshotArgs),
-    /// Go back by one height, CometBFT and application together; the node must be stopped
+    /// Go back by one height, consensus and application together; the node must be stopped
     #[command(after_help = rollback::EXAMPLES)]
     Rollback,
     /// Write the whole state as text, one JSON object a line

@@ -27,8 +27,7 @@ impl LightBlockSource for Peer {
         let chain = self.chain.clone();
         let read = move || (chain.light_block(wanted), chain.proposer_priorities(wanted));
         let (light_block, priorities) = tokio::task::spawn_blocking(read).await.unwrap();
-        let light_block =
-            light_block.map_err(|error| SourceError::Unavailable { detail: error.to_string() })?;
+        let light_block = light_block.map_err(|error| SourceError::Unavailable { detail: error.to_string() })?;
         Ok(SyncBlock { light_block, priorities })
     }
 
