@@ -166,7 +166,8 @@ prometheus = false
         version = crate::COMETBFT_VERSION,
     );
     if let Some((sync, [first, second])) = sync {
-        let StateSyncSettings { trust_height, trust_hash, trust_hours, .. } = sync;
+        let StateSyncSettings { trust_height, trust_hours, .. } = sync;
+        let trust_hash = sync.trust_hash_digits();
         // Writing to a text cannot fail.
         let _ = write!(
             text,
