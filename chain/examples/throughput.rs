@@ -1,7 +1,9 @@
 //! How many mutations a second the engine takes from signed bytes to committed, without a transport around it.
 //!
-//! `cargo run -p db3-chain --example throughput -- [PAIRS] [MUTATIONS] [IN_FLIGHT]` (defaults 1, 60 000, 4 096). Prints
-//! mutations a second, commit latency, where the engine's time went, and how long the next start takes. Signing is done before the clock starts.
+//! `cargo run -p db3-chain --example throughput -- [PAIRS] [MUTATIONS] [IN_FLIGHT] [VALIDATORS] [TIMEOUT_COMMIT_MS]`
+//! (defaults 1, 60 000, 4 096, 0, 500). VALIDATORS 0 is the embedded engine; else so many nodes run in this process, each
+//! with its `CometBFT`, and mutations go to all of them. Prints mutations a second, commit latency, where the engine's
+//! time went, `CometBFT`'s processor time, and how long the next start takes. Signing is done before the clock starts.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,17 +13,20 @@
     reason = "a measurement"
 )]
 
+use std::net::TcpListener;
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use db3_carry::Delivery;
 use db3_carry::build::Source;
-use db3_chain::{ChainConfig, ChainHandle, InitInput, init};
-use db3_genesis::{PeerEntry, ShardGenesis, TrustEntry, Validator};
+use db3_chain::{ChainConfig, ChainHandle, EngineKind, InitInput, genesis_file, init};
+use db3_comet::{CometSettings, keys};
+use db3_genesis::{GenesisDocument, GenesisInput, PeerEntry, ShardGenesis, TrustEntry, Validator};
 use db3_light_client::{Options, UnixTime};
 use db3_primitives::{
-    BlockTime, ChainId, CreditEntry, Epoch, Heartbeat, LineEntry, Mutation, Namespace, NetworkName, Nonce, Operation,
+    BlockTime, ChainId, CreditEntry, Epoch, Heartbeat, Height, LineEntry, Mutation, Namespace, NetworkName, Nonce, Operation,
     RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
 };
 use db3_proto::{encode_body, encode_envelope};
@@ -100,20 +105,87 @@ async fn send(chain: ChainHandle, batches: Vec<Vec<Bytes>>) -> Vec<Duration> {
     latencies
 }
 
+/// Folders of so many validators of one chain.
+fn validators(folder: &Path, count: usize, input: InitInput, timeout_commit_ms: u64) -> Vec<ChainConfig> {
+    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    let homes: Vec<_> = (0..count).map(|number| folder.join(format!("n{number}"))).collect();
+    let publics: Vec<_> = homes
+        .iter()
+        .map(|home| {
+            std::fs::create_dir_all(home.join("config")).unwrap();
+            keys::ensure(home).unwrap()
+        })
+        .collect();
+    let genesis = GenesisDocument::new(GenesisInput {
+        time: input.time.unwrap(),
+        initial_height: Height::new(1),
+        validators: publics.iter().map(|public| Validator { pubkey: public.validator, power: 10 }).collect(),
+        app_hash: None,
+        app_state: input.app_state,
+    })
+    .unwrap();
+    let peer = |number: usize| format!("{}@127.0.0.1:{}", publics[number].node_id_hex(), ports[number]);
+    homes
+        .iter()
+        .enumerate()
+        .map(|(own, home)| {
+            genesis.save(&genesis_file(home)).unwrap();
+            let cometbft = CometSettings {
+                p2p_listen: format!("127.0.0.1:{}", ports[own]),
+                persistent_peers: (0..count).filter(|number| *number != own).map(peer).collect(),
+                pex: false,
+                private_network: true,
+                timeout_commit_ms,
+                ..CometSettings::default()
+            };
+            ChainConfig { engine: EngineKind::CometBft, cometbft, ..ChainConfig::new(home) }
+        })
+        .collect()
+}
+
+/// Seconds of processor time of the processes that this one started.
+fn children_seconds() -> f64 {
+    let own = std::process::id().to_string();
+    let stats = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let fields: Vec<String> = stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect();
+        (*fields.get(1)? == own).then_some(())?;
+        Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
+    });
+    stats.sum::<f64>() / 100.0
+}
+
 #[tokio::main]
 async fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>().expect("a number"));
     let pairs = arguments.next().unwrap_or(1);
     let mutations = arguments.next().unwrap_or(60_000);
     let in_flight = arguments.next().unwrap_or(4_096);
+    let count = arguments.next().unwrap_or(0);
+    let timeout_commit_ms = arguments.next().unwrap_or(500) as u64;
     let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("node");
     let (input, credit) = credit();
-    init(&home, &input, &ChainConfig::default()).unwrap();
-    let chain = ChainHandle::start(ChainConfig::new(&home)).await.unwrap();
+    let configs = if count == 0 {
+        let home = folder.path().join("node");
+        init(&home, &input, &ChainConfig::default()).unwrap();
+        vec![ChainConfig::new(&home)]
+    } else {
+        validators(folder.path(), count, input, timeout_commit_ms)
+    };
+    let mut chains = Vec::new();
+    for config in &configs {
+        chains.push(ChainHandle::launch(config.clone()).await.unwrap());
+    }
+    for chain in &chains {
+        chain.ready().await.unwrap();
+    }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    chain.submit_delivery(credit).await.unwrap().block(deadline).await.unwrap().unwrap();
-    let envelopes = sign_all(mutations, pairs, chain.now().secs);
+    let height = chains[0].submit_delivery(credit).await.unwrap().block(deadline).await.unwrap().unwrap();
+    for chain in &chains {
+        chain.wait_height(height, deadline).await.unwrap();
+    }
+    let envelopes = sign_all(mutations, pairs, chains[0].now().secs);
     let bytes = envelopes.first().map_or(0, Bytes::len);
 
     let senders = in_flight.div_ceil(BATCH);
@@ -121,8 +193,10 @@ async fn main() {
     for (number, batch) in envelopes.chunks(BATCH).enumerate() {
         work[number % senders].push(batch.to_vec());
     }
+    let before = children_seconds();
     let started = Instant::now();
-    let tasks: Vec<_> = work.into_iter().map(|batches| tokio::spawn(send(chain.clone(), batches))).collect();
+    let nodes = chains.iter().cycle().cloned();
+    let tasks: Vec<_> = work.into_iter().zip(nodes).map(|(batches, node)| tokio::spawn(send(node, batches))).collect();
     let mut latencies = Vec::new();
     for task in tasks {
         latencies.extend(task.await.unwrap());
@@ -130,7 +204,7 @@ async fn main() {
     let took = started.elapsed();
     latencies.sort_unstable();
     let at = |percent: usize| latencies.get(latencies.len() * percent / 100).map_or(0, Duration::as_millis);
-    let blocks = chain.committed().height;
+    let blocks = chains[0].committed().height;
     println!(
         "{:.0} mutations/s ({pairs} pairs, {bytes} bytes each, {mutations} in {:.2} s, {senders} x {BATCH} in flight); \
          commit p50 {} ms, p99 {} ms; {blocks} blocks",
@@ -139,15 +213,22 @@ async fn main() {
         at(50),
         at(99),
     );
+    if count > 0 {
+        let seconds = children_seconds() - before;
+        let megabytes = (bytes * mutations) as f64 / 1e6;
+        println!("CometBFT: {seconds:.1} CPU seconds, {:.0} ms per MB", seconds * 1_000.0 / megabytes);
+    }
     for line in
-        chain.metrics_text().lines().filter(|line| line.contains("_seconds_sum") || line.contains("_seconds_count"))
+        chains[0].metrics_text().lines().filter(|line| line.contains("_seconds_sum") || line.contains("_seconds_count"))
     {
         println!("{line}");
     }
-    chain.shutdown().await;
-    drop(chain);
+    for chain in &chains {
+        chain.shutdown().await;
+    }
+    drop(chains);
     let started = Instant::now();
-    let chain = ChainHandle::start(ChainConfig::new(&home)).await.unwrap();
+    let chain = ChainHandle::launch(configs[0].clone()).await.unwrap();
     let leaves = chain.committed().state.tree().len();
     println!("cold start with {leaves} leaves: {:.2} s", started.elapsed().as_secs_f64());
 }

@@ -91,9 +91,20 @@ pub enum StartError {
     /// The files; also a folder that is in use.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The validator's key.
-    #[error(transparent)]
-    Key(#[from] crate::solo::KeyError),
+    /// The key is not the validator's.
+    #[error(
+        "{}: key {found} is not the chain's one validator, {expected}: the embedded engine runs only where its key is; \
+         a network of many validators has engine = \"cometbft\" in section [chain] of node.toml",
+        path.display()
+    )]
+    NotTheValidator {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Public key in the file.
+        found: String,
+        /// Public keys in the genesis.
+        expected: String,
+    },
     /// The chain came up and stopped.
     #[error(transparent)]
     Fatal(#[from] FatalError),
@@ -146,7 +157,7 @@ impl StartError {
             | Self::State(_)
             | Self::SettlementState(_)
             | Self::OtherKind { .. }
-            | Self::Key(_)
+            | Self::NotTheValidator { .. }
             | Self::Thread(_)
             | Self::CometBft(_)
             | Self::Serve { .. }

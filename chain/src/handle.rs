@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use db3_comet::keys;
 use db3_genesis::GenesisDocument;
 use db3_primitives::time::UNIX_SECS_MAX;
 use db3_primitives::{BlockTime, Epoch, Hash32, Height, Rejection, Verified};
@@ -21,7 +22,7 @@ use crate::lock;
 use crate::machine::{Machine, ShardMachine};
 use crate::open::{Opened, open};
 use crate::pool::Verifiers;
-use crate::solo::{Engine as Solo, load_key};
+use crate::solo::Engine as Solo;
 use crate::store::{Store, StoreError};
 use crate::version::VersionOf;
 
@@ -165,7 +166,7 @@ impl<M: Machine> Chain<M> {
         // Where the engine does not start, `running` is dropped and stops the rest.
         let engine = match inner.config.engine {
             EngineKind::Solo => {
-                let key = load_key(&inner.config.home)?;
+                let key = keys::load_validator_key(&inner.config.home)?;
                 let solo = Solo::new(app, key, tip, Arc::clone(&inner.signal), stopped)?;
                 inner.consensus.send_replace(Consensus::SOLO);
                 let thread = std::thread::Builder::new().name("solo".to_owned());

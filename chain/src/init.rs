@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use db3_comet::keys;
 use db3_genesis::{AppState, GenesisDocument, GenesisInput, Validator, write_atomic};
 use db3_primitives::{BlockTime, Height};
 
 use crate::app::Clock;
 use crate::config::{ChainConfig, config_file};
 use crate::error::StartError;
-use crate::solo::{key_file, load_key, new_key};
 use crate::store::StoreError;
 
 /// What a new chain of one validator is made from.
@@ -28,8 +28,7 @@ pub fn genesis_file(home: &Path) -> PathBuf {
 
 /// The one validator of a new chain: its key is made in the folder, or is the one that is there.
 pub fn make_key(home: &Path) -> Result<Validator, StartError> {
-    let key = if key_file(home).exists() { load_key(home)? } else { new_key(home)? };
-    Ok(Validator { pubkey: key.public_key(), power: 10 })
+    Ok(Validator { pubkey: keys::ensure(home)?.validator, power: 10 })
 }
 
 /// Makes a folder for a chain with one validator, whose key is that of [`make_key`]. `settings` are written to its file.

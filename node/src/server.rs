@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use db3_chain::Chain;
+use db3_chain::{Chain, Consensus};
 use db3_proto::FILE_DESCRIPTOR_SET;
 use db3_proto::v1::chain_service_server::ChainServiceServer;
 use db3_relay::Monitor;
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 
 use crate::accept::accept;
@@ -182,10 +183,9 @@ pub async fn serve_on<K: Kind>(
         .max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
     let (reporter, health) = tonic_health::server::health_reporter();
     let health = health.max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
-    for service in services {
-        reporter.set_service_status(service, ServingStatus::Serving).await;
-    }
     let limits = config.limits.clone();
+    let consensus = chain.consensus();
+    tell_health(&reporter, services, consensus.borrow().is_good()).await;
     let node = Node::<K>::new(chain, &config, stopped.clone());
     let own = K::routes(node.clone());
     let chain = ChainServiceServer::new(node)
@@ -204,19 +204,39 @@ pub async fn serve_on<K: Kind>(
     let public = accept(listeners.public, tls, Arc::clone(&places), limits.opening_time_max);
     let local = listeners.local.map(|local| accept(local, None, places, limits.opening_time_max));
     let incoming = select(public, stream::iter(local).flatten());
-    let mut told = stopped;
-    let until = async move {
-        let _ = told.wait_for(|stop| *stop).await;
-        for service in services {
-            reporter.set_service_status(service, ServingStatus::NotServing).await;
-        }
-    };
+    let until = report_health(reporter, services, consensus, stopped);
     let task = tokio::spawn(async move {
         if let Err(error) = router.serve_with_incoming_shutdown(incoming, until).await {
             tracing::error!(%error, "the gRPC server ended");
         }
     });
     Ok(Served { addr, plain, metrics, stop, task, stop_time_max: limits.stop_time_max })
+}
+
+/// Says that the services serve while consensus advances, until the server is told to stop.
+async fn report_health(
+    reporter: HealthReporter,
+    services: [&'static str; 2],
+    mut consensus: watch::Receiver<Consensus>,
+    mut told: watch::Receiver<bool>,
+) {
+    loop {
+        let good = consensus.borrow_and_update().is_good();
+        tell_health(&reporter, services, good).await;
+        tokio::select! {
+            // A sender that is gone has stopped as well.
+            _ = told.wait_for(|stop| *stop) => break,
+            changed = consensus.changed() => if changed.is_err() { break },
+        }
+    }
+    tell_health(&reporter, services, false).await;
+}
+
+async fn tell_health(reporter: &HealthReporter, services: [&'static str; 2], good: bool) {
+    let status = if good { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for service in services {
+        reporter.set_service_status(service, status).await;
+    }
 }
 
 /// The chain's measurements and the relay's as one text.

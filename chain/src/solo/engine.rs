@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use db3_comet::keys;
 use db3_light_client::build::{
     BuildError, EMPTY_HASH, HeaderInput, ValidatorKey, block_bytes, block_id, consensus_params_hash, light_block_bytes,
     make_header, results_hash, sign_commit,
@@ -30,8 +31,6 @@ use crate::metrics::observe;
 use crate::pool::mempool::Room;
 use crate::pool::order;
 use crate::signal::Signal;
-use crate::solo::KeyError;
-use crate::solo::key::key_file;
 use crate::store::{Store, StoreError};
 
 /// The newest block, as the next one refers to it.
@@ -101,11 +100,11 @@ impl<M: Machine> Engine<M> {
         let members: Vec<_> = inner.genesis.validators().iter().map(|v| (v.pubkey, v.power)).collect();
         if !matches!(members.as_slice(), [(pubkey, _)] if *pubkey == key.public_key()) {
             let expected: Vec<_> = members.iter().map(|(pubkey, _)| hex::encode(pubkey)).collect();
-            return Err(StartError::Key(KeyError::NotTheValidator {
-                path: key_file(&inner.config.home),
+            return Err(StartError::NotTheValidator {
+                path: keys::validator_key_file(&inner.config.home),
                 found: hex::encode(key.public_key()),
                 expected: expected.join(", "),
-            }));
+            });
         }
         let broken = |detail: String| StartError::Fatal(FatalError::Engine { detail });
         let validators = ValidatorSet::new(&members).map_err(|error| broken(error.to_string()))?;

@@ -8,9 +8,6 @@
 //! last block (at once, so that it becomes provable), an epoch ended or its close is being written. Else none.
 
 mod engine;
-mod key;
 mod timing;
 
 pub(crate) use engine::{Engine, Tip};
-pub(crate) use key::key_file;
-pub use key::{KeyError, load_key, new_key};

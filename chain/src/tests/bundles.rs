@@ -101,7 +101,7 @@ fn the_same_mutation_in_the_bundles_of_two_nodes_is_applied_and_billed_once() {
     let roots: Vec<_> = apps.iter().map(|app| decide(app, &proposed)).collect();
     assert_eq!(roots[0], roots[1]);
     for app in &apps {
-        assert_eq!(app.inner.versions.committed().state.account(&account.address()).unwrap().bills, 3);
+        assert_eq!(app.inner.versions.committed().state.account(&account.address()).unwrap().bill_count, 3);
         assert_eq!(waiting(app), 0);
         // Nothing in them waits, and they are never taken again.
         for tx in [&ab, &bc] {

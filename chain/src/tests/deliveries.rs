@@ -242,7 +242,7 @@ fn a_delivery_without_effect_takes_its_place_in_a_block_as_the_state_says() {
     let txs = vec![tx(&bad), tx(&good), Bytes::from(encode_bundle([envelope.clone()]))];
     // The block stands in the files as an engine would have put it there.
     let (data, height) =
-        (Some(Data { txs: txs.iter().map(Bytes::to_vec).collect() }), Height::new(u64::try_from(height).unwrap()));
+        (Some(Data { txs: txs.iter().map(|tx| tx.to_vec()).collect() }), Height::new(u64::try_from(height).unwrap()));
     chain.app.inner.store.put_block(height, &Block { data, ..Block::default() }.encode_to_vec(), &[]).unwrap();
     chain.decide(txs);
     let verified = db3_proto::decode_mutation(&envelope).unwrap().verify().unwrap();
@@ -259,8 +259,9 @@ fn a_delivery_without_effect_takes_its_place_in_a_block_as_the_state_says() {
     assert_eq!((summary.deliveries, summary.mutations, summary.applied), (1, 1, 1));
     // Who follows the chain sees the mutation, from memory and from the files.
     let events = [Arc::clone(&chain.app.inner.events), {
-        let (store, versions) = (Arc::clone(&chain.app.inner.store), Arc::clone(&chain.app.inner.versions));
-        Arc::new(EventLog::new(store, versions))
+        let inner = &chain.app.inner;
+        let (store, versions) = (Arc::clone(&inner.store), Arc::clone(&inner.versions));
+        Arc::new(EventLog::new(store, Arc::clone(&inner.blocks), versions))
     }];
     for log in events {
         let event = log.at(height).unwrap();

@@ -64,7 +64,11 @@ async fn a_copy_of_the_folder_in_the_middle_of_work_is_a_whole_chain() {
             assert_eq!(stored, *receipt);
         }
         let last = acknowledged.last().unwrap().height;
-        assert_eq!(restored.version_at(last).unwrap().root, chain.store().summary(last).unwrap().unwrap().root);
+        match restored.version_at(last) {
+            Ok(version) => assert_eq!(version.root, chain.store().summary(last).unwrap().unwrap().root),
+            // The copy was slow, and the snapshot in it is of a later block.
+            Err(error) => assert!(restored.earliest() > last, "{error}"),
+        }
     }
 }
 
@@ -109,9 +113,9 @@ async fn a_second_start_on_the_same_folder_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_validators_key_is_refused() {
     let (_folder, home) = home();
-    crate::solo::new_key(&home).unwrap();
+    db3_comet::keys::new_validator_key(&home).unwrap();
     let error = ChainHandle::start(settings(&home)).await.err().unwrap();
-    assert!(matches!(error, StartError::Key(crate::KeyError::NotTheValidator { .. })), "{error}");
+    assert!(matches!(error, StartError::NotTheValidator { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

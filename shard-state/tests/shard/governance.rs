@@ -84,7 +84,7 @@ fn prices_and_limits_count_from_the_next_block_on() {
     let change = vec![Action::SetPrices(dear), set(Parameter::BlockMutationsMax, 1)];
     let _ = executor.govern(&signed(proposal(&chain, change))).unwrap();
     assert!(matches!(executor.apply(&write(1)), Outcome::Applied(_)));
-    let before = chain.take(0, executor).bills[0];
+    let before = chain.take(0, executor).bills.remove(0);
     assert_eq!((before.price_version, chain.state.chain().prices.version), (1, 1));
     let mut executor = chain.executor(0);
     let Outcome::Applied(receipt) = executor.apply(&write(2)) else { panic!() };

@@ -93,7 +93,7 @@ async fn what_is_written_on_any_node_is_the_same_on_all_and_once() {
     agree(&chains).await;
     for chain in &chains {
         let state = &chain.committed().state;
-        let bills = |number| state.account(&Account::new(number).address()).unwrap().bills;
+        let bills = |number| state.account(&Account::new(number).address()).unwrap().bill_count;
         assert_eq!([bills(1), bills(2), bills(3), bills(4), bills(5), bills(6)], [10, 10, 10, 10, 5, 1]);
         until("nothing waits", || chain.status().unwrap().pool_mutations == 0).await;
     }

@@ -52,7 +52,7 @@ async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
     }
     let receipt = commit(&chain, account.put(now(&chain), "after", 1)).await;
     assert!(receipt.height > before.0);
-    assert_eq!(chain.committed().state.account(&account.address()).unwrap().bills, 6);
+    assert_eq!(chain.committed().state.account(&account.address()).unwrap().bill_count, 6);
     chain.shutdown().await;
 }
 
@@ -76,7 +76,7 @@ async fn a_cometbft_that_is_killed_is_started_again_and_loses_nothing() {
         let crate::ReceiptState::Done(receipt) = submitted.receipt.provable(soon()).await else { panic!("lost") };
         assert_eq!(receipt.rejection, None);
     }
-    assert_eq!(chain.committed().state.account(&account.address()).unwrap().bills, 21);
+    assert_eq!(chain.committed().state.account(&account.address()).unwrap().bill_count, 21);
     until("advancing", || chain.status().unwrap().ready).await;
     assert_ne!(processes(&net.nodes[0].home), killed);
     assert_eq!(chain.status().unwrap().consensus.restarts, 1);
