@@ -78,6 +78,10 @@ pub struct ChainStatus {
     pub provable_height: Height,
     /// Oldest height whose state can be read.
     pub earliest_height: Height,
+    /// Hash of the newest block; none before the first.
+    pub block_hash: Option<[u8; 32]>,
+    /// Height from which on there are bills, receipts and rows about blocks; none before the first.
+    pub history_from_height: Option<Height>,
     /// The open epoch.
     pub open_epoch: Epoch,
     /// Leaves of the state tree.
@@ -306,6 +310,8 @@ impl<M: Machine> Chain<M> {
             root: committed.root,
             provable_height: self.provable().height,
             earliest_height: inner.versions.earliest(),
+            block_hash: inner.store.summary(committed.height)?.map(|summary| summary.hash),
+            history_from_height: inner.store.first_summary()?,
             open_epoch: M::open_epoch(&committed.state, committed.time),
             state_leaves: M::tree(&committed.state).len(),
             pool_mutations: mutations as u64,

@@ -45,7 +45,7 @@ pub use app::{
     App, Bearer, BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation,
     EventMutationOf, IN_MEMORY, MutationBody, MutationBodyOf, ShardApp, Submitted, cost_signatures,
 };
-pub use comet::{Consensus, ConsensusState};
+pub use comet::{Consensus, ConsensusState, RollbackError, RolledBack, rollback};
 pub use config::{ChainConfig, ConfigError, EngineKind};
 pub use error::{AdvanceError, FatalError, StartError, SubmitError};
 pub use handle::{Chain, ChainHandle, ChainStatus, StopReason};

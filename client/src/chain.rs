@@ -319,7 +319,7 @@ impl Chain {
             return Ok(header.clone());
         }
         let trusted_height = self.light().basis(height).map_or(0, |(basis, _)| basis);
-        let request = v1::GetLightBlockRequest { height, trusted_height };
+        let request = v1::GetLightBlockRequest { height, trusted_height, with_proposer_priorities: false };
         let answer =
             self.call(|channel, limit| async move {
                 crate::wire::chain(channel).get_light_block(timed(request, limit)).await

@@ -73,7 +73,8 @@ impl Remote {
 
     /// The light block of a height (0: the newest), with the validators of the height after `trusted_height`.
     pub async fn light_block(&self, height: u64, trusted_height: u64) -> Result<v1::LightBlock, RelayError> {
-        let request = self.request(v1::GetLightBlockRequest { height, trusted_height });
+        let request =
+            self.request(v1::GetLightBlockRequest { height, trusted_height, with_proposer_priorities: false });
         let method = "GetLightBlock";
         let answer = self.ask(method, |mut client| async move { client.get_light_block(request).await }).await?;
         let block = answer.light_block.ok_or_else(|| self.false_answer(method, "no light block"))?;
@@ -81,6 +82,15 @@ impl Remote {
             return Err(self.false_answer(method, format!("height {} was wanted, not {}", height, block.height)));
         }
         Ok(block)
+    }
+
+    /// The light block of a height (0: the newest) and its validators' priorities as proposers.
+    pub async fn sync_block(&self, height: u64) -> Result<(v1::LightBlock, Vec<i64>), RelayError> {
+        let asked = v1::GetLightBlockRequest { height, trusted_height: 0, with_proposer_priorities: true };
+        let (request, method) = (self.request(asked), "GetLightBlock");
+        let answer = self.ask(method, |mut client| async move { client.get_light_block(request).await }).await?;
+        let block = answer.light_block.ok_or_else(|| self.false_answer(method, "no light block"))?;
+        Ok((block, answer.proposer_priorities))
     }
 
     pub async fn submit_delivery(&self, delivery: v1::Delivery) -> Result<v1::SubmitDeliveryResponse, RelayError> {

@@ -2,6 +2,7 @@
 
 mod four;
 mod one;
+mod sync;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
