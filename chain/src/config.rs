@@ -85,7 +85,9 @@ pub enum ConfigError {
         detail: String,
     },
     /// A setting is unknown or of the wrong type.
-    #[error("{place}: {detail}; correct it there, or leave it out: what `init` wrote into config/node.toml shows every setting of [{section}] with its default")]
+    #[error(
+        "{place}: {detail}; correct it there, or leave it out: what `init` wrote into config/node.toml shows every setting of [{section}] with its default"
+    )]
     Setting {
         /// The file's section, the environment's variable, or the command line.
         place: String,
@@ -194,7 +196,8 @@ pub fn load_section<T: DeserializeOwned>(
     let place = if is_wrong(file) {
         format!("section [{section}] of {}", path.display())
     } else {
-        let wrong = variables.into_iter().find(|(_, name, value)| is_wrong(Table::from_iter([(name.clone(), value.clone())])));
+        let wrong =
+            variables.into_iter().find(|(_, name, value)| is_wrong(Table::from_iter([(name.clone(), value.clone())])));
         wrong.map_or_else(|| "the command line".to_owned(), |(variable, ..)| format!("the variable {variable}"))
     };
     // Several lines, the last of which says where.

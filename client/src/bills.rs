@@ -92,7 +92,11 @@ impl Client {
 
 const BILL_NOT_FOUND: u32 = 404;
 
-pub(crate) async fn bill_on(chain: &Chain, which: BillRef, prove: bool) -> Result<(BillView, Option<BillProof>), ClientError> {
+pub(crate) async fn bill_on(
+    chain: &Chain,
+    which: BillRef,
+    prove: bool,
+) -> Result<(BillView, Option<BillProof>), ClientError> {
     let by = match which {
         BillRef::Seq { account, seq, .. } => {
             v1::get_bill_request::By::Name(v1::BillName { account: Bytes::copy_from_slice(account.as_bytes()), seq })

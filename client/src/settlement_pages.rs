@@ -67,7 +67,8 @@ impl Client {
         let chain = self.settlement()?;
         let is_checked = filter.account.is_some() && !chain.options.unverified;
         // Of a list that is checked all are asked for: a gap could hide anything.
-        let sent = if is_checked { SettlementFilter { account: filter.account, ..Default::default() } } else { *filter };
+        let sent =
+            if is_checked { SettlementFilter { account: filter.account, ..Default::default() } } else { *filter };
         let request = v1::ListSettlementsRequest {
             account: sent.account.map(|account| Bytes::copy_from_slice(account.as_bytes())).unwrap_or_default(),
             epoch: sent.epoch,

@@ -12,9 +12,7 @@ use super::session::{ChosenNetwork, Session};
 use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
-use crate::{
-    BillFilter, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, Sum, Unanswered,
-};
+use crate::{BillFilter, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, Sum, Unanswered};
 
 /// `db3 bill`
 pub async fn bill(session: &Session, command: &BillCommand) -> Result<(), Failure> {

@@ -126,7 +126,12 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
     missing.say(session)
 }
 
-async fn list(client: &Client, shard: u32, limit: u64, settled: &mut Option<Settled>) -> Result<Vec<Object>, ClientError> {
+async fn list(
+    client: &Client,
+    shard: u32,
+    limit: u64,
+    settled: &mut Option<Settled>,
+) -> Result<Vec<Object>, ClientError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let epochs = client.epochs(shard, limit).await?;
     if let Some(settled) = settled {
@@ -181,7 +186,11 @@ mod tests {
         let round = |arrived_secs| settled.round_for(10, arrived_secs).map(Epoch::get);
         // Epoch 10 ends at 6 600, and its round waits for a shard until 6 900.
         assert_eq!((round(6_601), round(6_899)), (Some(10), Some(10)), "in time");
-        assert_eq!((round(6_900), round(7_499)), (Some(11), Some(11)), "the round of epoch 11 begins at 7 500 without it");
+        assert_eq!(
+            (round(6_900), round(7_499)),
+            (Some(11), Some(11)),
+            "the round of epoch 11 begins at 7 500 without it"
+        );
         assert_eq!(round(7_500), Some(12));
     }
 }

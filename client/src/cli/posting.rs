@@ -31,8 +31,7 @@ const CSV_COLUMNS: &[&str] = &[
     "collateral_tai",
     "lines",
 ];
-const LINE_COLUMNS: &[&str] =
-    &["chain_id", "debited_from_tai", "debited_to_tai", "covered_from_tai", "covered_to_tai"];
+const LINE_COLUMNS: &[&str] = &["chain_id", "debited_from_tai", "debited_to_tai", "covered_from_tai", "covered_to_tai"];
 
 /// `db3 posting`
 pub async fn posting(session: &Session, command: &PostingCommand) -> Result<(), Failure> {
@@ -165,7 +164,8 @@ impl Settling {
     /// The two as whole objects.
     #[must_use]
     pub fn postings(&self) -> Object {
-        let whole = |one: &Option<(SettlementView, Object)>| one.as_ref().map(|(_, object)| Value::from(object.clone()));
+        let whole =
+            |one: &Option<(SettlementView, Object)>| one.as_ref().map(|(_, object)| Value::from(object.clone()));
         Object::new().with_some("debit", whole(&self.debit)).with_some("cover", whole(&self.cover))
     }
 

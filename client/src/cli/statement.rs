@@ -74,7 +74,9 @@ async fn show(session: &Session, client: &Client, account: Address, epoch: Epoch
                 list.push(&missing.mark(object))?;
             }
             OutputFormat::Table => {
-                session.output.object(&object.without(&["debited_by", "covered_by"]).with_all(&settling.fields(false)))?;
+                session
+                    .output
+                    .object(&object.without(&["debited_by", "covered_by"]).with_all(&settling.fields(false)))?;
                 session.output.raw(b"\n")?;
                 print_bills(session, bills.as_deref())?;
             }

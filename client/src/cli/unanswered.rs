@@ -38,11 +38,7 @@ impl Missing {
     }
 
     /// The value, or none where nobody answered; any other error ends the command.
-    pub fn take<T>(
-        &mut self,
-        outcome: Result<T, ClientError>,
-        lack: &'static str,
-    ) -> Result<Option<T>, Failure> {
+    pub fn take<T>(&mut self, outcome: Result<T, ClientError>, lack: &'static str) -> Result<Option<T>, Failure> {
         match outcome {
             Ok(value) => {
                 self.answered();

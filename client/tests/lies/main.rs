@@ -76,7 +76,12 @@ impl Town {
             let words = [&["--endpoint", &liar.url], *command].concat();
             let output = self.net.run(&words);
             let said = network::text(&output.stderr);
-            assert_eq!(output.status.code(), Some(5), "{what}: db3 {command:?}\n{}\n{said}", network::text(&output.stdout));
+            assert_eq!(
+                output.status.code(),
+                Some(5),
+                "{what}: db3 {command:?}\n{}\n{said}",
+                network::text(&output.stdout)
+            );
             assert!(said.contains(chain) && said.contains("cannot be trusted"), "{what}: db3 {command:?}\n{said}");
         }
     }
@@ -142,14 +147,17 @@ fn a_settlement_node_that_lies_is_not_believed() {
     let theirs = question("ListStatements", move |asked: &mut v1::ListStatementsRequest| asked.account = other.clone());
     town.by_settlement("another's statements", theirs, &[statements]);
 
-    for (what, at) in [("the newest posting left out", 0), ("one between left out", 1), ("the oldest left out", usize::MAX)] {
+    for (what, at) in
+        [("the newest posting left out", 0), ("one between left out", 1), ("the oldest left out", usize::MAX)]
+    {
         let cut = answer("ListSettlements", move |answer: &mut v1::ListSettlementsResponse| {
             answer.settlements.remove(at.min(answer.settlements.len() - 1));
         });
         town.by_settlement(what, cut, &[postings, &["posting", "list", "--kind", "round"]]);
     }
     let other = stranger.clone();
-    let theirs = question("ListSettlements", move |asked: &mut v1::ListSettlementsRequest| asked.account = other.clone());
+    let theirs =
+        question("ListSettlements", move |asked: &mut v1::ListSettlementsRequest| asked.account = other.clone());
     town.by_settlement("another's postings", theirs, &[postings]);
     let debit = answer("ListSettlements", |answer: &mut v1::ListSettlementsResponse| {
         answer.settlements.iter_mut().for_each(|posting| more(&mut posting.debit_tai));
@@ -164,10 +172,15 @@ fn a_settlement_node_that_lies_is_not_believed() {
     let close = answer("ListCloses", |answer: &mut v1::ListClosesResponse| {
         answer.closes.iter_mut().filter_map(|close| close.epoch.as_mut()).for_each(|epoch| more(&mut epoch.total_tai));
     });
-    town.by_settlement("a close", close, &[&["statement", "export"], &["statement", "show", "last"], &["epoch", "list"]]);
+    town.by_settlement(
+        "a close",
+        close,
+        &[&["statement", "export"], &["statement", "show", "last"], &["epoch", "list"]],
+    );
     let income = answer("ListShards", |answer: &mut v1::ListShardsResponse| more(&mut answer.shards[0].income_tai));
     town.by_settlement("what a shard earned", income, &[&["pool", "list"], &["epoch", "list"]]);
-    let supply = answer("ListShards", |answer: &mut v1::ListShardsResponse| answer.supply_stored = Bytes::from_static(&[1; 49]));
+    let supply =
+        answer("ListShards", |answer: &mut v1::ListShardsResponse| answer.supply_stored = Bytes::from_static(&[1; 49]));
     town.by_settlement("what the settlement chain earned", supply, &[&["pool", "list"]]);
     let payout = answer("ListSettlements", |answer: &mut v1::ListSettlementsResponse| drop(answer.settlements.pop()));
     town.by_settlement("a payout that is left out", payout, &[&["pool", "payouts"]]);
@@ -195,7 +208,8 @@ fn a_shard_node_that_lies_is_not_believed() {
     let none = town.net.lines(&["bill", "list", "--until", &oldest]);
     assert!(none.is_empty(), "{none:?}");
 
-    for (what, at) in [("the newest bill left out", 0), ("the second left out", 1), ("the oldest left out", usize::MAX)] {
+    for (what, at) in [("the newest bill left out", 0), ("the second left out", 1), ("the oldest left out", usize::MAX)]
+    {
         let cut = answer("ListBills", move |answer: &mut v1::ListBillsResponse| {
             answer.bills.remove(at.min(answer.bills.len() - 1));
         });
@@ -208,7 +222,8 @@ fn a_shard_node_that_lies_is_not_believed() {
     town.by_shard("another's bills", theirs, &[list, of_epoch, paid]);
     let fee = answer("ListBills", |answer: &mut v1::ListBillsResponse| more(&mut answer.bills[0].fee_tai));
     town.by_shard("a fee", fee, &[list]);
-    let epoch = question("ListBills", |asked: &mut v1::ListBillsRequest| asked.epoch = asked.epoch.map(|epoch| epoch - 1));
+    let epoch =
+        question("ListBills", |asked: &mut v1::ListBillsRequest| asked.epoch = asked.epoch.map(|epoch| epoch - 1));
     town.by_shard("another epoch's bills", epoch, &[of_epoch]);
 
     let spent = answer("GetCreditLine", |answer: &mut v1::GetCreditLineResponse| {
@@ -233,7 +248,8 @@ fn a_shard_node_that_lies_is_not_believed() {
         }
     });
     town.by_shard("another place in the log", proof, &[verify]);
-    let total = answer("GetEpoch", |answer: &mut v1::GetEpochResponse| more(&mut answer.epoch.as_mut().unwrap().total_tai));
+    let total =
+        answer("GetEpoch", |answer: &mut v1::GetEpochResponse| more(&mut answer.epoch.as_mut().unwrap().total_tai));
     town.by_shard("an epoch's total", total, &[&["epoch", "show", &town.epoch]]);
     let _ = own;
 }
