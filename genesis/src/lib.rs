@@ -22,7 +22,7 @@ mod shard;
 
 pub use app_state::{AppState, GenesisState};
 pub use document::{GenesisDocument, GenesisInput, Validator};
-pub use error::{GenesisError, NetworkFileError};
+pub use error::{GenesisError, NetworkFileError, json_fault};
 pub use file::{write_atomic, write_secret};
 pub use network::{ChainEntry, ChainKind, NetworkFile, NetworkKind, TrustEntry};
 pub use peer::{PeerEntry, PeerValidator};
