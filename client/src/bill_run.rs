@@ -131,7 +131,7 @@ mod tests {
             let run = walk(count, spent, &listed);
             // What is left out at either end is for the listing to notice, by the numbers.
             let ends = at == 0 || at == listed.len();
-            prop_assert!(if ends { run.is_ok() } else { run.is_err() });
+            prop_assert_eq!(run.is_ok(), ends);
         }
     }
 }

@@ -15,10 +15,20 @@ use crate::wire::{settlement, timed};
 pub struct ArrivedClose {
     /// The close.
     pub close: EpochClose,
+    /// Its position in the shard's log, from 0; its statements stand right before it.
+    pub index: u64,
     /// Time of the settlement chain's block that took it in; the node's word.
     pub received_time: Option<BlockTime>,
     /// Whether it is proven to stand in the log that has arrived.
     pub verified: bool,
+}
+
+impl ArrivedClose {
+    /// Whether a statement at this position of the shard's log is one of its own.
+    #[must_use]
+    pub fn has_statement(&self, index: u64) -> bool {
+        (self.index.saturating_sub(self.close.statements)..self.index).contains(&index)
+    }
 }
 
 impl Client {
@@ -82,13 +92,13 @@ impl Client {
         }
         let received_time = message.received_time.as_ref().and_then(block_time);
         if !asked.prove {
-            return Ok(ArrivedClose { close, received_time, verified: false });
+            return Ok(ArrivedClose { close, index: message.index, received_time, verified: false });
         }
         let proof = message.proof.as_ref().ok_or_else(|| flawed("the close came without proof".to_owned()))?;
         let at = chain.check(proof.context.as_ref(), asked).await?;
         let source = ChainId::shard(&self.network().name, ShardId::new(shard));
         let leaf = LogEntry::EpochClose(close).to_bytes();
         let place = under_frontier(&leaf, proof, &key::inbox(&source), at).map_err(flawed)?;
-        Ok(ArrivedClose { close, received_time, verified: place.at.verified })
+        Ok(ArrivedClose { close, index: place.index, received_time, verified: place.at.verified })
     }
 }

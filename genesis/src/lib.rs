@@ -24,7 +24,7 @@ mod test_accounts;
 
 pub use app_state::{AppState, GenesisState};
 pub use document::{GenesisDocument, GenesisInput, Validator};
-pub use error::{GenesisError, NetworkFileError};
+pub use error::{GenesisError, NetworkFileError, json_fault};
 pub use file::{write_atomic, write_secret};
 pub use network::{ChainEntry, ChainKind, NetworkFile, NetworkKind, TrustEntry};
 pub use operators::{GenesisOperator, Operator, payouts as operator_payouts};

@@ -149,7 +149,8 @@ impl Lines<'_> {
             return Ok(None);
         }
         serde_json::from_slice(&self.buffer).map(Some).map_err(|error| {
-            TransferError::malformed(format!("line {}, column {}", self.number, error.column()), error)
+            let place = format!("line {}, column {}", self.number, error.column());
+            TransferError::malformed(place, db3_genesis::json_fault(&error))
         })
     }
 }

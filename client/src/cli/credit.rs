@@ -47,7 +47,9 @@ pub async fn show(session: &Session, network: ChosenNetwork) -> Result<(), Failu
     if money.is_some() || !on_shards.value.is_empty() {
         print(session, object, lines.iter().map(Line::object).collect())?;
     }
-    lines.iter().for_each(|line| line.warn(session));
+    for line in &lines {
+        line.warn(session);
+    }
     if money.is_some_and(|money| !money.value.exists()) {
         session.output.say("the settlement chain has never heard of this account; somebody must transfer to it first");
     }

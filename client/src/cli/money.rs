@@ -92,6 +92,9 @@ async fn deposit(session: &Session, network: ChosenNetwork, args: &DepositArgs) 
         })?;
         shards.extend(namespaces.iter().map(|info| info.shard));
         operations.extend(lines(&money, args.amount, &shards));
+    } else if to == own {
+        let money = client.account(own).money().await?.value;
+        operations.extend(as_before(&money, client.shard_of(&Namespace::own(&own))));
     }
     match send_order(session, client.transaction().operations(operations).sign(&signer), &args.sending).await? {
         Sent::Priced => Ok(()),
@@ -113,6 +116,13 @@ fn lines(money: &Money, deposit: Tai, shards: &[u32]) -> Vec<TransactionOperatio
             TransactionOperation::Allocate { shard: ShardId::new(shard), want }
         })
         .collect()
+}
+
+/// What keeps a deposit from opening or raising a line by itself: the chain does so where an account has no line yet, or
+/// none but the one that was opened so.
+fn as_before(money: &Money, own: ShardId) -> Option<TransactionOperation> {
+    let is_automatic = money.lines().iter().all(|(shard, _)| *shard == own);
+    is_automatic.then(|| TransactionOperation::Allocate { shard: own, want: money.line(own.get()).want })
 }
 
 /// An amount by how often each shard is named.

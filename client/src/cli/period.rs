@@ -32,22 +32,13 @@ pub async fn periods(
     filter: &StatementFilter,
     missing: &mut Missing,
 ) -> Result<Vec<Period>, Failure> {
-    let mut closes: BTreeMap<(u32, u64), EpochClose> = BTreeMap::new();
     let mut periods = Vec::new();
     let found = client.account(account).statements(filter).await?;
     missing.answered();
     missing.add(found.unanswered, LACK);
     for statement in found.value {
         let Some(last) = statement.epoch else { continue };
-        let place = (statement.shard, last);
-        let close = match closes.get(&place) {
-            Some(known) => *known,
-            None => match close_of(client, &statement, last).await? {
-                Some(close) => close,
-                None => continue,
-            },
-        };
-        closes.insert(place, close);
+        let Some(close) = close_of(client, &statement, last).await? else { continue };
         let secs = client.network().epoch_secs;
         let start = close.first.start_secs(secs).map(BlockTime::from_secs);
         let end = close.last.next().and_then(|next| next.start_secs(secs)).map(BlockTime::from_secs);
@@ -58,7 +49,15 @@ pub async fn periods(
 
 async fn close_of(client: &Client, statement: &StatementView, last: u64) -> Result<Option<EpochClose>, ClientError> {
     if statement.settled.is_some() {
-        return Ok(client.arrived_close(statement.shard, last).await?.map(|arrived| arrived.close));
+        let Some(arrived) = client.arrived_close(statement.shard, last).await? else { return Ok(None) };
+        if !arrived.has_statement(statement.index) {
+            let chain = client.network().settlement().map(|entry| entry.chain_id.to_string());
+            return Err(ClientError::Proof {
+                chain_id: chain.unwrap_or_default(),
+                detail: format!("statement {} is not one of the close of epoch {last}", statement.index),
+            });
+        }
+        return Ok(Some(arrived.close));
     }
     Ok(client.epoch(statement.shard, Some(last)).await?.close)
 }

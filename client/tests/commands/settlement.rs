@@ -151,6 +151,15 @@ fn a_new_account_is_told_how_to_get_credit_and_gets_it() {
     assert_eq!(net.ok(with(&["get", "t", "k"])), "v");
     let shown = credit(&net, "maker");
     assert!(number(&shown["allocated_tai"]) > 0 && number(&shown["allocated_tai"]) <= number(&shown["limit_tai"]));
+
+    let saver = net.json(&["account", "new", "saver", "--password-file", "pass.txt"])["address"].clone();
+    net.ok(["transfer", saver.as_str().unwrap(), "20db3"]);
+    for _ in 0..2 {
+        net.ok(["credit", "deposit", "2db3", "--no-lines", "--account", "saver", "--password-file", "pass.txt"]);
+    }
+    let saved = credit(&net, "saver");
+    assert_eq!(number(&saved["collateral_tai"]), 4_000_000_000);
+    assert!(saved["lines"].as_array().unwrap().iter().all(|line| number(&line["want_tai"]) == 0), "{saved}");
 }
 
 #[test]
