@@ -43,6 +43,8 @@ pub struct Report {
     pub mutations: u64,
     /// Roots that were compared with a header.
     pub headers_compared: u64,
+    /// Rows that were read, each with its checksum: all there are.
+    pub rows: u64,
 }
 
 /// Checks a folder that no node has open: the snapshot and every block after it, or, `from_genesis`, every block that
@@ -51,10 +53,14 @@ pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Rep
     let genesis = GenesisDocument::load(&genesis_file(&config.home))?;
     M::check_kind(&genesis)?;
     let store = Store::open::<M>(&config.home, genesis.chain_id().as_str())?;
+    let rows = store.read_everything::<M>()?;
     let snapshot = store.snapshot_meta()?;
     let blocks = store.block_range()?;
+    store.check_newest(blocks.map(|(_, newest)| newest))?;
     let first = genesis.initial_height();
-    let pruned = config.engine == EngineKind::CometBft || genesis.app_hash().is_some() || blocks.is_some_and(|(oldest, _)| oldest > first);
+    let pruned = config.engine == EngineKind::CometBft
+        || genesis.app_hash().is_some()
+        || blocks.is_some_and(|(oldest, _)| oldest > first);
     let (state, from, time) = match (snapshot, from_genesis) {
         (_, true) | (None, false) if !pruned => {
             let height = Height::new(first.get().saturating_sub(1));
@@ -78,6 +84,7 @@ pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Rep
             leaves: 0,
             mutations: 0,
             headers_compared: 0,
+            rows,
         },
         state,
     };
@@ -110,13 +117,14 @@ impl<M: Machine> Audit<M> {
         let (request, header) = request_of(height, block)?;
         self.compare(header.app_hash.as_bytes(), "the header of the next block")?;
         self.report.headers_compared = self.report.headers_compared.saturating_add(1);
-        let place = place(request.height, request.time, request.txs);
+        let place = place(request.height, request.time, request.txs, &request.misbehavior);
         let place: Place =
             place.ok_or_else(|| StoreError::damaged("block", &height.get().to_be_bytes(), "has no time"))?;
         self.report.time = place.time;
         let at = At { height, time: place.time };
         let mut executed = execute_block(&self.state, place, &self.verdicts, self.threads);
-        self.report.mutations = self.report.mutations.saturating_add(executed.mutations.len() as u64);
+        let mutations = executed.mutations.len().saturating_sub(executed.refused_deliveries);
+        self.report.mutations = self.report.mutations.saturating_add(mutations as u64);
         self.state = executed.state;
         self.report.height = height;
         self.report.root = M::root(&self.state);

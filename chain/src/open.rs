@@ -25,12 +25,13 @@ use crate::error::{FatalError, StartError};
 use crate::init::genesis_file;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
-use crate::pool::{Deliveries, Mempool, Verdicts};
+use crate::pool::{Decisions, Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::{Durable, Snapshotter};
 use crate::solo::Tip;
 use crate::store::snapshot::SnapshotMeta;
 use crate::store::{Store, StoreError};
+use crate::sync_files::SyncFiles;
 use crate::version::{VersionOf, Versions};
 
 /// A chain that stands at its newest block, without an engine.
@@ -108,9 +109,12 @@ fn application<M: Machine>(
         verdicts: Verdicts::new(config.verdict_bytes),
         mempool: Mempool::new(&config, Arc::clone(&signal), Arc::clone(&metrics)),
         deliveries: Deliveries::new(Arc::clone(&signal)),
+        decisions: Decisions::new(Arc::clone(&signal)),
         gate: Gate::default(),
         events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&blocks), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
+        sync_files: SyncFiles::new(&config),
+        restoring: Mutex::default(),
         clock: Clock::new(store.offset_secs()?),
         threads: config.threads(),
         genesis,

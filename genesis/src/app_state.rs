@@ -77,7 +77,7 @@ impl AppState {
     /// [`AppState::operators`], with their validators' power.
     pub fn check(&self, time: BlockTime, operators: &[Operator]) -> Result<GenesisState, GenesisError> {
         Ok(match self {
-            Self::Shard(state) => GenesisState::Shard(state.check(time)?),
+            Self::Shard(state) => GenesisState::Shard(state.check(time, operators)?),
             Self::Settlement(state) => GenesisState::Settlement(state.check(time, operators)?),
         })
     }

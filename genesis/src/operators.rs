@@ -47,6 +47,15 @@ impl GenesisOperator {
     }
 }
 
+impl Operator {
+    /// The same, as the state keeps it.
+    #[must_use]
+    pub fn as_validator(&self) -> db3_governance::Validator {
+        let Self { validator: key, power, operator, payout } = *self;
+        db3_governance::Validator { key, power, operator, payout }
+    }
+}
+
 /// The operators of these validators; none if the list is empty.
 ///
 /// # Errors

@@ -224,6 +224,7 @@ impl SettlementGenesis {
             accounts: self.check_accounts()?,
             payouts,
             own_payouts,
+            validators: operators.iter().map(Operator::as_validator).collect(),
         })
     }
 

@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 use db3_primitives::{BlockTime, ChainId, NetworkName, PriceTable, ShardId, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::{GenesisError, GenesisOperator, PeerEntry, Prices, app_state};
+use crate::{GenesisError, GenesisOperator, Operator, PeerEntry, Prices, app_state};
 
 /// The only layout of `app_state` so far.
 const FORMAT: u32 = 2;
@@ -76,8 +76,8 @@ impl ShardGenesis {
         }
     }
 
-    /// Checks every field and gives what the state machine starts from.
-    pub fn check(&self, time: BlockTime) -> Result<db3_shard_state::Genesis, GenesisError> {
+    /// Checks every field and gives what the state machine starts from. `operators` are the checked ones.
+    pub fn check(&self, time: BlockTime, operators: &[Operator]) -> Result<db3_shard_state::Genesis, GenesisError> {
         app_state::check_format(self.format, FORMAT)?;
         let network = app_state::check_network(&self.network)?;
         app_state::check_shards(self.shards)?;
@@ -108,6 +108,7 @@ impl ShardGenesis {
             close_accounts_max: self.close_accounts_max,
             expiry_max_secs: self.expiry_max_secs,
             settlement,
+            validators: operators.iter().map(Operator::as_validator).collect(),
         })
     }
 }

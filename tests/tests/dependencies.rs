@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["db3-primitives"],
     &["db3-state-tree", "db3-merkle-log", "db3-light-client"],
     &["db3-carry"],
+    &["db3-governance"],
     &["db3-proto", "db3-shard-state", "db3-settlement-state"],
     &["db3-genesis", "db3-relay"],
     &["db3-comet"],
@@ -36,6 +37,7 @@ const PURE: &[&str] = &[
     "db3-merkle-log",
     "db3-light-client",
     "db3-carry",
+    "db3-governance",
     "db3-shard-state",
     "db3-settlement-state",
 ];

@@ -127,6 +127,7 @@ impl<M: Machine> Inner<M> {
         }
         match decode_tx(tx)? {
             BlockTx::Delivery(delivery) => self.check_delivery_tx(delivery, recheck),
+            BlockTx::Governance(signed) => self.check_governance_tx(signed, recheck),
             // Nothing of it waits any more.
             BlockTx::Bundle(_) if recheck => Err(Rejection::NotReady),
             BlockTx::Bundle(envelopes) => self.take_bundle(bundle, tx, &envelopes),

@@ -7,8 +7,9 @@ use std::time::Instant;
 use db3_primitives::{Body as _, ChainId, Epoch, Height, MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
-use super::delivery::useless;
+use super::delivery::outlived;
 use super::events::EventMutationOf;
+use super::governance;
 use super::{BlockEventOf, Decided, Executed, Inner, MutationBodyOf};
 use crate::error::FatalError;
 use crate::lock;
@@ -54,6 +55,7 @@ impl<M: Machine> Inner<M> {
             Some(EventMutationOf { receipt: Arc::clone(receipt), body: MutationBodyOf::Verified(verified) })
         });
         M::report(&executed.effects);
+        governance::report(M::governed(&executed.effects));
         let closed = M::closed(&executed.effects);
         let transaction_bytes = summary.transaction_bytes;
         let event = BlockEventOf::<M> { mutations: mutations.collect(), closed, summary };
@@ -72,8 +74,10 @@ impl<M: Machine> Inner<M> {
             self.measure_channel(state, &delivered.source);
         }
         self.measure_round(state);
-        self.deliveries
-            .settle(executed.place.height, &executed.place.txs, |delivery| useless::<M>(state, delivery, time));
+        self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery, worth| {
+            outlived::<M>(state, delivery, worth, time)
+        });
+        self.settle_governance(state, executed.place.height, time, M::governed(&executed.effects));
         // Before the version is offered to the snapshot, so that it is due by what it holds.
         self.snapshotter.count(transaction_bytes);
         self.wait_for_header(before);
@@ -81,7 +85,7 @@ impl<M: Machine> Inner<M> {
     }
 
     /// Keeps a version until its header is known; of too many the oldest are never proven.
-    fn wait_for_header(&self, version: Arc<VersionOf<M>>) {
+    pub(super) fn wait_for_header(&self, version: Arc<VersionOf<M>>) {
         let mut unproven = lock(&self.unproven);
         unproven.push_back(version);
         let oldest = if unproven.len() > UNPROVEN_MAX { unproven.pop_front() } else { None };
@@ -112,16 +116,18 @@ impl<M: Machine> Inner<M> {
         let Some(before) = found else { return };
         let version = self.versions.prove(&before, light_block);
         self.metrics.provable_height.set(version.height.get());
+        self.sync_files.offer(&version);
         self.snapshotter.offer(version);
     }
 
     /// The oldest block that is needed; 0: all are kept. Those above the snapshot are needed to come back to the newest
-    /// state.
+    /// state, and those above the snapshots for others by whoever comes from one.
     pub(super) fn retain_height(&self) -> Height {
         let kept = self.config.blocks_kept;
         let newest = self.versions.committed().height.get();
         let oldest = if kept == 0 { 0 } else { newest.saturating_sub(kept) };
-        Height::new(oldest).min(self.snapshotter.durable_height())
+        let offered = self.sync_files.oldest().unwrap_or(Height::new(oldest));
+        Height::new(oldest).min(self.snapshotter.durable_height()).min(offered)
     }
 
     fn write_history(
@@ -143,7 +149,9 @@ impl<M: Machine> Inner<M> {
         let at = At { height: summary.height, time: summary.time };
         M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
         self.store.add_summary(&mut batch, summary)?;
-        self.store.write(batch, self.sync_commits.load(Ordering::Relaxed))
+        let synced = self.sync_commits.load(Ordering::Relaxed);
+        self.store.write(batch, synced)?;
+        if synced { self.store.acknowledge(summary.height, &summary.hash) } else { Ok(()) }
     }
 
     /// Measures what the newest version says of other chains and of rounds.
@@ -186,7 +194,7 @@ impl<M: Machine> Inner<M> {
 }
 
 fn summary<M: Machine>(decided: &Decided<M>, before: &VersionOf<M>, receipts: &[Arc<StoredReceipt>]) -> BlockSummary {
-    let Executed { place, state, mutations, .. } = &decided.executed;
+    let Executed { place, state, mutations, refused_deliveries, .. } = &decided.executed;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let bytes = place.txs.iter().fold(0_u64, |bytes, tx| bytes.saturating_add(tx.len() as u64));
     let fees = receipts.iter().try_fold(Tai::ZERO, |sum, receipt| sum.checked_add(receipt.fee));
@@ -200,7 +208,7 @@ fn summary<M: Machine>(decided: &Decided<M>, before: &VersionOf<M>, receipts: &[
         transactions: count(place.txs.len()),
         transaction_bytes: bytes,
         deliveries: count(M::delivered(&decided.executed.effects).len()),
-        mutations: count(mutations.len()),
+        mutations: count(mutations.len().saturating_sub(*refused_deliveries)),
         applied: count(receipts.iter().filter(|receipt| receipt.rejection.is_none()).count()),
         failed: count(receipts.iter().filter(|receipt| receipt.rejection.is_some() && receipt.is_charged()).count()),
         // Rule I2: the sums of a block's accounts hold its fees.

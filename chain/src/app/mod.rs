@@ -6,11 +6,14 @@
 //! engine stops: see [`App::fatal`].
 
 mod admission;
+mod allowance;
 mod commit;
 mod delivery;
 mod events;
 mod finalize;
+mod governance;
 mod proposal;
+mod state_sync;
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
@@ -18,13 +21,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use db3_genesis::GenesisDocument;
+use db3_governance::Misbehaviour;
 use db3_primitives::{BlockTime, Height, MutationId, Rejection, Verified};
 use tendermint_abci::Application;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
 use tendermint_proto::v0_38::abci::{
-    CheckTxType, RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestInitChain, RequestPrepareProposal,
-    RequestProcessProposal, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo, ResponseInitChain,
+    CheckTxType, Misbehavior, RequestApplySnapshotChunk, RequestCheckTx, RequestFinalizeBlock, RequestInfo,
+    RequestInitChain, RequestLoadSnapshotChunk, RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal,
+    ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo,
+    ResponseInitChain, ResponseListSnapshots, ResponseLoadSnapshotChunk, ResponseOfferSnapshot,
     ResponsePrepareProposal, ResponseProcessProposal,
 };
 use tokio::sync::watch;
@@ -36,15 +42,18 @@ use crate::error::FatalError;
 use crate::lock;
 use crate::machine::{Machine, ShardMachine};
 use crate::metrics::Metrics;
-use crate::pool::{Deliveries, Mempool, Verdicts};
+use crate::pool::{Decisions, Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::Snapshotter;
 use crate::store::Store;
+use crate::sync_files::SyncFiles;
+use crate::transfer::Restoring;
 use crate::version::{VersionOf, Versions};
 
 pub(crate) use admission::Clock;
 pub use admission::Submitted;
 pub(crate) use delivery::Gate;
+pub use delivery::{Bearer, cost_signatures};
 pub(crate) use events::EventLog;
 pub use events::{
     BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
@@ -74,10 +83,15 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) verdicts: Verdicts<M>,
     pub(crate) mempool: Mempool<M>,
     pub(crate) deliveries: Deliveries,
+    pub(crate) decisions: Decisions,
     pub(crate) gate: Gate,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<EventLog<M>>,
     pub(crate) snapshotter: Snapshotter<M>,
+    /// What others may fetch to come to a state without the blocks before it.
+    pub(crate) sync_files: SyncFiles<M>,
+    /// A state that is coming from others.
+    pub(crate) restoring: Mutex<Option<Restoring>>,
     pub(crate) clock: Clock,
     pub(crate) threads: usize,
     /// The newest proposal that was executed and not decided.
@@ -105,6 +119,8 @@ pub(crate) struct Place {
     pub(crate) height: Height,
     pub(crate) time: BlockTime,
     pub(crate) txs: Vec<Bytes>,
+    /// What consensus reports of validators.
+    pub(crate) misbehaviour: Vec<Misbehaviour>,
 }
 
 /// A block that was executed on the newest version.
@@ -114,6 +130,8 @@ pub(crate) struct Executed<M: Machine> {
     pub(crate) effects: M::Effects,
     /// Its mutations by their index; none for items that are no mutation of anybody's.
     pub(crate) mutations: Vec<Option<Arc<Verified<M::Body>>>>,
+    /// How many of those items, the first ones, are deliveries without effect.
+    pub(crate) refused_deliveries: usize,
     /// What the proposer left out because it can never be charged, and why.
     pub(crate) dropped: Vec<(MutationId, Rejection)>,
 }
@@ -186,13 +204,13 @@ impl<M: Machine> Application for App<M> {
 
     fn prepare_proposal(&self, request: RequestPrepareProposal) -> ResponsePrepareProposal {
         let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or(0);
-        let place = place(request.height, request.time, request.txs);
+        let place = place(request.height, request.time, request.txs, &request.misbehavior);
         let txs = place.map(|place| self.inner.prepare(place, bytes_max)).unwrap_or_default();
         ResponsePrepareProposal { txs }
     }
 
     fn process_proposal(&self, request: RequestProcessProposal) -> ResponseProcessProposal {
-        let accepted = match place(request.height, request.time, request.txs) {
+        let accepted = match place(request.height, request.time, request.txs, &request.misbehavior) {
             Some(place) => self.inner.process(place),
             None => false,
         };
@@ -216,15 +234,38 @@ impl<M: Machine> Application for App<M> {
         }
         ResponseCommit { retain_height: i64::try_from(self.inner.retain_height().get()).unwrap_or(0) }
     }
+
+    fn list_snapshots(&self) -> ResponseListSnapshots {
+        self.inner.list_snapshots()
+    }
+
+    fn load_snapshot_chunk(&self, request: RequestLoadSnapshotChunk) -> ResponseLoadSnapshotChunk {
+        self.inner.load_chunk(&request)
+    }
+
+    fn offer_snapshot(&self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot {
+        self.inner.offer(request)
+    }
+
+    fn apply_snapshot_chunk(&self, request: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
+        match self.inner.apply_chunk(&request) {
+            Ok(response) => response,
+            Err(error) => {
+                self.inner.fail(error);
+                ResponseApplySnapshotChunk::default()
+            }
+        }
+    }
 }
 
 /// A block's place; none where the engine names a height or a time that cannot be.
-pub(crate) fn place(height: i64, time: Option<Timestamp>, txs: Vec<Bytes>) -> Option<Place> {
+pub(crate) fn place(height: i64, time: Option<Timestamp>, txs: Vec<Bytes>, reported: &[Misbehavior]) -> Option<Place> {
     let time = time?;
     Some(Place {
         height: Height::new(u64::try_from(height).ok()?),
         time: BlockTime::new(u64::try_from(time.seconds).ok()?, u32::try_from(time.nanos).ok()?)?,
         txs,
+        misbehaviour: governance::misbehaviour(reported),
     })
 }
 

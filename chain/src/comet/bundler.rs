@@ -1,4 +1,4 @@
-//! What waits in this node's pools becomes transactions of `CometBFT`'s: mutations in bundles, deliveries as they are.
+//! What waits in this node's pools becomes transactions of `CometBFT`'s: mutations in bundles, deliveries and decisions as they are.
 //!
 //! A bundle is made when enough waits or a few milliseconds have passed, and at most [`IN_FLIGHT_MAX`] are on their way:
 //! where that many are, what comes meanwhile makes the next ones longer. The pool knows a bundle before `CometBFT` sees
@@ -95,7 +95,8 @@ impl<M: Machine> Bundler<M> {
     fn deliver(&self, start: u64) {
         let height = self.inner.versions.committed().height.get();
         let waiting = self.inner.deliveries.select(BLOCK_DELIVERIES_MAX, DELIVERY_BYTES_MAX, height);
-        let waiting: Vec<_> = waiting.into_iter().map(|tx| (sha256(&[&tx]), tx)).collect();
+        let waiting = waiting.into_iter().chain(self.inner.decisions.transactions());
+        let waiting: Vec<_> = waiting.map(|tx| (sha256(&[&tx]), tx)).collect();
         let mut delivered = lock(&self.delivered);
         delivered.retain(|hash| waiting.iter().any(|(waits, _)| waits == hash));
         let new: Vec<_> = waiting.into_iter().filter(|(hash, _)| delivered.insert(*hash)).collect();

@@ -42,8 +42,7 @@ pub struct Consensus {
 
 impl Consensus {
     /// As the solo engine is: its blocks come when there is something to do.
-    pub(crate) const SOLO: Self =
-        Self { state: ConsensusState::Advancing, catching_up: false, peers: 0, restarts: 0 };
+    pub(crate) const SOLO: Self = Self { state: ConsensusState::Advancing, catching_up: false, peers: 0, restarts: 0 };
 
     /// Whether mutations that are taken now will be in a block soon.
     #[must_use]

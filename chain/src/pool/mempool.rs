@@ -256,4 +256,3 @@ impl<M: Machine> Mempool<M> {
         self.metrics.mempool_bytes.set(pool.bytes as u64);
     }
 }
-

@@ -2,7 +2,8 @@
 //! maximum, and what does not fit is answered at once.
 
 mod bundled;
-pub(crate) mod deliveries;
+mod decisions;
+mod deliveries;
 pub(crate) mod mempool;
 pub(crate) mod order;
 pub(crate) mod receipt;
@@ -10,7 +11,8 @@ pub(crate) mod verdicts;
 pub(crate) mod verifiers;
 mod waiting;
 
-pub(crate) use deliveries::Deliveries;
+pub(crate) use decisions::Decisions;
+pub(crate) use deliveries::{Deliveries, Worth};
 pub use deliveries::{DeliveryState, SubmittedDelivery};
 pub(crate) use mempool::Mempool;
 pub use receipt::{ReceiptState, ReceiptWatch};

@@ -88,7 +88,12 @@ impl<M: Machine> Pool<M> {
     }
 
     /// Whether it fits beside what waits: its nonce, and its bound within what its account has left.
-    pub(super) fn check(&self, verified: &Verified<M::Body>, bound: Tai, versions: &Versions<M>) -> Result<(), Rejection> {
+    pub(super) fn check(
+        &self,
+        verified: &Verified<M::Body>,
+        bound: Tai,
+        versions: &Versions<M>,
+    ) -> Result<(), Rejection> {
         let body = verified.content();
         let state = &versions.committed().state;
         let (account, nonce) = (body.account(), body.nonce());

@@ -132,9 +132,17 @@ impl Store {
         let first = self.rows(Family::LightBlocks, IteratorMode::Start)?.next().transpose()?;
         let last = self.rows(Family::LightBlocks, IteratorMode::End)?.next().transpose()?;
         match (first, last) {
-            (Some((first, _)), Some((last, _))) => Ok(Some((height_of("light block", &first)?, height_of("light block", &last)?))),
+            (Some((first, _)), Some((last, _))) => {
+                Ok(Some((height_of("light block", &first)?, height_of("light block", &last)?)))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Height of the oldest header that is kept.
+    pub(crate) fn first_light_block(&self) -> Result<Option<Height>, StoreError> {
+        let first = self.rows(Family::LightBlocks, IteratorMode::Start)?.next().transpose()?;
+        first.map(|(key, _)| height_of("light block", &key)).transpose()
     }
 
     /// A block in short.

@@ -23,10 +23,10 @@ use crate::settings::ServeConfig;
 #[derive(Debug, Default, Args)]
 pub struct StartArgs {
     /// Address of gRPC and gRPC-Web [default: 127.0.0.1, with port 7300 for the settlement chain, 7301 for shard 0 …]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Address of the metrics, which are off without it
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub metrics: Option<SocketAddr>,
     /// Web pages that may call: none, localhost, or an origin such as `https://app.example` (may be repeated)
     #[arg(long, value_name = "ORIGIN")]
@@ -151,6 +151,11 @@ pub fn explained(chain_id: &ChainId, first_port: u16, network_file: Option<&Path
     ))
 }
 
+/// An address with its port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is no address with a port; write it as 127.0.0.1:7300"))
+}
+
 /// 127.0.0.1 and the chain's port.
 pub fn default_listen(chain_id: &ChainId) -> SocketAddr {
     listen_after(PORT_GRPC, chain_id)
@@ -257,6 +262,13 @@ mod tests {
         std::fs::create_dir(home.path().join("config")).unwrap();
         std::fs::write(home.path().join("config/node.toml"), "[serve]\nlissen = 1\n").unwrap();
         let error = StartArgs::default().serve(home.path(), listen(0)).unwrap_err();
-        assert!(format!("{error:#}").contains("lissen"), "{error:#}");
+        let said = format!("{error:#}");
+        assert!(said.contains("lissen") && said.starts_with("section [serve] of ") && !said.contains('\n'), "{said}");
+        assert!(said.contains("correct it there"), "{said}");
+        std::fs::write(home.path().join("config/node.toml"), "").unwrap();
+        let flag = StartArgs { log_format: Some("loud".to_owned()), ..StartArgs::default() };
+        let said = format!("{:#}", flag.log(home.path()).unwrap_err());
+        assert!(said.starts_with("the command line: ") && said.contains("loud"), "{said}");
+        assert!(address("nonsense").unwrap_err().contains("127.0.0.1:7300"));
     }
 }
