@@ -21,14 +21,30 @@ import tempfile
 import time
 from pathlib import Path
 
-import settlement
-from settlement import chapter, check, free_port, wait_until
+import telling
+from telling import Commands, chapter, check, free_port, the_end
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "localnet.py"
 EPOCH_SECS = 20
 VALIDATORS = 2
 SHARDS = 1
 PATIENCE = 300  # Seconds: eight processes share the machine with whatever else runs.
+
+
+def wait_until(claim, condition):
+    return telling.wait_until(claim, condition, PATIENCE)
+
+
+class User(Commands):
+    """`db3` in the localnet's own home, which names the network; at the network's endpoints, or at one node."""
+
+    def __init__(self, net, node=None):
+        super().__init__(net.programs, net.folder)
+        self.environment = net.environment
+        self.at = ["--endpoint", node["grpc"]] if node else []
+
+    def chosen(self):
+        return self.at
 
 
 class Localnet:
@@ -67,19 +83,8 @@ class Localnet:
             self.process.terminate()
             self.process.wait()
 
-    def run(self, *arguments, endpoint=None):
-        command = [self.programs / "db3", "--no-input", *(["--endpoint", endpoint] if endpoint else []), *map(str, arguments)]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                              timeout=PATIENCE)
-
-    def done(self, *arguments, endpoint=None):
-        result = self.run(*arguments, endpoint=endpoint)
-        if result.returncode != 0:
-            check(f"db3 {' '.join(map(str, arguments))}", False, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
-        return result.stdout
-
-    def lines(self, *arguments):
-        return [json.loads(line) for line in self.done("--output", "json", *arguments).splitlines()]
+    def user(self, node=None):
+        return User(self, node)
 
     def node(self, validator, chain_id):
         return next(node for node in self.ready["nodes"] if (node["validator"], node["chain_id"]) == (validator, chain_id))
@@ -119,12 +124,12 @@ def left_over(folder):
 def writes_and_reads(net):
     chapter("The same commands as on a devnet, at either validator")
     first, second = (net.node(f"v{at}", "local-shard-0") for at in range(VALIDATORS))
-    net.done("put", "notes", "hello", "world", endpoint=first["grpc"])
-    value = net.done("get", "notes", "hello", endpoint=second["grpc"])
+    net.user(first).done("put", "notes", "hello", "world")
+    value = net.user(second).done("get", "notes", "hello").stdout
     check("what one validator took, the other proves", value == "world\n", value)
-    net.done("put", "notes", "other", "way", endpoint=second["grpc"])
-    check("and the other way round", net.done("get", "notes", "other", endpoint=first["grpc"]) == "way\n")
-    absent = net.run("get", "notes", "nobody")
+    net.user(second).done("put", "notes", "other", "way")
+    check("and the other way round", net.user(first).done("get", "notes", "other").stdout == "way\n")
+    absent = net.user().run("get", "notes", "nobody")
     check("an absent key is proved absent (exit code 4)", absent.returncode == 4, absent.stderr)
     net.agree("both validators have one root", "local-shard-0")
 
@@ -132,7 +137,7 @@ def writes_and_reads(net):
 def a_settled_epoch(net):
     chapter("A statement is settled")
     def settled():
-        statements = net.lines("statement", "list")
+        statements = net.user().lines("statement", "list")
         return any("paid" in str(statement.get("status", "")).lower() for statement in statements), statements
     wait_until("the statement of the epoch is paid", settled)
     check("the statement of the epoch is paid", True)
@@ -144,7 +149,7 @@ def a_killed_node(net):
     chapter("A node is killed and started again")
     node = net.node(f"v{random.randrange(VALIDATORS)}", "local-shard-0")
     other = next(one for one in net.ready["nodes"] if one["chain_id"] == node["chain_id"] and one is not node)
-    net.done("put", "notes", "before", "kept", endpoint=node["grpc"])
+    net.user(node).done("put", "notes", "before", "kept")
     os.kill(node["pid"], signal.SIGKILL)
     comet = Path(node["home"]) / "cometbft"
     wait_until("CometBFT ends with its node", lambda: (not left_over(comet), left_over(comet)))
@@ -155,10 +160,10 @@ def a_killed_node(net):
     net.restarted.append(again)
     node["pid"] = again.pid
     net.agree("it goes on with the other's root", "local-shard-0")
-    check("what was acknowledged is there", net.done("get", "notes", "before", endpoint=node["grpc"]) == "kept\n")
-    net.done("put", "notes", "after", "new", endpoint=other["grpc"])
-    check("and it follows what comes", net.done("get", "notes", "after", endpoint=node["grpc"]) == "new\n")
-    bills = net.lines("bill", "list")
+    check("what was acknowledged is there", net.user(node).done("get", "notes", "before").stdout == "kept\n")
+    net.user(other).done("put", "notes", "after", "new")
+    check("and it follows what comes", net.user(node).done("get", "notes", "after").stdout == "new\n")
+    bills = net.user().lines("bill", "list")
     check("one bill for each mutation", len(bills) == 4, bills)
 
 
@@ -168,8 +173,8 @@ def an_end_and_a_beginning(net):
     left = left_over(net.folder / "net")
     check("no process is left", not left, left)
     net.start()
-    check("what was written is there", net.done("get", "notes", "after") == "new\n")
-    net.done("put", "notes", "again", "more")
+    check("what was written is there", net.user().done("get", "notes", "after").stdout == "new\n")
+    net.user().done("put", "notes", "again", "more")
 
 
 def main():
@@ -179,7 +184,6 @@ def main():
     arguments = parser.parse_args()
     random.seed(arguments.seed)
     print(f"seed {arguments.seed}", flush=True)
-    settlement.PATIENCE = PATIENCE
     folder = Path(tempfile.mkdtemp(prefix="db3-localnet-"))
     net = Localnet(arguments.bin, folder)
     try:
@@ -189,7 +193,7 @@ def main():
         a_settled_epoch(net)
         a_killed_node(net)
         an_end_and_a_beginning(net)
-        print(f"\n{settlement.passed} passed, 0 failed", flush=True)
+        the_end()
     finally:
         net.stop()
         shutil.rmtree(folder, ignore_errors=True)

@@ -101,6 +101,10 @@ impl Plan {
 
     /// Reads and checks a plan.
     pub fn load(path: &Path) -> Result<Self, NetworkError> {
+        if !path.exists() {
+            let remedy = "`db3-genesis init` writes a plan; --dir names the folder of another".to_owned();
+            return Err(NetworkError::Missing { path: path.to_owned(), remedy });
+        }
         Self::from_toml(&raw::read(path)?, &path.display().to_string())
     }
 

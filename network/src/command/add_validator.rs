@@ -14,7 +14,7 @@ use super::{Global, Output, shown};
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
   db3-genesis add-validator alice.toml --power 10
-  db3-genesis add-validator alice.toml --power 20 --replace";
+  db3-genesis add-validator bob.toml --power 5 --output json";
 
 /// Options of `add-validator`.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use super::{Global, Output, hash_text, shown, warn};
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
   db3-genesis build
-  db3-genesis build --dir ./mine --genesis ./mine-genesis";
+  db3-genesis build --genesis ./mine-genesis";
 
 /// The validators that were added, in any order.
 pub fn enrolled(global: &Global) -> Result<Vec<Validator>, NetworkError> {

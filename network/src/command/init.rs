@@ -15,7 +15,7 @@ use super::{Global, Output, shown};
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
   db3-genesis init mine --shards 2
-  db3-genesis init mine --shards 2 --time 2026-01-31T09:30:00Z --fund 0x52908400098527886E0F7030069857D2E4169EE7=1000db3";
+  db3-genesis init mine --shards 2 --dir ./mine --time 2026-01-31T09:30:00Z --fund 0x52908400098527886E0F7030069857D2E4169EE7=1000db3";
 
 /// Options of `init`.
 #[derive(Debug, Args)]

@@ -13,8 +13,8 @@ use super::{Global, Output, shown};
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
-  db3-genesis join ~/.db3
-  db3-genesis join ./homes --genesis ./mine-genesis --validator alice --listen 0.0.0.0";
+  db3-genesis join ./homes --validator alice
+  db3-genesis join ./bob --genesis ./mine-genesis --validator bob --listen 0.0.0.0 --port 7400";
 
 /// Options of `join`.
 #[derive(Debug, Args)]
