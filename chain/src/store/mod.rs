@@ -37,7 +37,7 @@ pub mod logs;
 mod newest;
 pub mod postings;
 pub mod receipts;
-mod row;
+pub(crate) mod row;
 pub mod snapshot;
 pub mod statements;
 mod steps;
