@@ -113,14 +113,14 @@ class Localnet:
         for at, name in enumerate(self.validators()):
             address = self.operator(name)
             public = self.prepare / f"{name}.toml"
-            self.genesis("keys", "--name", name, "--p2p-address", f"127.0.0.1:{self.options.p2p_port + at * chains}",
-                         "--endpoint", f"http://127.0.0.1:{self.options.port + at * chains}", "--operator", address,
+            self.genesis("keys", "--name", name, "--p2p-address", f"{self.address(at)}:{self.options.p2p_port + at * chains}",
+                         "--endpoint", f"http://{self.address(at)}:{self.options.port + at * chains}", "--operator", address,
                          "--payout", address, "--out", public, "--keys", self.home / name / "keys")
             self.genesis("add-validator", public, "--power", 10)
         say(f"Genesis {self.genesis('build')[0]['hash']}")
         for at, name in enumerate(self.validators()):
             self.genesis("join", self.home / name, "--validator", name, "--keys", self.home / name / "keys",
-                         "--port", self.options.port + at * chains)
+                         "--listen", self.address(at), "--port", self.options.port + at * chains)
         self.run("db3", "network", "add", self.network_file())
         self.run("db3", "network", "use", "local")
         self.run("db3", "account", "use", "local0")
@@ -138,25 +138,38 @@ class Localnet:
             for after, chain_id in enumerate(chains):
                 port = self.options.port + at * len(chains) + after
                 self.nodes.append({
-                    "chain_id": chain_id, "validator": name, "index": at, "grpc": f"http://127.0.0.1:{port}",
+                    "chain_id": chain_id, "validator": name, "index": at, "grpc": f"http://{self.address(at)}:{port}",
                     "program": str(self.bin / ("settlement-node" if after == 0 else "shard-node")),
                     "home": str(self.home / name / chain_id), "log": str(self.home / "logs" / f"{name}-{chain_id}.log"),
                     "port": port})
+
+    def address(self, at):
+        """Where a validator is reached."""
+        return "127.0.0.1"
+
+    def within(self, at):
+        """What a validator's programs are started with."""
+        return []
 
     # The network runs.
 
     def start(self):
         for node in self.nodes:
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", node["port"])) == 0:
+                if probe.connect_ex((self.address(node["index"]), node["port"])) == 0:
                     raise Refused(f"port {node['port']} is taken; choose others with --port and --p2p-port")
         for node in self.nodes:
-            with open(node["log"], "ab") as log:
-                # A session of its own: Ctrl-C comes here alone, and the nodes are told in order.
-                process = subprocess.Popen([node["program"], "start", "--home", node["home"]], stdin=subprocess.DEVNULL,
-                                           stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent,
-                                           env={**CROWDED, **os.environ, "DB3_HOME": str(self.user), "NO_COLOR": "1"})
-            node["process"], node["pid"] = process, process.pid
+            self.launch(node)
+
+    def launch(self, node, environment=None):
+        command = [*self.within(node["index"]), node["program"], "start", "--home", node["home"]]
+        with open(node["log"], "ab") as log:
+            # A session of its own: Ctrl-C comes here alone, and the nodes are told in order.
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                       preexec_fn=die_with_parent,
+                                       env={**CROWDED, **os.environ, "DB3_HOME": str(self.user), "NO_COLOR": "1",
+                                            **(environment or {})})
+        node["process"], node["pid"] = process, process.pid
 
     def status(self, node):
         """What a node says of itself; none while it says nothing."""

@@ -120,9 +120,9 @@ impl Store {
         options.set_max_total_wal_size(LOG_BYTES_MAX);
         options.set_keep_log_file_num(4);
         options.set_max_open_files(512);
-        // A tail of the log that was cut off in the middle of a write is no damage; anything else is. Where the cut took
-        // more than was being written, [`Store::check_newest`] says so.
-        options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
+        // What a power failure leaves behind the last synced row is no damage, and nothing after the first row that
+        // cannot be read is taken. Where that took more than was being written, [`Store::check_newest`] says so.
+        options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::PointInTime);
         // Logs that are finished have the length that they had then, and none is missing.
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_paranoid_checks(true);
