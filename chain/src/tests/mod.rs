@@ -14,6 +14,7 @@ mod crash;
 mod deliveries;
 mod epochs;
 mod flow;
+mod governance;
 mod proposals;
 mod restart;
 mod settlement;
