@@ -118,7 +118,8 @@ impl<M: Machine> Audit<M> {
         self.report.time = place.time;
         let at = At { height, time: place.time };
         let mut executed = execute_block(&self.state, place, &self.verdicts, self.threads);
-        self.report.mutations = self.report.mutations.saturating_add(executed.mutations.len() as u64);
+        let mutations = executed.mutations.len().saturating_sub(executed.refused_deliveries);
+        self.report.mutations = self.report.mutations.saturating_add(mutations as u64);
         self.state = executed.state;
         self.report.height = height;
         self.report.root = M::root(&self.state);

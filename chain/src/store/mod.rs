@@ -34,7 +34,7 @@ pub mod lock;
 pub mod logs;
 pub mod postings;
 pub mod receipts;
-mod row;
+pub(crate) mod row;
 pub mod snapshot;
 pub mod statements;
 mod steps;

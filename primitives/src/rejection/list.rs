@@ -207,7 +207,7 @@ rejections! {
     222 HEADERS_NOT_DUE = HeadersNotDue { height: Height },
         FailedPrecondition, Some("delivery.headers"), "Headers alone are not needed yet.",
         ("the delivery holds headers alone, and the trusted header of height {height} is young enough"),
-        "Deliver headers with entries, or alone when the trusted one is a third of the trusting period old.";
+        "Deliver headers with entries; alone when the trusted one is a third of the trusting period old or validators changed too much since.";
     223 BALANCE_TOO_LOW_FOR_FEE = BalanceTooLowForFee { balance: Tai, fee: Tai },
         FailedPrecondition, Some("transaction.body.account"), "The account's balance does not cover the fee.",
         ("the transaction may cost {fee} tai, the balance is {balance} tai"),
