@@ -1,6 +1,7 @@
 //! Settings of a chain: `<home>/config/node.toml`, section `[chain]`; `DB3_NODE_<NAME>` in the environment; flags.
 //! Precedence: flag, environment, file, default. A name that is unknown is refused, wherever it stands.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,6 +58,13 @@ pub struct ChainConfig {
     pub snapshot_interval_blocks: u64,
     /// And after so many bytes of transactions, whichever comes first.
     pub snapshot_interval_bytes: u64,
+    /// Every so many blocks a snapshot is written that other nodes may sync from; 0: never.
+    pub sync_snapshot_blocks: u64,
+    /// How many of those are kept.
+    pub sync_snapshots_kept: usize,
+    /// Where the light client of state sync asks, when `[cometbft.state_sync]` is set: two servers of this process.
+    #[serde(skip)]
+    pub sync_servers: Option<[SocketAddr; 2]>,
     /// Newest versions that can be read.
     pub versions_kept: usize,
     /// Versions that are kept longer because a list is being read from them.
@@ -86,6 +94,9 @@ impl Default for ChainConfig {
             block_ms: 100,
             snapshot_interval_blocks: 200,
             snapshot_interval_bytes: 64 * 1024 * 1024,
+            sync_snapshot_blocks: 2_000,
+            sync_snapshots_kept: 2,
+            sync_servers: None,
             versions_kept: 64,
             pins_max: 32,
             pin_secs: 60,
@@ -111,7 +122,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("{}: {detail}", path.display())]
+    #[error("{}: {}; correct the file", path.display(), detail.trim_end())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -119,14 +130,14 @@ pub enum ConfigError {
         detail: String,
     },
     /// A setting is unknown or of the wrong type.
-    #[error("section [{section}] of {}, {prefix}* in the environment or a flag: {detail}", path.display())]
+    #[error(
+        "{place}: {detail}; correct it there, or leave it out: what `init` wrote into config/node.toml shows every setting of [{section}] with its default"
+    )]
     Setting {
-        /// The file.
-        path: PathBuf,
+        /// The file's section, the environment's variable, or the command line.
+        place: String,
         /// The section.
         section: &'static str,
-        /// Prefix of its environment variables.
-        prefix: &'static str,
         /// What is wrong.
         detail: String,
     },
@@ -134,7 +145,7 @@ pub enum ConfigError {
     #[error(transparent)]
     CometBft(#[from] CometError),
     /// A setting is out of its range.
-    #[error("{name} is {value}: expected {expected}")]
+    #[error("{name} is {value}: expected {expected}; correct it in config/node.toml, its variable or its option")]
     Range {
         /// The setting.
         name: &'static str,
@@ -173,6 +184,10 @@ impl ChainConfig {
         ];
         if !(1..=60_000).contains(&self.block_ms) {
             return Err(ConfigError::Range { name: "block_ms", value: self.block_ms, expected: "1 to 60000" });
+        }
+        if !(1..=100).contains(&self.sync_snapshots_kept) {
+            let value = self.sync_snapshots_kept as u64;
+            return Err(ConfigError::Range { name: "sync_snapshots_kept", value, expected: "1 to 100" });
         }
         if !(2..=100_000).contains(&self.versions_kept) {
             let value = self.versions_kept as u64;
@@ -215,19 +230,34 @@ pub fn load_section<T: DeserializeOwned>(
     flags: Table,
 ) -> Result<T, ConfigError> {
     let path = config_file(home);
-    let mut settings = read_section(&path, section)?;
-    for (name, value) in std::env::vars() {
-        if let Some(name) = name.strip_prefix(prefix) {
-            settings.insert(name.to_ascii_lowercase(), environment_value(&value));
+    let file = read_section(&path, section)?;
+    let mut settings = file.clone();
+    let mut variables = Vec::new();
+    for (variable, value) in std::env::vars() {
+        if let Some(name) = variable.strip_prefix(prefix) {
+            let (name, value) = (name.to_ascii_lowercase(), environment_value(&value));
+            settings.insert(name.clone(), value.clone());
+            variables.push((variable, name, value));
         }
     }
     settings.extend(flags);
-    settings.try_into().map_err(|error: toml::de::Error| ConfigError::Setting {
-        path,
-        section,
-        prefix,
-        detail: error.to_string(),
-    })
+    let error = match settings.try_into() {
+        Ok(section) => return Ok(section),
+        Err(error) => error,
+    };
+    // Which of them it was that cannot be read: each is looked at alone.
+    let is_wrong = |settings: Table| settings.try_into::<T>().is_err();
+    let place = if is_wrong(file) {
+        format!("section [{section}] of {}", path.display())
+    } else {
+        let wrong =
+            variables.into_iter().find(|(_, name, value)| is_wrong(Table::from_iter([(name.clone(), value.clone())])));
+        wrong.map_or_else(|| "the command line".to_owned(), |(variable, ..)| format!("the variable {variable}"))
+    };
+    // Several lines, the last of which says where.
+    let lines: Vec<String> = error.to_string().lines().map(|line| line.trim().to_owned()).collect();
+    let detail = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ");
+    Err(ConfigError::Setting { place, section, detail })
 }
 
 fn read_section(path: &Path, section: &str) -> Result<Table, ConfigError> {

@@ -150,6 +150,7 @@ impl<M: Machine> Chain<M> {
         let verifiers = Arc::new(verifiers.map_err(StartError::Thread)?);
         let (store, metrics) = (Arc::clone(&inner.store), Arc::clone(&inner.metrics));
         inner.snapshotter.run(store, durable, inner.config.blocks_kept, metrics, failed).map_err(StartError::Thread)?;
+        inner.sync_files.run(Arc::clone(&inner.store), inner.genesis.clone()).map_err(StartError::Thread)?;
         let running = Running {
             app: app.clone(),
             verifiers,
@@ -174,6 +175,12 @@ impl<M: Machine> Chain<M> {
 
     pub(crate) fn inner(&self) -> &Arc<Inner<M>> {
         &self.running.app.inner
+    }
+
+    /// The application, as an engine drives it.
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &App<M> {
+        &self.running.app
     }
 
     pub(crate) fn verifiers(&self) -> &Verifiers {
@@ -372,6 +379,7 @@ impl<M: Machine> Running<M> {
         }
         inner.ended.send_replace(true);
         inner.snapshotter.stop();
+        inner.sync_files.stop();
         self.verifiers.stop();
         if let Err(error) = inner.store.sync() {
             tracing::error!(%error, "chain.shutdown");

@@ -32,6 +32,7 @@ mod snapshots;
 mod solo;
 pub mod store;
 mod submit;
+mod sync_files;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;

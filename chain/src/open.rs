@@ -31,6 +31,7 @@ use crate::snapshots::{Durable, Snapshotter};
 use crate::solo::Tip;
 use crate::store::snapshot::SnapshotMeta;
 use crate::store::{Store, StoreError};
+use crate::sync_files::SyncFiles;
 use crate::version::{VersionOf, Versions};
 
 /// A chain that stands at its newest block, without an engine.
@@ -112,6 +113,8 @@ fn application<M: Machine>(
         gate: Gate::default(),
         events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&blocks), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
+        sync_files: SyncFiles::new(&config),
+        restoring: Mutex::default(),
         clock: Clock::new(store.offset_secs()?),
         threads: config.threads(),
         genesis,

@@ -10,7 +10,7 @@ use db3_proto::status::CallError;
 use db3_proto::v1;
 use db3_proto::v1::chain_service_client::ChainServiceClient;
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::code;
@@ -38,7 +38,10 @@ impl Remote {
                 url: url.clone(),
                 detail: error.to_string(),
             };
-            let endpoint = Endpoint::from_shared(url.clone()).map_err(invalid)?;
+            let mut endpoint = Endpoint::from_shared(url.clone()).map_err(invalid)?;
+            if url.starts_with("https://") {
+                endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(invalid)?;
+            }
             let channel = endpoint.connect_timeout(timeout).tcp_nodelay(true).connect_lazy();
             let client = ChainServiceClient::new(channel)
                 .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)

@@ -15,6 +15,7 @@ use db3_primitives::{
 
 use crate::effects::RoundDone;
 use crate::ledger::Ledger;
+use crate::reads::Reads;
 use crate::{payout, settle};
 use db3_primitives::fatal::damaged;
 
@@ -87,12 +88,14 @@ fn accounts(ledger: &mut Ledger, running: &mut Running, skipped: u64, after: Opt
     let from = after.map_or_else(key::due_prefix, |account| [key::due(&account).as_slice(), &[0]].concat());
     let to = key::prefix_end(&key::due_prefix());
     let base = ledger.base.clone();
+    let mut reads = Reads::of(&base);
     for (key, _) in base.range(&from, to.as_deref()) {
         if *budget == 0 {
             return;
         }
         let account = key::split_due(key).unwrap_or_else(|| damaged(key));
-        let visited = settle::visit(ledger, account, running.epoch, skipped);
+        let open = ledger.open_near(&mut reads, account);
+        let visited = settle::visit(ledger, open, running.epoch, skipped);
         running.phase = RoundPhase::Accounts { after: Some(account) };
         running.postings = running.postings.saturating_add(visited.postings);
         running.debited = Tai::new(running.debited.get().saturating_add(visited.debited.get()));

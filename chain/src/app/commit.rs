@@ -85,7 +85,7 @@ impl<M: Machine> Inner<M> {
     }
 
     /// Keeps a version until its header is known; of too many the oldest are never proven.
-    fn wait_for_header(&self, version: Arc<VersionOf<M>>) {
+    pub(super) fn wait_for_header(&self, version: Arc<VersionOf<M>>) {
         let mut unproven = lock(&self.unproven);
         unproven.push_back(version);
         let oldest = if unproven.len() > UNPROVEN_MAX { unproven.pop_front() } else { None };
@@ -116,16 +116,18 @@ impl<M: Machine> Inner<M> {
         let Some(before) = found else { return };
         let version = self.versions.prove(&before, light_block);
         self.metrics.provable_height.set(version.height.get());
+        self.sync_files.offer(&version);
         self.snapshotter.offer(version);
     }
 
     /// The oldest block that is needed; 0: all are kept. Those above the snapshot are needed to come back to the newest
-    /// state.
+    /// state, and those above the snapshots for others by whoever comes from one.
     pub(super) fn retain_height(&self) -> Height {
         let kept = self.config.blocks_kept;
         let newest = self.versions.committed().height.get();
         let oldest = if kept == 0 { 0 } else { newest.saturating_sub(kept) };
-        Height::new(oldest).min(self.snapshotter.durable_height())
+        let offered = self.sync_files.oldest().unwrap_or(Height::new(oldest));
+        Height::new(oldest).min(self.snapshotter.durable_height()).min(offered)
     }
 
     fn write_history(
@@ -147,7 +149,9 @@ impl<M: Machine> Inner<M> {
         let at = At { height: summary.height, time: summary.time };
         M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
         self.store.add_summary(&mut batch, summary)?;
-        self.store.write(batch, self.sync_commits.load(Ordering::Relaxed))
+        let synced = self.sync_commits.load(Ordering::Relaxed);
+        self.store.write(batch, synced)?;
+        if synced { self.store.acknowledge(summary.height, &summary.hash) } else { Ok(()) }
     }
 
     /// Measures what the newest version says of other chains and of rounds.

@@ -13,6 +13,7 @@ mod events;
 mod finalize;
 mod governance;
 mod proposal;
+mod state_sync;
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
@@ -26,9 +27,11 @@ use tendermint_abci::Application;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
 use tendermint_proto::v0_38::abci::{
-    CheckTxType, Misbehavior, RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestInitChain,
-    RequestPrepareProposal, RequestProcessProposal, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock,
-    ResponseInfo, ResponseInitChain, ResponsePrepareProposal, ResponseProcessProposal,
+    CheckTxType, Misbehavior, RequestApplySnapshotChunk, RequestCheckTx, RequestFinalizeBlock, RequestInfo,
+    RequestInitChain, RequestLoadSnapshotChunk, RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal,
+    ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo,
+    ResponseInitChain, ResponseListSnapshots, ResponseLoadSnapshotChunk, ResponseOfferSnapshot,
+    ResponsePrepareProposal, ResponseProcessProposal,
 };
 use tokio::sync::watch;
 
@@ -43,6 +46,8 @@ use crate::pool::{Decisions, Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::Snapshotter;
 use crate::store::Store;
+use crate::sync_files::SyncFiles;
+use crate::transfer::Restoring;
 use crate::version::{VersionOf, Versions};
 
 pub(crate) use admission::Clock;
@@ -83,6 +88,10 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<EventLog<M>>,
     pub(crate) snapshotter: Snapshotter<M>,
+    /// What others may fetch to come to a state without the blocks before it.
+    pub(crate) sync_files: SyncFiles<M>,
+    /// A state that is coming from others.
+    pub(crate) restoring: Mutex<Option<Restoring>>,
     pub(crate) clock: Clock,
     pub(crate) threads: usize,
     /// The newest proposal that was executed and not decided.
@@ -224,6 +233,28 @@ impl<M: Machine> Application for App<M> {
             self.inner.fail(error);
         }
         ResponseCommit { retain_height: i64::try_from(self.inner.retain_height().get()).unwrap_or(0) }
+    }
+
+    fn list_snapshots(&self) -> ResponseListSnapshots {
+        self.inner.list_snapshots()
+    }
+
+    fn load_snapshot_chunk(&self, request: RequestLoadSnapshotChunk) -> ResponseLoadSnapshotChunk {
+        self.inner.load_chunk(&request)
+    }
+
+    fn offer_snapshot(&self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot {
+        self.inner.offer(request)
+    }
+
+    fn apply_snapshot_chunk(&self, request: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
+        match self.inner.apply_chunk(&request) {
+            Ok(response) => response,
+            Err(error) => {
+                self.inner.fail(error);
+                ResponseApplySnapshotChunk::default()
+            }
+        }
     }
 }
 

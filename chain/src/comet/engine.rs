@@ -54,7 +54,7 @@ impl CometEngine {
         let layout = Layout::new(&inner.config.home)?;
         let binary = Binary::find(&settings)?;
         let height = inner.versions.committed().height;
-        if height >= inner.genesis.initial_height() && !layout.has_blocks() {
+        if height >= inner.genesis.initial_height() && !layout.has_blocks() && settings.state_sync.is_none() {
             return Err(StartError::NoBlocks { home: inner.config.home.clone(), height });
         }
         let path = genesis_file(&inner.config.home);
@@ -66,7 +66,7 @@ impl CometEngine {
         let address = layout.abci_address(&settings)?;
         let server = abci::serve(served, &address, FrameLimits::for_genesis(genesis.len()))
             .map_err(|source| StartError::Serve { address: address.to_string(), source })?;
-        write_config(&layout, &settings, server.address(), &genesis, None)?;
+        write_config(&layout, &settings, server.address(), &genesis, inner.config.sync_servers)?;
 
         let rpc = Rpc::new(&layout.rpc_socket());
         inner.blocks.set_archive(Box::new(CometArchive::new(rpc.clone(), runtime.clone())));

@@ -139,6 +139,12 @@ impl Store {
         }
     }
 
+    /// Height of the oldest header that is kept.
+    pub(crate) fn first_light_block(&self) -> Result<Option<Height>, StoreError> {
+        let first = self.rows(Family::LightBlocks, IteratorMode::Start)?.next().transpose()?;
+        first.map(|(key, _)| height_of("light block", &key)).transpose()
+    }
+
     /// A block in short.
     pub fn summary(&self, height: Height) -> Result<Option<BlockSummary>, StoreError> {
         let row = self.get(Family::Summaries, &height_key(height))?;

@@ -10,15 +10,19 @@
 
 mod admission;
 mod bounds;
+mod bundles;
 mod crash;
+mod damage;
 mod deliveries;
 mod epochs;
 mod flow;
 mod governance;
 mod headers;
 mod proposals;
+mod real;
 mod restart;
 mod settlement;
 mod stated;
+mod state_sync;
 mod support;
 mod transfer;

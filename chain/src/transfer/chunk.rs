@@ -14,7 +14,7 @@ use crate::store::row::Row;
 /// A chunk is cut before it passes this.
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
 /// A file of a snapshot is not larger than this.
-const FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
+pub(super) const FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
 
 /// One file of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,10 +41,15 @@ pub(super) fn read_chunk(snapshot: &Path, chunk: &Chunk) -> Result<Vec<u8>, Tran
         return Err(TransferError::malformed(path.display(), detail));
     }
     let bytes = fs::read(&path).map_err(TransferError::file(&path))?;
-    if hex::encode(db3_primitives::sha256(&[&bytes])) != chunk.sha256 {
+    if !is_chunk(chunk, &bytes) {
         return Err(TransferError::malformed(path.display(), "its hash is not the manifest's: the file is damaged"));
     }
     Ok(bytes)
+}
+
+/// Whether bytes are the chunk that a manifest names.
+pub(super) fn is_chunk(chunk: &Chunk, bytes: &[u8]) -> bool {
+    bytes.len() as u64 == chunk.bytes && hex::encode(db3_primitives::sha256(&[bytes])) == chunk.sha256
 }
 
 /// Writes chunks one after the other.

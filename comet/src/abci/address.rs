@@ -6,7 +6,6 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Where the application listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +35,7 @@ pub(crate) fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
+#[derive(Debug)]
 pub(super) enum Listener {
     Unix(UnixListener, PathBuf),
     Tcp(TcpListener),
@@ -60,6 +60,24 @@ impl Listener {
         }
     }
 
+    /// Has `accept` give an error from now on, also the one that waits. (A connection would not do: the socket's file may
+    /// be gone.)
+    pub(super) fn close(&self) {
+        // It may be closed already.
+        let _ = match self {
+            Self::Unix(listener, _) => rustix::net::shutdown(listener, rustix::net::Shutdown::Both),
+            Self::Tcp(listener) => rustix::net::shutdown(listener, rustix::net::Shutdown::Both),
+        };
+    }
+
+    /// Removes its socket's file.
+    pub(super) fn remove(&self) {
+        if let Self::Unix(_, path) = self {
+            // What stays behind is removed by the next start.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     pub(super) fn accept(&self) -> io::Result<Stream> {
         match self {
             Self::Unix(listener, _) => Ok(Stream::Unix(listener.accept()?.0)),
@@ -72,15 +90,6 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            // What stays behind is removed by the next start.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 /// One connection.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -89,14 +98,6 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Connects, so that whoever accepts looks up.
-    pub(super) fn connect(address: &AbciAddress) -> io::Result<Self> {
-        match address {
-            AbciAddress::Unix(path) => UnixStream::connect(path).map(Self::Unix),
-            AbciAddress::Tcp(address) => TcpStream::connect_timeout(address, Duration::from_secs(1)).map(Self::Tcp),
-        }
-    }
-
     pub(super) fn try_clone(&self) -> io::Result<Self> {
         match self {
             Self::Unix(stream) => stream.try_clone().map(Self::Unix),

@@ -26,6 +26,7 @@ pub struct AbciServer {
 
 #[derive(Debug)]
 struct Shared {
+    listener: Listener,
     address: AbciAddress,
     limits: FrameLimits,
     /// Held during calls that change the state.
@@ -54,6 +55,7 @@ where
     let listener = Listener::bind(address)?;
     let shared = Arc::new(Shared {
         address: listener.address()?,
+        listener,
         limits,
         writer: Arc::default(),
         open: Mutex::default(),
@@ -62,8 +64,7 @@ where
         faults: watch::Sender::new(None),
     });
     let accepts = Arc::clone(&shared);
-    let accepting =
-        thread::Builder::new().name("abci-accept".to_owned()).spawn(move || accept(&listener, &app, &accepts))?;
+    let accepting = thread::Builder::new().name("abci-accept".to_owned()).spawn(move || accept(&app, &accepts))?;
     Ok(AbciServer { shared, accepting: Some(accepting) })
 }
 
@@ -94,10 +95,10 @@ impl AbciServer {
     fn end(&mut self) {
         let Some(accepting) = self.accepting.take() else { return };
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // The listener looks up; it does so as well when it cannot be reached, for then it has failed.
-        let _ = Stream::connect(&self.shared.address);
+        self.shared.listener.close();
         // It catches what panics.
         let _ = accepting.join();
+        self.shared.listener.remove();
         let open = std::mem::take(&mut *lock(&self.shared.open));
         for connection in open.values() {
             connection.stream.close();
@@ -115,9 +116,9 @@ impl Drop for AbciServer {
     }
 }
 
-fn accept<A: Application + Sync>(listener: &Listener, app: &A, shared: &Arc<Shared>) {
+fn accept<A: Application + Sync>(app: &A, shared: &Arc<Shared>) {
     loop {
-        let accepted = listener.accept();
+        let accepted = shared.listener.accept();
         if shared.stopped.load(Ordering::SeqCst) {
             return;
         }

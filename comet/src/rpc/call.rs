@@ -38,7 +38,7 @@ struct Refusal {
 
 impl Rpc {
     /// Asks one question. Numbers of 64 bits are texts in both directions.
-    pub(super) async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, RpcError> {
+    pub(crate) async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, RpcError> {
         let asked = timeout(TIMEOUT, self.post(method, params)).await;
         let body = asked.map_err(|_| RpcError::unavailable(format!("no answer in {} s", TIMEOUT.as_secs())))??;
         let answer: Answer<T> = serde_json::from_slice(&body).map_err(|error| RpcError::malformed(method, error))?;

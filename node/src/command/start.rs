@@ -12,7 +12,7 @@ use super::home;
 use super::settings::{StartArgs, default_listen};
 use crate::kind::Kind;
 use crate::relay::{RelayTask, directions, relay};
-use crate::server::{Served, bind, serve_on};
+use crate::server::{Listeners, Served, serve_on};
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
@@ -91,15 +91,15 @@ async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>)
     let own = chain.genesis().chain_id();
     let mut config = args.serve(home, default_listen(own)).map_err(wrong)?;
     let section = args.relay(home).map_err(wrong)?;
-    let public =
-        [Some(config.listen), config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
+    let plain = config.tls.is_none().then_some(config.listen);
+    let public = [plain, config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
     for address in public {
         tracing::warn!(%address, "this address can be reached from other machines, without encryption");
     }
-    let listener = bind(config.listen).await?;
+    let listeners = Listeners::bind(&config).await?;
     let relay = if section.enabled {
         let known = section.known(&config.endpoints).map_err(wrong)?;
-        let directions = directions(own, listener.local_addr()?, &known);
+        let directions = directions(own, listeners.plain_addr()?, &known);
         if directions.is_empty() {
             tracing::warn!("relay: no endpoint of another chain is known; set network_file or [relay.endpoints]");
         }
@@ -108,7 +108,7 @@ async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>)
         None
     };
     config.relay = relay.as_ref().map(Relay::monitor);
-    let served = serve_on::<K>(listener, chain.clone(), config).await?;
-    chain.announce(served.addr())?;
+    let served = serve_on::<K>(listeners, chain.clone(), config).await?;
+    chain.announce(served.plain_addr())?;
     Ok(Open { served, relay: relay.map(|relay| RelayTask::start(relay, chain)) })
 }
