@@ -16,6 +16,7 @@ mod damage;
 mod deliveries;
 mod epochs;
 mod flow;
+mod governance;
 mod headers;
 mod proposals;
 mod real;
