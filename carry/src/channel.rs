@@ -66,6 +66,11 @@ impl Channel {
         Ok(Self { source: peer.chain_id()?, peer, client, inbox: Inbox::new() })
     }
 
+    /// A channel that begins anew: with another root, and with this much of the source's log applied.
+    pub fn resumed(peer: Peer, inbox: Inbox) -> Result<Self, PeerError> {
+        Ok(Self { inbox, ..Self::new(peer)? })
+    }
+
     /// Reads the channel of a source with the state's `get`; none, where the chain does not hear that one.
     pub fn load<'t>(get: impl Fn(&[u8]) -> Option<&'t [u8]>, source: &ChainId) -> Result<Option<Self>, ChannelError> {
         let Some(bytes) = get(&key::peer(source)) else { return Ok(None) };

@@ -1,16 +1,43 @@
 //! Settings of a chain: `<home>/config/node.toml`, section `[chain]`; `DB3_NODE_<NAME>` in the environment; flags.
 //! Precedence: flag, environment, file, default. A name that is unknown is refused, wherever it stands.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use db3_comet::{CometError, CometSettings};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// Environment variables of the `[chain]` section start with this.
 pub const ENVIRONMENT_PREFIX: &str = "DB3_NODE_";
+
+/// What drives a chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// The embedded engine: one validator that holds all the power, in this process.
+    #[default]
+    Solo,
+    /// A `CometBFT` process that the node starts and watches.
+    CometBft,
+}
+
+impl EngineKind {
+    /// As settings and answers name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Solo => "solo",
+            Self::CometBft => "cometbft",
+        }
+    }
+}
+
+/// Environment variables of the `[cometbft]` section start with this.
+pub const COMETBFT_ENVIRONMENT_PREFIX: &str = "DB3_COMETBFT_";
 
 /// Settings of one chain of one node. None of them decides a result: nodes of a chain may differ in all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,12 +46,25 @@ pub struct ChainConfig {
     /// Folder of the node: `config/` and `data/` are in it.
     #[serde(skip)]
     pub home: PathBuf,
-    /// A block with mutations is made at most every so many milliseconds.
+    /// What drives it.
+    pub engine: EngineKind,
+    /// How `CometBFT` is run, where it does: section `[cometbft]`.
+    #[serde(skip)]
+    pub cometbft: CometSettings,
+    /// The solo engine makes a block with mutations at most every so many milliseconds. (`CometBFT` has its
+    /// `timeout_commit_ms`.)
     pub block_ms: u64,
     /// The snapshot moves forward after so many blocks.
     pub snapshot_interval_blocks: u64,
     /// And after so many bytes of transactions, whichever comes first.
     pub snapshot_interval_bytes: u64,
+    /// Every so many blocks a snapshot is written that other nodes may sync from; 0: never.
+    pub sync_snapshot_blocks: u64,
+    /// How many of those are kept.
+    pub sync_snapshots_kept: usize,
+    /// Where the light client of state sync asks, when `[cometbft.state_sync]` is set: two servers of this process.
+    #[serde(skip)]
+    pub sync_servers: Option<[SocketAddr; 2]>,
     /// Newest versions that can be read.
     pub versions_kept: usize,
     /// Versions that are kept longer because a list is being read from them.
@@ -49,9 +89,14 @@ impl Default for ChainConfig {
     fn default() -> Self {
         Self {
             home: PathBuf::new(),
+            engine: EngineKind::default(),
+            cometbft: CometSettings::default(),
             block_ms: 100,
             snapshot_interval_blocks: 200,
             snapshot_interval_bytes: 64 * 1024 * 1024,
+            sync_snapshot_blocks: 2_000,
+            sync_snapshots_kept: 2,
+            sync_servers: None,
             versions_kept: 64,
             pins_max: 32,
             pin_secs: 60,
@@ -77,7 +122,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("{}: {detail}", path.display())]
+    #[error("{}: {}; correct the file", path.display(), detail.trim_end())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -85,19 +130,22 @@ pub enum ConfigError {
         detail: String,
     },
     /// A setting is unknown or of the wrong type.
-    #[error("section [{section}] of {}, {prefix}* in the environment or a flag: {detail}", path.display())]
+    #[error(
+        "{place}: {detail}; correct it there, or leave it out: what `init` wrote into config/node.toml shows every setting of [{section}] with its default"
+    )]
     Setting {
-        /// The file.
-        path: PathBuf,
+        /// The file's section, the environment's variable, or the command line.
+        place: String,
         /// The section.
         section: &'static str,
-        /// Prefix of its environment variables.
-        prefix: &'static str,
         /// What is wrong.
         detail: String,
     },
+    /// A setting of `CometBFT`.
+    #[error(transparent)]
+    CometBft(#[from] CometError),
     /// A setting is out of its range.
-    #[error("{name} is {value}: expected {expected}")]
+    #[error("{name} is {value}: expected {expected}; correct it in config/node.toml, its variable or its option")]
     Range {
         /// The setting.
         name: &'static str,
@@ -119,12 +167,14 @@ impl ChainConfig {
     pub fn load(home: &Path, flags: Table) -> Result<Self, ConfigError> {
         let mut config: Self = load_section(home, "chain", ENVIRONMENT_PREFIX, flags)?;
         home.clone_into(&mut config.home);
+        config.cometbft = load_section(home, "cometbft", COMETBFT_ENVIRONMENT_PREFIX, Table::new())?;
         config.check()?;
         Ok(config)
     }
 
     /// Checks the ranges.
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.cometbft.check()?;
         let at_least_one = [
             ("snapshot_interval_blocks", self.snapshot_interval_blocks),
             ("snapshot_interval_bytes", self.snapshot_interval_bytes),
@@ -134,6 +184,10 @@ impl ChainConfig {
         ];
         if !(1..=60_000).contains(&self.block_ms) {
             return Err(ConfigError::Range { name: "block_ms", value: self.block_ms, expected: "1 to 60000" });
+        }
+        if !(1..=100).contains(&self.sync_snapshots_kept) {
+            let value = self.sync_snapshots_kept as u64;
+            return Err(ConfigError::Range { name: "sync_snapshots_kept", value, expected: "1 to 100" });
         }
         if !(2..=100_000).contains(&self.versions_kept) {
             let value = self.versions_kept as u64;
@@ -176,19 +230,34 @@ pub fn load_section<T: DeserializeOwned>(
     flags: Table,
 ) -> Result<T, ConfigError> {
     let path = config_file(home);
-    let mut settings = read_section(&path, section)?;
-    for (name, value) in std::env::vars() {
-        if let Some(name) = name.strip_prefix(prefix) {
-            settings.insert(name.to_ascii_lowercase(), environment_value(&value));
+    let file = read_section(&path, section)?;
+    let mut settings = file.clone();
+    let mut variables = Vec::new();
+    for (variable, value) in std::env::vars() {
+        if let Some(name) = variable.strip_prefix(prefix) {
+            let (name, value) = (name.to_ascii_lowercase(), environment_value(&value));
+            settings.insert(name.clone(), value.clone());
+            variables.push((variable, name, value));
         }
     }
     settings.extend(flags);
-    settings.try_into().map_err(|error: toml::de::Error| ConfigError::Setting {
-        path,
-        section,
-        prefix,
-        detail: error.to_string(),
-    })
+    let error = match settings.try_into() {
+        Ok(section) => return Ok(section),
+        Err(error) => error,
+    };
+    // Which of them it was that cannot be read: each is looked at alone.
+    let is_wrong = |settings: Table| settings.try_into::<T>().is_err();
+    let place = if is_wrong(file) {
+        format!("section [{section}] of {}", path.display())
+    } else {
+        let wrong =
+            variables.into_iter().find(|(_, name, value)| is_wrong(Table::from_iter([(name.clone(), value.clone())])));
+        wrong.map_or_else(|| "the command line".to_owned(), |(variable, ..)| format!("the variable {variable}"))
+    };
+    // Several lines, the last of which says where.
+    let lines: Vec<String> = error.to_string().lines().map(|line| line.trim().to_owned()).collect();
+    let detail = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ");
+    Err(ConfigError::Setting { place, section, detail })
 }
 
 fn read_section(path: &Path, section: &str) -> Result<Table, ConfigError> {

@@ -57,6 +57,9 @@ pub enum AdvanceError {
         /// The largest step that is possible.
         largest: u64,
     },
+    /// Only the embedded engine takes its time from this machine alone.
+    #[error("block time is what the validators agree on; only a network on the embedded engine can move it")]
+    Agreed,
     /// The files failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,6 +97,29 @@ pub enum StartError {
     /// The chain came up and stopped.
     #[error(transparent)]
     Fatal(#[from] FatalError),
+    /// `CometBFT` cannot be started.
+    #[error(transparent)]
+    CometBft(#[from] db3_comet::CometError),
+    /// The application cannot be served to `CometBFT`.
+    #[error("the application cannot be served at {address}: {source}")]
+    Serve {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The state is that of a block that `CometBFT` has not.
+    #[error(
+        "the state in {} is that after block {height}, and CometBFT has no blocks there: put back the folder \
+         cometbft/data that belongs to it, or start with an empty data folder and [cometbft.state_sync]",
+        home.display()
+    )]
+    NoBlocks {
+        /// The folder.
+        home: std::path::PathBuf,
+        /// The height.
+        height: db3_primitives::Height,
+    },
     /// A thread could not be started.
     #[error("no thread can be started: {0}")]
     Thread(std::io::Error),
@@ -122,6 +148,9 @@ impl StartError {
             | Self::OtherKind { .. }
             | Self::Key(_)
             | Self::Thread(_)
+            | Self::CometBft(_)
+            | Self::Serve { .. }
+            | Self::NoBlocks { .. }
             | Self::NotEmpty(_) => false,
         }
     }

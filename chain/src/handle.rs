@@ -9,16 +9,19 @@ use std::thread::JoinHandle;
 use db3_genesis::GenesisDocument;
 use db3_primitives::time::UNIX_SECS_MAX;
 use db3_primitives::{BlockTime, Epoch, Hash32, Height, Rejection, Verified};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::app::{App, EventCursorOf, Inner};
-use crate::config::ChainConfig;
+use crate::comet::{CometEngine, Consensus};
+use crate::config::{ChainConfig, EngineKind};
 use crate::error::{AdvanceError, FatalError, StartError};
 use crate::lock;
 use crate::machine::{Machine, ShardMachine};
 use crate::open::{Opened, open};
 use crate::pool::Verifiers;
-use crate::solo::{Engine, load_key};
+use crate::solo::{Engine as Solo, load_key};
 use crate::store::{Store, StoreError};
 use crate::version::VersionOf;
 
@@ -38,9 +41,15 @@ struct Running<M: Machine> {
     app: App<M>,
     verifiers: Arc<Verifiers>,
     stopped: Arc<AtomicBool>,
-    engine: Mutex<Option<JoinHandle<()>>>,
+    engine: Mutex<Option<Engine>>,
     /// Held while block time is moved.
     advancing: Mutex<()>,
+}
+
+/// What drives the chain.
+enum Engine {
+    Solo(JoinHandle<()>),
+    CometBft(CometEngine),
 }
 
 /// Why a chain makes no more blocks.
@@ -80,9 +89,11 @@ pub struct ChainStatus {
     pub snapshot_height: Height,
     /// Oldest and newest block that are kept; none before the first.
     pub blocks: Option<(Height, Height)>,
-    /// What drives the chain.
+    /// What drives the chain: "solo" or "cometbft".
     pub engine: &'static str,
-    /// Whether it takes mutations.
+    /// How consensus does.
+    pub consensus: Consensus,
+    /// Whether mutations that it takes will soon be in a block.
     pub ready: bool,
 }
 
@@ -90,12 +101,23 @@ impl<M: Machine> Chain<M> {
     /// Opens the folder of `config`, brings the chain to its newest block and starts it. Returns when a state can be
     /// read and proven.
     pub async fn start(config: ChainConfig) -> Result<Self, StartError> {
+        let chain = Self::launch(config).await?;
+        chain.ready().await?;
+        Ok(chain)
+    }
+
+    /// As [`Self::start`], but returns when the engine was started: before a state can be proven, which among many
+    /// validators may take until enough of them are there. To be called within a tokio runtime, which the chain uses.
+    pub async fn launch(config: ChainConfig) -> Result<Self, StartError> {
         let started = tokio::task::spawn_blocking(move || Self::start_blocking(config)).await;
-        let handle = started.map_err(|error| panicked("start", error.to_string()))??;
-        // The first block makes the genesis state provable.
-        let inner = handle.inner();
+        started.map_err(|error| panicked("start", error.to_string()))?
+    }
+
+    /// Waits until a state can be read and proven: the header of the next block exists.
+    pub async fn ready(&self) -> Result<(), StartError> {
+        let inner = self.inner();
         let (mut provable, mut ended) = (inner.versions.provable_height(), inner.ended.subscribe());
-        while handle.provable().light_block.is_none() {
+        while !self.can_prove() {
             tokio::select! {
                 _ = ended.wait_for(|ended| *ended) => {
                     let detail = inner.fatal.get().map_or_else(|| "it stopped".to_owned(), ToString::to_string);
@@ -104,16 +126,19 @@ impl<M: Machine> Chain<M> {
                 changed = provable.changed() => if changed.is_err() { break },
             }
         }
-        Ok(handle)
+        Ok(())
+    }
+
+    /// Whether a state can be proven.
+    #[must_use]
+    pub fn can_prove(&self) -> bool {
+        self.provable().light_block.is_some()
     }
 
     fn start_blocking(config: ChainConfig) -> Result<Self, StartError> {
         let Opened { app, tip, durable } = open::<M>(config)?;
         let inner = Arc::clone(&app.inner);
-        let key = load_key(&inner.config.home)?;
-        inner.sync_commits.store(true, Ordering::SeqCst);
         let stopped = Arc::new(AtomicBool::new(false));
-        let engine = Engine::new(app.clone(), key, tip, Arc::clone(&inner.signal), Arc::clone(&stopped))?;
         let failing = Arc::downgrade(&inner);
         let failed = move |error| {
             if let Some(inner) = failing.upgrade() {
@@ -125,15 +150,37 @@ impl<M: Machine> Chain<M> {
         let verifiers = Arc::new(verifiers.map_err(StartError::Thread)?);
         let (store, metrics) = (Arc::clone(&inner.store), Arc::clone(&inner.metrics));
         inner.snapshotter.run(store, durable, inner.config.blocks_kept, metrics, failed).map_err(StartError::Thread)?;
-        let thread = std::thread::Builder::new().name("solo".to_owned());
-        let engine = thread.spawn(move || run_engine(engine, &inner)).map_err(StartError::Thread)?;
-        let running =
-            Running { app, verifiers, stopped, engine: Mutex::new(Some(engine)), advancing: Mutex::default() };
+        inner.sync_files.run(Arc::clone(&inner.store), inner.genesis.clone()).map_err(StartError::Thread)?;
+        let running = Running {
+            app: app.clone(),
+            verifiers,
+            stopped: Arc::clone(&stopped),
+            engine: Mutex::default(),
+            advancing: Mutex::default(),
+        };
+        // Where the engine does not start, `running` is dropped and stops the rest.
+        let engine = match inner.config.engine {
+            EngineKind::Solo => {
+                let key = load_key(&inner.config.home)?;
+                let solo = Solo::new(app, key, tip, Arc::clone(&inner.signal), stopped)?;
+                inner.consensus.send_replace(Consensus::SOLO);
+                let thread = std::thread::Builder::new().name("solo".to_owned());
+                Engine::Solo(thread.spawn(move || run_solo(solo, &inner)).map_err(StartError::Thread)?)
+            }
+            EngineKind::CometBft => Engine::CometBft(CometEngine::start(app, stopped, Handle::current())?),
+        };
+        *lock(&running.engine) = Some(engine);
         Ok(Self { running: Arc::new(running) })
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner<M>> {
         &self.running.app.inner
+    }
+
+    /// The application, as an engine drives it.
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &App<M> {
+        &self.running.app
     }
 
     pub(crate) fn verifiers(&self) -> &Verifiers {
@@ -220,9 +267,13 @@ impl<M: Machine> Chain<M> {
     }
 
     /// Moves block time ahead by so many seconds, for good: the offset is on the disk before it is used. For devnets.
-    /// A step after which headers could soon carry no time is refused and changes nothing.
+    /// A step after which headers could soon carry no time is refused and changes nothing; and any step among many
+    /// validators, whose clocks agree on block time.
     pub fn advance_time(&self, secs: u64) -> Result<BlockTime, AdvanceError> {
         let inner = self.inner();
+        if inner.config.engine != EngineKind::Solo {
+            return Err(AdvanceError::Agreed);
+        }
         // The offset is read, added to and written by one caller at a time.
         let _alone = lock(&self.running.advancing);
         let largest = ADVANCE_TO_SECS_MAX.saturating_sub(self.now().secs);
@@ -247,6 +298,7 @@ impl<M: Machine> Chain<M> {
         let inner = self.inner();
         let committed = self.committed();
         let (mutations, bytes) = inner.mempool.size();
+        let consensus = *inner.consensus.borrow();
         Ok(ChainStatus {
             height: committed.height,
             block_time: committed.time,
@@ -259,9 +311,16 @@ impl<M: Machine> Chain<M> {
             pool_bytes: bytes as u64,
             snapshot_height: inner.snapshotter.durable_height(),
             blocks: self.block_range()?,
-            engine: "solo",
-            ready: !*inner.ended.borrow(),
+            engine: inner.config.engine.name(),
+            consensus,
+            ready: !*inner.ended.borrow() && self.can_prove() && consensus.is_good(),
         })
+    }
+
+    /// How consensus does, and every change of it.
+    #[must_use]
+    pub fn consensus(&self) -> watch::Receiver<Consensus> {
+        self.inner().consensus.subscribe()
     }
 
     /// Measurements, as Prometheus reads them.
@@ -305,9 +364,13 @@ impl<M: Machine> Running<M> {
         self.stopped.store(true, Ordering::SeqCst);
         let inner = &self.app.inner;
         inner.signal.raise();
-        if let Some(engine) = lock(&self.engine).take() {
-            // The engine notes what it ends with itself.
-            let _ = engine.join();
+        let engine = lock(&self.engine).take();
+        if let Some(engine) = engine {
+            match engine {
+                // The engine notes what it ends with itself.
+                Engine::Solo(thread) => drop(thread.join()),
+                Engine::CometBft(engine) => engine.stop(),
+            }
             if inner.fatal.get().is_none()
                 && let Err(error) = inner.snapshotter.make()
             {
@@ -316,6 +379,7 @@ impl<M: Machine> Running<M> {
         }
         inner.ended.send_replace(true);
         inner.snapshotter.stop();
+        inner.sync_files.stop();
         self.verifiers.stop();
         if let Err(error) = inner.store.sync() {
             tracing::error!(%error, "chain.shutdown");
@@ -329,7 +393,7 @@ impl<M: Machine> Drop for Running<M> {
     }
 }
 
-fn run_engine<M: Machine>(engine: Engine<M>, inner: &Inner<M>) {
+fn run_solo<M: Machine>(engine: Solo<M>, inner: &Inner<M>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| engine.run())) {
         inner.fail(FatalError::of_panic("solo", panic.as_ref()));
     }

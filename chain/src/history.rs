@@ -138,10 +138,10 @@ impl<M: Machine> Chain<M> {
         if height > self.committed().height { Err(Rejection::BlockNotFound { height }) } else { Ok(()) }
     }
 
-    /// A block, as it was proposed.
+    /// A block, as it was proposed. May wait for the engine that keeps it: call it on a thread that may block.
     pub fn block(&self, height: Height) -> Result<Block, QueryError> {
         self.check_committed(height)?;
-        self.store().block(height)?.ok_or(QueryError::Rejected(Rejection::BlockNotFound { height }))
+        self.inner().blocks.block(height)?.ok_or(QueryError::Rejected(Rejection::BlockNotFound { height }))
     }
 
     /// What a block did.
@@ -150,16 +150,10 @@ impl<M: Machine> Chain<M> {
         Ok(self.inner().events.at(height)?)
     }
 
-    /// Header, commit and validators of a height, `tendermint.types.LightBlock`.
+    /// Header, commit and validators of a height, `tendermint.types.LightBlock`. May wait for the engine that keeps it:
+    /// call it on a thread that may block.
     pub fn light_block(&self, height: Height) -> Result<Vec<u8>, QueryError> {
         self.check_committed(height)?;
-        self.store().light_block(height)?.ok_or(QueryError::Rejected(Rejection::BlockNotFound { height }))
-    }
-
-    /// The validators of every height, `tendermint.types.ValidatorSet`: the solo engine's set never changes.
-    pub fn validators(&self) -> Result<Vec<u8>, Rejection> {
-        let members: Vec<_> = self.genesis().validators().iter().map(|v| (v.pubkey, v.power)).collect();
-        let set = db3_light_client::ValidatorSet::new(&members).map_err(|_| Rejection::NotReady)?;
-        Ok(set.to_proto_bytes())
+        self.inner().blocks.light_block(height)?.ok_or(QueryError::Rejected(Rejection::BlockNotFound { height }))
     }
 }

@@ -1,5 +1,5 @@
 //! A chain as a process runs it: the ABCI application around a state machine ([`Machine`]: a shard's or the settlement
-//! chain's), the solo engine that drives it in process, blocks, snapshots and history in `RocksDB`, admission,
+//! chain's), the solo engine that drives it in process and the `CometBFT` process beside it that does so among many, blocks, snapshots and history in `RocksDB`, admission,
 //! configuration, log and metrics.
 //!
 //! What decides stands below this crate. Here is what talks to disks, clocks and threads:
@@ -11,10 +11,13 @@
 //! - [`init`], [`transfer`] and [`audit`] make folders, move states between them, and look whether they are whole.
 //!
 //! History: bills, receipts and a row about each block stay for ever. Blocks themselves and their headers are kept for
-//! the newest `blocks_kept` heights (100 000 by default, 0: all), and never removed above the durable snapshot.
+//! the newest `blocks_kept` heights (100 000 by default, 0: all), and never removed above the durable snapshot. Under
+//! `CometBFT` the blocks are in its files, by the same rule, and the node has their headers.
 
 mod app;
 pub mod audit;
+mod blocks;
+mod comet;
 pub mod config;
 mod error;
 mod handle;
@@ -29,6 +32,7 @@ mod snapshots;
 mod solo;
 pub mod store;
 mod submit;
+mod sync_files;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -38,15 +42,16 @@ mod version;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use app::{
-    App, BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
-    IN_MEMORY, MutationBody, MutationBodyOf, ShardApp, Submitted,
+    App, Bearer, BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation,
+    EventMutationOf, IN_MEMORY, MutationBody, MutationBodyOf, ShardApp, Submitted, cost_signatures,
 };
-pub use config::{ChainConfig, ConfigError};
+pub use comet::{Consensus, ConsensusState};
+pub use config::{ChainConfig, ConfigError, EngineKind};
 pub use error::{AdvanceError, FatalError, StartError, SubmitError};
 pub use handle::{Chain, ChainHandle, ChainStatus, StopReason};
 pub use history::{BillProof, OutboxPage, QueryError};
 pub use init::{InitInput, genesis_file, init, make_key};
-pub use machine::{Appended, At, Machine, SettlementMachine, ShardMachine};
+pub use machine::{Appended, At, LogRow, Machine, SettlementMachine, ShardMachine};
 pub use pool::{DeliveryState, ReceiptState, ReceiptWatch, SubmittedDelivery};
 pub use solo::KeyError;
 pub use store::StoreError;

@@ -14,6 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::comet::Consensus;
+
 type Number = Gauge<u64, AtomicU64>;
 
 /// A rejection's name and code.
@@ -52,6 +54,20 @@ pub(crate) struct Metrics {
     pub(crate) mempool_bytes: Number,
     /// Mutations waiting to be verified.
     pub(crate) verify_queue: Number,
+    /// Mutations of a bundle that was made here,
+    bundle_mutations: Histogram,
+    /// and its bytes.
+    bundle_bytes: Histogram,
+    /// 1 while `CometBFT` runs and answers.
+    comet_up: Number,
+    /// Its height.
+    comet_height: Number,
+    /// Its peers.
+    comet_peers: Number,
+    /// 1 while it fetches old blocks.
+    comet_catching_up: Number,
+    /// How often it was started again.
+    comet_restarts: Counter,
     /// Leaves of the state tree.
     pub(crate) tree_leaves: Number,
     /// Height of the snapshot on disk.
@@ -96,6 +112,13 @@ impl Metrics {
             mempool_mutations: Number::default(),
             mempool_bytes: Number::default(),
             verify_queue: Number::default(),
+            bundle_mutations: Histogram::new([1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0]),
+            bundle_bytes: Histogram::new([1e3, 4e3, 16e3, 64e3, 128e3, 256e3, 512e3]),
+            comet_up: Number::default(),
+            comet_height: Number::default(),
+            comet_peers: Number::default(),
+            comet_catching_up: Number::default(),
+            comet_restarts: Counter::default(),
             tree_leaves: Number::default(),
             snapshot_height: Number::default(),
             snapshot_time: Number::default(),
@@ -132,6 +155,13 @@ impl Metrics {
         registry.register("snapshot_height", "Height of the snapshot on disk", self.snapshot_height.clone());
         registry.register("snapshot_time_unix_seconds", "Block time of that snapshot", self.snapshot_time.clone());
         registry.register("rejections", "Refused mutations", self.rejections.clone());
+        registry.register("bundle_mutations", "Mutations of a bundle made here", self.bundle_mutations.clone());
+        registry.register("bundle_bytes", "Bytes of a bundle made here", self.bundle_bytes.clone());
+        registry.register("cometbft_up", "1 while CometBFT runs and answers", self.comet_up.clone());
+        registry.register("cometbft_height", "Newest block of CometBFT", self.comet_height.clone());
+        registry.register("cometbft_peers", "Peers of CometBFT", self.comet_peers.clone());
+        registry.register("cometbft_catching_up", "1 while it fetches old blocks", self.comet_catching_up.clone());
+        registry.register("cometbft_restarts", "How often it was started again", self.comet_restarts.clone());
         if chain_id.ends_with("-settlement") {
             registry.register("rounds", "Rounds of settlement that have ended", self.rounds.clone());
             registry.register("settled_epoch", "Newest epoch that a round settled", self.settled_epoch.clone());
@@ -178,6 +208,22 @@ impl Metrics {
             self.trusting_period.get_or_create(&source).set(period);
         }
         self.inbox_frozen.get_or_create(&source).set(u64::from(frozen));
+    }
+
+    /// A bundle was made.
+    pub(crate) fn bundle(&self, mutations: usize, bytes: usize) {
+        let number = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+        self.bundle_mutations.observe(number(mutations));
+        self.bundle_bytes.observe(number(bytes));
+    }
+
+    /// How `CometBFT` does.
+    pub(crate) fn comet(&self, up: bool, height: u64, consensus: &Consensus) {
+        self.comet_up.set(u64::from(up));
+        self.comet_height.set(height);
+        self.comet_peers.set(consensus.peers.into());
+        self.comet_catching_up.set(u64::from(consensus.catching_up));
+        self.comet_restarts.inc_by(consensus.restarts.saturating_sub(self.comet_restarts.get()));
     }
 
     pub(crate) fn rejected(&self, rejection: &Rejection) {

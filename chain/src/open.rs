@@ -1,5 +1,6 @@
 //! From files to a chain that stands at its newest block: the snapshot, then every block after it, executed again.
-//! Each block's header must carry the root that execution gives (rule I6); else the chain does not start.
+//! Each block's header must carry the root that execution gives (rule I6); else the chain does not start. `CometBFT`
+//! has the blocks itself, compares the same, and hands them in when it is started.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -17,17 +18,20 @@ use tendermint_proto::v0_38::types::Block;
 use tokio::sync::watch;
 
 use crate::app::{App, Clock, EventLog, Gate, Inner};
-use crate::config::ChainConfig;
+use crate::blocks::Blocks;
+use crate::comet::Consensus;
+use crate::config::{ChainConfig, EngineKind};
 use crate::error::{FatalError, StartError};
 use crate::init::genesis_file;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
-use crate::pool::{Deliveries, Mempool, Verdicts};
+use crate::pool::{Decisions, Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::{Durable, Snapshotter};
 use crate::solo::Tip;
 use crate::store::snapshot::SnapshotMeta;
 use crate::store::{Store, StoreError};
+use crate::sync_files::SyncFiles;
 use crate::version::{VersionOf, Versions};
 
 /// A chain that stands at its newest block, without an engine.
@@ -46,10 +50,21 @@ pub(crate) fn open<M: Machine>(config: ChainConfig) -> Result<Opened<M>, StartEr
     M::check_kind(&genesis)?;
     let store = Arc::new(Store::open::<M>(&config.home, genesis.chain_id().as_str())?);
     let (meta, state) = first_version::<M>(&store, &genesis)?;
-    let tip = Tip::load(&store)?;
+    let engine = config.engine;
     let durable = Durable { meta, tree: M::tree(&state).clone() };
-    let app = application::<M>(config, genesis, store, &meta, state)?;
-    replay(&app, tip.as_ref().map(|tip| tip.height))?;
+    let app = application::<M>(config, genesis, Arc::clone(&store), &meta, state)?;
+    let tip = match engine {
+        EngineKind::Solo => {
+            let tip = Tip::load(&store)?;
+            replay(&app, tip.as_ref().map(|tip| tip.height))?;
+            // This process is the only one that has the blocks.
+            app.inner.sync_commits.store(true, Ordering::SeqCst);
+            tip
+        }
+        // It has the blocks after the snapshot and hands them in again.
+        EngineKind::CometBft => None,
+    };
+    app.inner.measure();
     Ok(Opened { app, tip, durable })
 }
 
@@ -88,14 +103,18 @@ fn application<M: Machine>(
 ) -> Result<App<M>, StoreError> {
     let metrics = Arc::new(Metrics::new(genesis.chain_id().as_str()));
     let versions = Arc::new(Versions::new(VersionOf::new(meta.height, meta.time, state), &config));
+    let blocks = Arc::new(Blocks::new(Arc::clone(&store)));
     let signal = Arc::new(Signal::default());
     let inner = Inner {
         verdicts: Verdicts::new(config.verdict_bytes),
         mempool: Mempool::new(&config, Arc::clone(&signal), Arc::clone(&metrics)),
         deliveries: Deliveries::new(Arc::clone(&signal)),
+        decisions: Decisions::new(Arc::clone(&signal)),
         gate: Gate::default(),
-        events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&versions))),
+        events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&blocks), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
+        sync_files: SyncFiles::new(&config),
+        restoring: Mutex::default(),
         clock: Clock::new(store.offset_secs()?),
         threads: config.threads(),
         genesis,
@@ -110,6 +129,8 @@ fn application<M: Machine>(
         fatal: OnceLock::new(),
         signal,
         ended: watch::Sender::new(false),
+        blocks,
+        consensus: watch::Sender::new(Consensus::default()),
     };
     Ok(App { inner: Arc::new(inner) })
 }
@@ -135,15 +156,9 @@ fn replay<M: Machine>(app: &App<M>, tip: Option<Height>) -> Result<(), StartErro
         if let Some(error) = app.fatal() {
             return Err(StartError::Fatal(FatalError::Engine { detail: error.to_string() }));
         }
-        inner.prove(light_block.into());
+        inner.prove(height, light_block.into());
     }
     inner.store.sync()?;
-    inner.sync_commits.store(true, Ordering::SeqCst);
-    let version = inner.versions.committed();
-    for source in M::sources(&version.state) {
-        inner.measure_channel(&version.state, &source);
-    }
-    inner.measure_round(&version.state);
     let seconds = started.elapsed().as_secs_f64();
     tracing::info!(from = %from, to = %tip, transactions, seconds, "chain.replay");
     Ok(())

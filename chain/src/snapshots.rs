@@ -194,7 +194,8 @@ impl<M: Machine> Worker<M> {
     }
 
     fn advance(&mut self, version: &VersionOf<M>) -> Result<(), StoreError> {
-        if version.height <= self.durable.meta.height {
+        // A state that came from others may be older than what is there.
+        if version.height == self.durable.meta.height {
             return Ok(());
         }
         let started = Instant::now();
@@ -209,11 +210,13 @@ impl<M: Machine> Worker<M> {
         self.prune(meta.height)
     }
 
+    /// Removes blocks and headers that are not kept. Where `CometBFT` has the blocks, only headers are here.
     fn prune(&self, snapshot: Height) -> Result<(), StoreError> {
         if self.blocks_kept == 0 {
             return Ok(());
         }
-        let Some((first, last)) = self.store.block_range()? else { return Ok(()) };
+        let Some(first) = self.store.first_light_block()? else { return Ok(()) };
+        let last = self.store.block_range()?.map_or(snapshot, |(_, last)| last);
         // The block at the snapshot's height is the predecessor of the first one to execute again.
         let keep = Height::new(last.get().saturating_sub(self.blocks_kept)).min(snapshot);
         if keep.get().saturating_sub(first.get()) >= PRUNE_BLOCKS.min(self.blocks_kept) {

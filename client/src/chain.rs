@@ -314,7 +314,7 @@ impl Chain {
     }
 
     /// A header that is kept, or fetched and verified.
-    async fn trusted_header(&self, height: u64) -> Result<TrustedHeader, ClientError> {
+    pub async fn trusted_header(&self, height: u64) -> Result<TrustedHeader, ClientError> {
         if let Some(header) = self.light().trusted(height) {
             return Ok(header.clone());
         }

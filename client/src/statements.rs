@@ -16,6 +16,7 @@ use crate::error::ClientError;
 use crate::log_proof::{LogPlace, under_frontier};
 use crate::money::Money;
 use crate::on_the_way::following;
+use crate::partial::{Partial, Unanswered};
 use crate::standing::Standing;
 use crate::wire::{settlement, timed};
 
@@ -99,15 +100,24 @@ pub struct StatementFilter {
 }
 
 impl AccountView<'_> {
-    /// Its statements by shard, oldest first.
-    pub async fn statements(&self, filter: &StatementFilter) -> Result<Vec<StatementView>, ClientError> {
+    /// Its statements by shard, oldest first. Those of a shard that does not answer are the ones that have arrived on the
+    /// settlement chain, which may not be all that it has written.
+    pub async fn statements(&self, filter: &StatementFilter) -> Result<Partial<Vec<StatementView>>, ClientError> {
         let money = self.money().await?.value;
         let mut all = Vec::new();
+        let mut unanswered = Vec::new();
         for (number, shard) in (0u32..).zip(self.client.shards()) {
             if filter.shard.is_some_and(|only| only != number) {
                 continue;
             }
-            let mut on_the_way = self.client.on_the_way(number, shard, money.account).await?;
+            let mut on_the_way = match self.client.on_the_way(number, shard, money.account).await {
+                Ok(found) => found,
+                Err(error) if error.is_unreachable(&shard.id) => {
+                    unanswered.push(Unanswered::of(error)?);
+                    Vec::new()
+                }
+                Err(error) => return Err(error),
+            };
             let mut arrived = self.arrived(number, filter.epoch_min, filter.limit, &money).await?;
             arrived.reverse();
             // What arrived meanwhile is not on its way any more.
@@ -118,7 +128,7 @@ impl AccountView<'_> {
             let left_out = filter.limit.map_or(0, |limit| arrived.len().saturating_sub(limit));
             all.extend(arrived.into_iter().skip(left_out));
         }
-        Ok(all)
+        Ok(Partial { value: all, unanswered })
     }
 
     /// Those that have arrived from one shard, newest first.

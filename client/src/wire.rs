@@ -8,7 +8,7 @@ use db3_proto::status::CallError;
 use db3_proto::v1::chain_service_client::ChainServiceClient;
 use db3_proto::v1::settlement_service_client::SettlementServiceClient;
 use db3_proto::v1::shard_service_client::ShardServiceClient;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, ConnectError, Request, Status};
 
 use crate::error::{ClientError, Refusal};
@@ -86,20 +86,24 @@ impl<T> Attempt<T> {
     }
 }
 
-/// A channel to a URL; it connects when it is first used.
+/// A channel to a URL; it connects when it is first used. Behind `https://` the node's certificate must lead to an
+/// authority that this machine trusts (its own store, or the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name).
 pub(crate) fn channel(url: &str) -> Result<Channel, ClientError> {
     let wrong = |detail: String| {
         ClientError::input(
             format!("the endpoint {url} cannot be used: {detail}"),
-            "write it as http://HOST:PORT; to reach a node behind TLS, connect to it through a tunnel that ends TLS on this machine",
+            "write it as http://HOST:PORT, or https://HOST:PORT for a node that serves TLS",
         )
     };
-    if !url.starts_with("http://") {
-        let what =
-            if url.starts_with("https://") { "this client does not speak TLS" } else { "it is no http:// address" };
-        return Err(wrong(what.to_owned()));
+    let tls = url.starts_with("https://");
+    if !tls && !url.starts_with("http://") {
+        return Err(wrong("it is no http:// or https:// address".to_owned()));
     }
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(error.to_string()))?;
+    let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(error.to_string()))?;
+    if tls {
+        let trusted = ClientTlsConfig::new().with_native_roots();
+        endpoint = endpoint.tls_config(trusted).map_err(|error| wrong(error.to_string()))?;
+    }
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)

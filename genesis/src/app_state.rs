@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use db3_primitives::{BlockTime, ChainId, NetworkName, ShardId, limits};
 use serde::Serialize;
 
-use crate::{ChainKind, GenesisError, SettlementGenesis, ShardGenesis};
+use crate::{ChainKind, GenesisError, GenesisOperator, Operator, SettlementGenesis, ShardGenesis};
 
 /// `app_state`. The field `kind` of either says which it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,11 +64,21 @@ impl AppState {
         })
     }
 
-    /// Checks every field and gives what the state machine starts from.
-    pub fn check(&self, time: BlockTime) -> Result<GenesisState, GenesisError> {
+    /// Who stands behind the validators, as the file says it; empty for a chain without governance.
+    #[must_use]
+    pub fn operators(&self) -> &[GenesisOperator] {
+        match self {
+            Self::Shard(state) => &state.operators,
+            Self::Settlement(state) => &state.operators,
+        }
+    }
+
+    /// Checks every field and gives what the state machine starts from. `operators` are the checked ones of
+    /// [`AppState::operators`], with their validators' power.
+    pub fn check(&self, time: BlockTime, operators: &[Operator]) -> Result<GenesisState, GenesisError> {
         Ok(match self {
-            Self::Shard(state) => GenesisState::Shard(state.check(time)?),
-            Self::Settlement(state) => GenesisState::Settlement(state.check(time)?),
+            Self::Shard(state) => GenesisState::Shard(state.check(time, operators)?),
+            Self::Settlement(state) => GenesisState::Settlement(state.check(time, operators)?),
         })
     }
 }

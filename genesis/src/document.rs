@@ -19,7 +19,8 @@ use tendermint::consensus::params::{AbciParams, ValidatorParams, VersionParams};
 use tendermint::{AppHash, PublicKey, Time, block, consensus, evidence, public_key, validator, vote};
 
 use crate::{
-    AppState, ChainEntry, ChainKind, GenesisError, GenesisState, SettlementGenesis, ShardGenesis, write_atomic,
+    AppState, ChainEntry, ChainKind, GenesisError, GenesisState, Operator, SettlementGenesis, ShardGenesis, operators,
+    write_atomic,
 };
 
 /// Version of the application in the headers (`version.app`).
@@ -72,6 +73,7 @@ pub struct GenesisDocument {
     time: BlockTime,
     initial_height: Height,
     validators: Vec<Validator>,
+    operators: Vec<Operator>,
     app_hash: Option<Hash32>,
     network: NetworkName,
     state: GenesisState,
@@ -157,9 +159,10 @@ impl GenesisDocument {
         }
         let time = from_tendermint_time(tendermint.genesis_time)?;
         let validators = check_validators(&tendermint.validators)?;
-        let state = tendermint.app_state.check(time)?;
+        let operators = operators::check(tendermint.app_state.operators(), &validators)?;
+        let state = tendermint.app_state.check(time, &operators)?;
         let initial_height = Height::new(initial_height);
-        Ok(Self { tendermint, chain_id, time, initial_height, validators, app_hash, network, state })
+        Ok(Self { tendermint, chain_id, time, initial_height, validators, operators, app_hash, network, state })
     }
 
     /// The chain's identifier.
@@ -184,6 +187,12 @@ impl GenesisDocument {
     #[must_use]
     pub fn validators(&self) -> &[Validator] {
         &self.validators
+    }
+
+    /// Who stands behind the first validators, in their order; empty for a chain without governance.
+    #[must_use]
+    pub fn operators(&self) -> &[Operator] {
+        &self.operators
     }
 
     /// Root of the state that the chain continues from; none if it begins with `app_state`.

@@ -11,7 +11,7 @@ use db3_settlement_state::GenesisAccount;
 use serde::{Deserialize, Serialize};
 
 use crate::prices::amount;
-use crate::{GenesisError, PeerEntry, Prices, app_state, decimal};
+use crate::{GenesisError, GenesisOperator, Operator, PeerEntry, Prices, app_state, decimal, operators};
 
 /// The only layout of `app_state` so far.
 const FORMAT: u32 = 1;
@@ -52,6 +52,10 @@ pub struct SettlementGenesis {
     pub payouts: Vec<Vec<PayoutEntry>>,
     /// The chains that this one hears from: every shard, in order.
     pub peers: Vec<PeerEntry>,
+    /// Who stands behind each validator, in the validators' order; empty for a chain without governance. What this
+    /// chain earns is then paid to their payout accounts by power.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<GenesisOperator>,
 }
 
 /// The rules of credit and of its settlement.
@@ -152,7 +156,8 @@ impl AccountEntry {
 }
 
 impl SettlementGenesis {
-    /// A genesis with price table 1, the default rules and one payout address for everything, which is the treasury's.
+    /// A genesis with price table 1, the default rules, one payout address for everything, which is the treasury's,
+    /// and no operators.
     #[must_use]
     pub fn new(
         network: &NetworkName,
@@ -177,11 +182,16 @@ impl SettlementGenesis {
             accounts,
             payouts: vec![payout; peers.len().saturating_add(1)],
             peers,
+            operators: Vec::new(),
         }
     }
 
-    /// Checks every field and gives what the state machine starts from.
-    pub fn check(&self, time: BlockTime) -> Result<db3_settlement_state::Genesis, GenesisError> {
+    /// Checks every field and gives what the state machine starts from. `operators` are the checked ones.
+    pub fn check(
+        &self,
+        time: BlockTime,
+        operators: &[Operator],
+    ) -> Result<db3_settlement_state::Genesis, GenesisError> {
         app_state::check_format(self.format, FORMAT)?;
         let network = app_state::check_network(&self.network)?;
         app_state::check_shards(self.shards)?;
@@ -193,6 +203,7 @@ impl SettlementGenesis {
         let factor_denominator = NonZeroU64::new(credit.factor_denominator)
             .ok_or_else(|| GenesisError::field("app_state.credit.factor_denominator", 0, "expected at least 1"))?;
         let (payouts, own_payouts) = self.check_payouts()?;
+        check_own_payouts(&own_payouts, operators, payouts.len())?;
         Ok(db3_settlement_state::Genesis {
             peers: self.check_peers(&network)?,
             network,
@@ -213,6 +224,7 @@ impl SettlementGenesis {
             accounts: self.check_accounts()?,
             payouts,
             own_payouts,
+            validators: operators.iter().map(Operator::as_validator).collect(),
         })
     }
 
@@ -300,6 +312,17 @@ fn check_shares(field: &str, entries: &[PayoutEntry]) -> Result<Vec<(Address, u6
         shares.push((to, entry.power));
     }
     Ok(shares)
+}
+
+/// That what the settlement chain earns goes to its validators' payout accounts, if it names them.
+fn check_own_payouts(own: &[(Address, u64)], operators: &[Operator], at: usize) -> Result<(), GenesisError> {
+    let mut sorted = own.to_vec();
+    sorted.sort_unstable();
+    if operators.is_empty() || sorted == operators::payouts(operators) {
+        return Ok(());
+    }
+    let expected = "expected the payout accounts of app_state.operators, each with the power of its validators";
+    Err(GenesisError::field(format!("app_state.payouts[{at}]"), format!("{} entries", own.len()), expected))
 }
 
 fn address(field: &str, text: &str) -> Result<Address, GenesisError> {

@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 use db3_primitives::{BlockTime, ChainId, NetworkName, PriceTable, ShardId, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::{GenesisError, PeerEntry, Prices, app_state};
+use crate::{GenesisError, GenesisOperator, Operator, PeerEntry, Prices, app_state};
 
 /// The only layout of `app_state` so far.
 const FORMAT: u32 = 2;
@@ -46,10 +46,13 @@ pub struct ShardGenesis {
     pub prices: Prices,
     /// The chains that this one hears from: the settlement chain alone.
     pub peers: Vec<PeerEntry>,
+    /// Who stands behind each validator, in the validators' order; empty for a chain without governance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<GenesisOperator>,
 }
 
 impl ShardGenesis {
-    /// A genesis with price table 1 and the default limits.
+    /// A genesis with price table 1, the default limits and no operators.
     #[must_use]
     pub fn new(
         network: &NetworkName,
@@ -69,11 +72,12 @@ impl ShardGenesis {
             expiry_max_secs: limits::EXPIRY_AHEAD_SECS_MAX,
             prices: Prices::from(&PriceTable::v1()),
             peers: vec![settlement],
+            operators: Vec::new(),
         }
     }
 
-    /// Checks every field and gives what the state machine starts from.
-    pub fn check(&self, time: BlockTime) -> Result<db3_shard_state::Genesis, GenesisError> {
+    /// Checks every field and gives what the state machine starts from. `operators` are the checked ones.
+    pub fn check(&self, time: BlockTime, operators: &[Operator]) -> Result<db3_shard_state::Genesis, GenesisError> {
         app_state::check_format(self.format, FORMAT)?;
         let network = app_state::check_network(&self.network)?;
         app_state::check_shards(self.shards)?;
@@ -104,6 +108,7 @@ impl ShardGenesis {
             close_accounts_max: self.close_accounts_max,
             expiry_max_secs: self.expiry_max_secs,
             settlement,
+            validators: operators.iter().map(Operator::as_validator).collect(),
         })
     }
 }

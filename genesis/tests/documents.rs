@@ -5,8 +5,9 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use db3_genesis::{
-    AccountEntry, AppState, ChainEntry, ChainKind, GenesisDocument, GenesisError, GenesisInput, GenesisState,
-    NetworkFile, NetworkFileError, NetworkKind, PeerEntry, SettlementGenesis, ShardGenesis, TrustEntry, Validator,
+    AccountEntry, AppState, ChainEntry, ChainKind, GenesisDocument, GenesisError, GenesisInput, GenesisOperator,
+    GenesisState, NetworkFile, NetworkFileError, NetworkKind, PeerEntry, SettlementGenesis, ShardGenesis, TrustEntry,
+    Validator,
 };
 use db3_light_client::build::ValidatorKey;
 use db3_primitives::{Address, BlockTime, ChainId, Height, NetworkName, ShardId, Tai};
@@ -180,6 +181,58 @@ fn a_wrong_field_of_the_settlement_chain_is_named() {
     assert_eq!(refused("\"power\": \"1\"", "\"power\": \"0\""), "app_state.payouts[0][0].power");
     let denominator = refused("\"factor_denominator\": 1", "\"factor_denominator\": 0");
     assert_eq!(denominator, "app_state.credit.factor_denominator");
+}
+
+/// A shard with two validators, each with an operator of its own and both with one payout account.
+fn governed() -> GenesisDocument {
+    let settlement = PeerEntry::new(&ChainId::settlement(&name()), &trust(100), None);
+    let mut state = ShardGenesis::new(&name(), ShardId::new(0), SHARDS, epoch(), settlement);
+    let validators = vec![validator(1), validator(2)];
+    let operator = |(validator, number): (&Validator, u8)| {
+        GenesisOperator::new(&validator.pubkey, &Address::new([number; 20]), &Address::new([9; 20]))
+    };
+    state.operators = validators.iter().zip(3..).map(operator).collect();
+    document(state, validators)
+}
+
+#[test]
+fn operators_stand_beside_their_validators_with_the_power() {
+    let read = GenesisDocument::from_json(governed().to_json().unwrap().as_bytes(), Path::new("genesis.json")).unwrap();
+    let operators = read.operators();
+    let accounts: Vec<(Address, u64)> = operators.iter().map(|entry| (entry.operator, entry.power)).collect();
+    assert_eq!(accounts, [(Address::new([3; 20]), 10), (Address::new([4; 20]), 10)]);
+    assert_eq!(operators[1].validator, validator(2).pubkey);
+    assert_eq!(db3_genesis::operator_payouts(operators), [(Address::new([9; 20]), 20)]);
+    assert!(genesis(0).operators().is_empty() && !genesis(0).to_json().unwrap().contains("operators"));
+}
+
+#[test]
+fn an_operator_without_its_validator_or_account_is_named() {
+    let refused = |from: &str, to: &str| refused_field(changed_in(&governed(), from, to));
+    let key = hex::encode(validator(1).pubkey);
+    let validator_of = format!("\"validator\": \"{key}\"");
+    assert_eq!(refused(&validator_of, &validator_of.replace(&key, "00")), "app_state.operators[0].validator");
+    let operator = Address::new([3; 20]).to_string();
+    assert_eq!(refused(&operator, "0x12"), "app_state.operators[0].operator");
+    let nobody = Address::new([0; 20]).to_string();
+    assert_eq!(refused(&operator, &nobody), "app_state.operators[0].operator");
+    let payout = Address::new([9; 20]).to_string();
+    assert_eq!(refused(&payout, "nobody"), "app_state.operators[0].payout");
+}
+
+#[test]
+fn what_the_settlement_chain_earns_goes_to_its_operators() {
+    let mut json: serde_json::Value = serde_json::from_str(&settlement().to_json().unwrap()).unwrap();
+    let payout = Address::new([9; 20]);
+    let operator = GenesisOperator::new(&validator(100).pubkey, &Address::new([3; 20]), &payout);
+    json["app_state"]["operators"] = serde_json::json!([operator]);
+    let parse =
+        |json: &serde_json::Value| GenesisDocument::from_json(json.to_string().as_bytes(), Path::new("genesis.json"));
+    assert_eq!(refused_field(parse(&json)), "app_state.payouts[2]");
+    json["app_state"]["payouts"][2] = serde_json::json!([{ "address": payout.to_string(), "power": "10" }]);
+    assert_eq!(parse(&json).unwrap().operators().len(), 1);
+    json["app_state"]["operators"] = serde_json::json!([operator, operator]);
+    assert_eq!(refused_field(parse(&json)), "app_state.operators");
 }
 
 #[test]

@@ -83,6 +83,12 @@ impl Inbox {
         Self::default()
     }
 
+    /// Exactly the entries of this frontier applied.
+    #[must_use]
+    pub fn at(frontier: Frontier) -> Self {
+        Self { frontier }
+    }
+
     /// The next index to apply.
     #[must_use]
     pub fn cursor(&self) -> u64 {

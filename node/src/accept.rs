@@ -11,11 +11,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::Stream;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::{FutureExt as _, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
@@ -25,26 +28,41 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 /// How long accepting rests after the operating system refused it (no more file descriptors, most often).
 const REST_AFTER_ERROR: Duration = Duration::from_millis(50);
 
-/// The stream of accepted connections, at most `connections_max` of them open, each with `opening_time_max` to begin.
+/// The stream of accepted connections, each with a place of `places` as long as it is open, and `opening_time_max` to
+/// begin; encrypted where there is an acceptor.
 pub fn accept(
     listener: TcpListener,
-    connections_max: usize,
+    tls: Option<TlsAcceptor>,
+    places: Arc<Semaphore>,
     opening_time_max: Duration,
 ) -> impl Stream<Item = io::Result<Connection>> + Send {
-    let places = Arc::new(Semaphore::new(connections_max));
     async_stream::stream! {
+        // At most one for every place.
+        let mut handshakes = FuturesUnordered::new();
         loop {
-            match listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(opened) = handshakes.next(), if !handshakes.is_empty() => {
+                    if let Some(connection) = opened {
+                        yield Ok(connection);
+                    }
+                    continue;
+                }
+            };
+            match accepted {
                 Ok((stream, peer)) => {
                     let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                        tracing::warn!(%peer, connections_max, "connection refused: too many are open");
+                        tracing::warn!(%peer, "connection refused: too many are open");
                         continue;
                     };
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "no TCP_NODELAY");
                     }
                     let opening = Opening::new(opening_time_max);
-                    yield Ok(Connection { stream, opening: Some(opening), _place: place });
+                    match &tls {
+                        None => yield Ok(Connection { stream: Wire::Plain(stream), opening: Some(opening), _place: place }),
+                        Some(tls) => handshakes.push(handshake(tls.clone(), stream, opening, place).boxed()),
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -55,13 +73,62 @@ pub fn accept(
     }
 }
 
+/// Encrypts a connection; none where the peer does not manage that in time.
+async fn handshake(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+    mut opening: Opening,
+    place: OwnedSemaphorePermit,
+) -> Option<Connection> {
+    tokio::select! {
+        shaken = tls.accept(stream) => match shaken {
+            Ok(stream) => Some(Connection { stream: Wire::Tls(Box::new(stream)), opening: Some(opening), _place: place }),
+            Err(error) => {
+                tracing::debug!(%error, "no TLS with a peer");
+                None
+            }
+        },
+        () = opening.until.as_mut() => None,
+    }
+}
+
 /// One connection; its place is free again when it is dropped.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     /// None when it has begun.
     opening: Option<Opening>,
     _place: OwnedSemaphorePermit,
+}
+
+/// What carries a connection's bytes.
+#[derive(Debug)]
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Wire {
+    fn write(&mut self) -> Pin<&mut (dyn AsyncWrite + Send)> {
+        match self {
+            Self::Plain(stream) => Pin::<&mut TcpStream>::new(stream),
+            Self::Tls(stream) => Pin::<&mut TlsStream<_>>::new(stream.as_mut()),
+        }
+    }
+
+    fn read(&mut self) -> Pin<&mut (dyn AsyncRead + Send)> {
+        match self {
+            Self::Plain(stream) => Pin::<&mut TcpStream>::new(stream),
+            Self::Tls(stream) => Pin::<&mut TlsStream<_>>::new(stream.as_mut()),
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
 }
 
 /// The beginning of a connection.
@@ -98,7 +165,7 @@ impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        self.stream.tcp().connect_info()
     }
 }
 
@@ -106,13 +173,13 @@ impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let connection = &mut *self;
         let Some(opening) = &mut connection.opening else {
-            return Pin::new(&mut connection.stream).poll_read(cx, buffer);
+            return connection.stream.read().poll_read(cx, buffer);
         };
         if opening.until.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut connection.stream).poll_read(cx, buffer);
+        let read = connection.stream.read().poll_read(cx, buffer);
         if opening.ends_with(buffer.filled().get(before..).unwrap_or_default()) {
             connection.opening = None;
         }
@@ -122,15 +189,15 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        self.stream.write().poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream.write().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream.write().poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -138,11 +205,14 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
+        self.stream.write().poll_write_vectored(cx, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Wire::Plain(stream) => stream.is_write_vectored(),
+            Wire::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 }
 

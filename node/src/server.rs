@@ -4,15 +4,17 @@
 //! read, the services. Stopping is graceful: no new
 //! call is taken, open ones may end, streams are told to end.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use db3_chain::Chain;
 use db3_proto::FILE_DESCRIPTOR_SET;
 use db3_proto::v1::chain_service_server::ChainServiceServer;
 use db3_relay::Monitor;
+use futures::stream::{self, StreamExt as _, select};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
 use tonic::transport::Server;
@@ -26,6 +28,7 @@ use crate::metrics_http::serve_metrics;
 use crate::relay;
 use crate::settings::{ServeConfig, ServeLimits};
 use crate::shed::ShedLayer;
+use crate::tls::{TlsError, TlsFiles};
 use crate::unreadable::UnreadableLayer;
 
 /// How often an idle connection is asked whether it lives, and how long it may take to answer.
@@ -33,6 +36,9 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// HTTP/2 windows: one largest message of a stream, and a few of them on one connection.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// The services that every node has beside those of its chain.
+const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
+const REFLECTION_SERVICE: &str = "grpc.reflection.v1.ServerReflection";
 /// Longest message to reflection and to health, which are asked for names.
 const SIDE_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Longest list of headers of a call.
@@ -53,6 +59,9 @@ pub enum ServeError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The descriptions of our own protobuf do not serve for reflection.
     #[error("gRPC reflection cannot be set up: {0}")]
     Reflection(String),
@@ -62,6 +71,7 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Served {
     addr: SocketAddr,
+    plain: SocketAddr,
     metrics: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -73,6 +83,12 @@ impl Served {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where this machine reaches it without encryption.
+    #[must_use]
+    pub fn plain_addr(&self) -> SocketAddr {
+        self.plain
     }
 
     /// Where metrics are served, if they are.
@@ -92,25 +108,57 @@ impl Served {
     }
 }
 
+/// Where a server listens: its address, and with TLS a second one of this machine alone, without encryption, for the
+/// node's own relay and `status`, which no certificate names.
+#[derive(Debug)]
+pub struct Listeners {
+    public: TcpListener,
+    local: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(public: TcpListener) -> Self {
+        Self { public, local: None }
+    }
+}
+
+impl Listeners {
+    /// Binds what these settings ask for, so that a taken port is known before anything else is started.
+    pub async fn bind(config: &ServeConfig) -> Result<Self, ServeError> {
+        let bind = async |listen| {
+            TcpListener::bind(listen).await.map_err(|source| ServeError::Bind { listen, what: "gRPC", source })
+        };
+        let public = bind(config.listen).await?;
+        let local = match config.tls {
+            Some(_) => Some(bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?),
+            None => None,
+        };
+        Ok(Self { public, local })
+    }
+
+    /// The address at which this machine reaches the server without encryption.
+    pub fn plain_addr(&self) -> std::io::Result<SocketAddr> {
+        self.local.as_ref().unwrap_or(&self.public).local_addr()
+    }
+}
+
 /// Binds the address and serves.
 pub async fn serve<K: Kind>(chain: Chain<K::Machine>, config: ServeConfig) -> Result<Served, ServeError> {
-    let listener = bind(config.listen).await?;
-    serve_on::<K>(listener, chain, config).await
+    let listeners = Listeners::bind(&config).await?;
+    serve_on::<K>(listeners, chain, config).await
 }
 
-/// Binds the address of a server, so that a taken port is known before anything else is started.
-pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(listen).await.map_err(|source| ServeError::Bind { listen, what: "gRPC", source })
-}
-
-/// Serves on a bound listener.
+/// Serves on bound listeners.
 pub async fn serve_on<K: Kind>(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     chain: Chain<K::Machine>,
     config: ServeConfig,
 ) -> Result<Served, ServeError> {
     let bind_error = |source| ServeError::Bind { listen: config.listen, what: "gRPC", source };
-    let addr = listener.local_addr().map_err(bind_error)?;
+    let listeners = listeners.into();
+    let addr = listeners.public.local_addr().map_err(bind_error)?;
+    let plain = listeners.plain_addr().map_err(bind_error)?;
+    let tls = config.tls.as_ref().map(TlsFiles::acceptor).transpose()?;
     let (stop, stopped) = watch::channel(false);
     let metrics = match config.metrics {
         Some(listen) => {
@@ -121,7 +169,12 @@ pub async fn serve_on<K: Kind>(
         }
         None => None,
     };
-    let reflection = tonic_reflection::server::Builder::configure()
+    let services = [K::SERVICE, <ChainServiceServer<Node<K>> as NamedService>::NAME];
+    // Only what is served here is listed: the descriptions hold the services of every kind of chain.
+    let reflection = [HEALTH_SERVICE, REFLECTION_SERVICE]
+        .into_iter()
+        .chain(services)
+        .fold(tonic_reflection::server::Builder::configure(), tonic_reflection::server::Builder::with_service_name)
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
@@ -129,7 +182,6 @@ pub async fn serve_on<K: Kind>(
         .max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
     let (reporter, health) = tonic_health::server::health_reporter();
     let health = health.max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
-    let services = [K::SERVICE, <ChainServiceServer<Node<K>> as NamedService>::NAME];
     for service in services {
         reporter.set_service_status(service, ServingStatus::Serving).await;
     }
@@ -148,7 +200,10 @@ pub async fn serve_on<K: Kind>(
         .add_service(chain)
         .add_service(reflection)
         .add_service(health);
-    let incoming = accept(listener, limits.connections_max, limits.opening_time_max);
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let public = accept(listeners.public, tls, Arc::clone(&places), limits.opening_time_max);
+    let local = listeners.local.map(|local| accept(local, None, places, limits.opening_time_max));
+    let incoming = select(public, stream::iter(local).flatten());
     let mut told = stopped;
     let until = async move {
         let _ = told.wait_for(|stop| *stop).await;
@@ -161,7 +216,7 @@ pub async fn serve_on<K: Kind>(
             tracing::error!(%error, "the gRPC server ended");
         }
     });
-    Ok(Served { addr, metrics, stop, task, stop_time_max: limits.stop_time_max })
+    Ok(Served { addr, plain, metrics, stop, task, stop_time_max: limits.stop_time_max })
 }
 
 /// The chain's measurements and the relay's as one text.

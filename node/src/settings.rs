@@ -9,12 +9,15 @@ use db3_primitives::{ChainId, limits};
 use db3_relay::Monitor;
 
 use crate::cors::Cors;
+use crate::tls::TlsFiles;
 
 /// Settings of one server.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
     /// Where gRPC and gRPC-Web are served.
     pub listen: SocketAddr,
+    /// The certificate to serve with; none: without encryption.
+    pub tls: Option<TlsFiles>,
     /// Which web pages may call.
     pub cors: Cors,
     /// Where metrics are served over HTTP; none: nowhere.
@@ -96,6 +99,7 @@ impl ServeConfig {
     pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,
+            tls: None,
             cors: Cors::None,
             metrics: None,
             endpoints: Vec::new(),

@@ -39,60 +39,76 @@ pub enum DecodeError {
 }
 
 /// A cursor over the bytes of one value.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     what: &'static str,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the first byte; `what` names the value in errors.
-    pub(crate) fn new(what: &'static str, bytes: &'a [u8]) -> Self {
+    #[must_use]
+    pub fn new(what: &'static str, bytes: &'a [u8]) -> Self {
         Self { what, rest: bytes }
     }
 
     /// Takes one byte that must be `format`.
-    pub(crate) fn format(&mut self, format: u8) -> Result<(), DecodeError> {
+    pub fn format(&mut self, format: u8) -> Result<(), DecodeError> {
         let found = self.u8()?;
         if found == format { Ok(()) } else { Err(self.unknown_format(found)) }
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    /// Takes so many bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(DecodeError::Truncated { what: self.what })?;
         self.rest = rest;
         Ok(*head)
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
+    /// Takes so many bytes, a number that the bytes before told.
+    pub fn slice(&mut self, bytes: usize) -> Result<&'a [u8], DecodeError> {
+        let (head, rest) = self.rest.split_at_checked(bytes).ok_or(DecodeError::Truncated { what: self.what })?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// Takes a byte.
+    pub fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array::<1>().map(u8::from_be_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
+    /// Takes four bytes.
+    pub fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
+    /// Takes eight bytes.
+    pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub(crate) fn tai(&mut self) -> Result<Tai, DecodeError> {
+    /// Takes an amount, 16 bytes.
+    pub fn tai(&mut self) -> Result<Tai, DecodeError> {
         self.array().map(|bytes| Tai::new(u128::from_be_bytes(bytes)))
     }
 
-    pub(crate) fn address(&mut self) -> Result<Address, DecodeError> {
+    /// Takes an account, 20 bytes.
+    pub fn address(&mut self) -> Result<Address, DecodeError> {
         self.array().map(Address::new)
     }
 
-    pub(crate) fn hash(&mut self) -> Result<Hash32, DecodeError> {
+    /// Takes a hash, 32 bytes.
+    pub fn hash(&mut self) -> Result<Hash32, DecodeError> {
         self.array()
     }
 
     /// Everything that is left.
-    pub(crate) fn rest(self) -> &'a [u8] {
+    #[must_use]
+    pub fn rest(self) -> &'a [u8] {
         self.rest
     }
 
     /// Succeeds iff nothing is left.
-    pub(crate) fn end(self) -> Result<(), DecodeError> {
+    pub fn end(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() {
             Ok(())
         } else {
@@ -101,12 +117,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The error for a field that holds what it may not hold.
-    pub(crate) fn invalid(&self, field: &'static str) -> DecodeError {
+    #[must_use]
+    pub fn invalid(&self, field: &'static str) -> DecodeError {
         DecodeError::Invalid { what: self.what, field }
     }
 
     /// The error for a format or tag byte that is unknown.
-    pub(crate) fn unknown_format(&self, format: u8) -> DecodeError {
+    #[must_use]
+    pub fn unknown_format(&self, format: u8) -> DecodeError {
         DecodeError::UnknownFormat { what: self.what, format }
     }
 }

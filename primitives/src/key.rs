@@ -6,18 +6,21 @@
 //! | chain parameters | `chain` | |
 //! | statement emission | `close` | |
 //! | closed epoch | `epoch/` ‖ number (8, big endian) | `epoch/` `0000000000000007` |
+//! | evidence against a validator | `evid/` ‖ Tendermint address (20) | `evid/` `cdcd…cd` |
+//! | governance | `gov` | |
 //! | namespace | `ns/` ‖ name | `ns/notes` |
 //! | open epoch | `open` | |
 //! | inbox | `inbox/` ‖ chain id | `inbox/devnet-settlement` |
 //! | light client | `client/` ‖ chain id | `client/devnet-settlement` |
 //! | outbox | `outbox/` ‖ chain id | `outbox/devnet-settlement` |
 //! | peer | `peer/` ‖ chain id | `peer/devnet-settlement` |
+//! | scheduled change | `plan/` ‖ height (8) ‖ sequence number (8) | `plan/` `0000000000000064` `0000000000000001` |
 //! | namespaces by owner | `own/` ‖ address (20) ‖ name | `own/` `abab…ab` `notes` |
 //! | record | `rec/` ‖ length (1) ‖ namespace ‖ length (1) ‖ table ‖ key | `rec/` `05` `notes` `06` `cities` `berlin` |
 //! | table | `tbl/` ‖ length (1) ‖ namespace ‖ table | `tbl/` `05` `notes` `cities` |
 //! | nonce window | `win/` ‖ address (20) ‖ namespace | `win/` `abab…ab` `notes` |
 //!
-//! On the settlement chain, beside `chain`, inboxes, light clients, outboxes and peers:
+//! On the settlement chain, beside `chain`, inboxes, light clients, outboxes, peers and what governance keeps:
 //!
 //! | object | key | example |
 //! |---|---|---|
@@ -36,12 +39,14 @@
 //! types bound the length; the longest key has 390 bytes.
 
 mod channel;
+mod governance;
 mod settlement;
 
 pub use channel::{
     client, client_prefix, inbox, inbox_prefix, outbox, outbox_prefix, peer, peer_prefix, split_client, split_inbox,
     split_outbox, split_peer,
 };
+pub use governance::{evidence, evidence_prefix, governance, plan, plan_prefix, split_evidence, split_plan};
 pub use settlement::{
     BALANCE_BYTES, DUE_BYTES, LINE_BYTES, OWN_WINDOW_BYTES, balance, balance_prefix, cut, cut_prefix, due, due_prefix,
     line, line_prefix, line_prefix_of, own_window, payout, payout_prefix, postings, round, shard, shard_prefix,

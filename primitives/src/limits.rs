@@ -102,6 +102,22 @@ pub const PAYOUT_POWER_MAX: u64 = (1 << 60) - 1;
 pub const ROUND_ACCOUNTS_PER_BLOCK_MAX: u32 = 65_536;
 /// Most pending cuts that one block of the settlement chain confirms.
 pub const BLOCK_CUTS_MAX: usize = 16_384;
+/// Most governance transactions in one block.
+pub const BLOCK_GOVERNANCE_MAX: usize = 4;
+/// Longest body of a governance transaction.
+pub const GOVERNANCE_BODY_BYTES_MAX: usize = 131_072;
+/// Longest governance transaction, as it is encoded in a consensus transaction of its own.
+pub const GOVERNANCE_TX_BYTES_MAX: usize = 262_144;
+/// Most actions of one governance transaction.
+pub const GOVERNANCE_ACTIONS_MAX: usize = 256;
+/// Most signatures of one governance transaction.
+pub const GOVERNANCE_SIGNATURES_MAX: usize = 1_000;
+/// Most statements that governance makes up for, in one replacement of a channel.
+pub const GOVERNANCE_STATEMENTS_MAX: usize = 1_000;
+/// Most changes that wait for their height.
+pub const GOVERNANCE_SCHEDULED_MAX: usize = 16;
+/// How many blocks ahead a change may be scheduled: some 100 days of blocks of a second.
+pub const GOVERNANCE_AHEAD_BLOCKS_MAX: u64 = 10_000_000;
 /// Largest numerator and denominator of the factor between collateral and credit.
 pub const FACTOR_MAX: u64 = 1_000_000;
 /// Shortest and longest epoch.
@@ -144,4 +160,9 @@ const _: () = assert!(DELIVERY_TX_BYTES_MAX <= TX_BYTES_MAX);
 const _: () = assert!(LOG_ENTRY_BYTES_MAX + FRONTIER_BYTES_MAX < DELIVERY_TX_BYTES_MAX, "a delivery holds an entry");
 const _: () = assert!(TRANSACTION_BYTES_MAX <= MUTATION_BYTES_MAX);
 const _: () = assert!(TRANSACTION_OPERATIONS_MAX <= OPERATIONS_PER_MUTATION_MAX);
+const _: () = assert!(GOVERNANCE_TX_BYTES_MAX <= TX_BYTES_MAX);
+const _: () = assert!(
+    GOVERNANCE_BODY_BYTES_MAX + GOVERNANCE_SIGNATURES_MAX * 80 < GOVERNANCE_TX_BYTES_MAX,
+    "a longest body and most signatures fit a transaction"
+);
 const _: () = assert!(CEILING_TAI_MAX.get() <= u128::MAX >> 31, "so that the sum of 2^31 of them is an amount");

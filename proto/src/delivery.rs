@@ -1,4 +1,5 @@
-//! Deliveries: their one encoding, and consensus transactions, each of which is a bundle of envelopes or one delivery.
+//! Deliveries: their one encoding, and consensus transactions, each of which is a bundle of envelopes, one delivery, or one
+//! decision of the chain's operators.
 //!
 //! A transaction that is a delivery: `Bundle { Delivery delivery = 2; }`, so 12 ‖ varint ‖ encoded `Delivery`.
 //! Identifier of a delivery: SHA-256 of `"db3.v1.Delivery/id"` ‖ 0x00 ‖ encoded `Delivery`.
@@ -8,6 +9,7 @@
 
 use bytes::Bytes;
 use db3_carry::{Delivery, HeaderUpdate};
+use db3_governance::SignedProposal;
 use db3_merkle_log::limits::RIGHT_HASHES_MAX;
 use db3_primitives::limits::{DELIVERY_ENTRIES_MAX, DELIVERY_HEADERS_MAX, DELIVERY_TX_BYTES_MAX};
 use db3_primitives::{ChainId, Identifier, Rejection, sha256};
@@ -15,6 +17,7 @@ use db3_state_tree::Proof;
 use prost::Message as _;
 
 use crate::bundle::{decode_bundle, element_bytes};
+use crate::governance::{GOVERNANCE_TAG, decode_governance};
 use crate::wire::{Field, Value, fields};
 use crate::{ics23, v1};
 
@@ -31,23 +34,34 @@ pub enum BlockTx<'a> {
     Bundle(Vec<&'a [u8]>),
     /// Entries of another chain's log.
     Delivery(Delivery),
+    /// What operators decided.
+    Governance(SignedProposal),
 }
 
-/// Reads a consensus transaction of either kind; each has one encoding.
+/// Reads a consensus transaction of any kind; each has one encoding.
 pub fn decode_tx(tx: &[u8]) -> Result<BlockTx<'_>, Rejection> {
-    if tx.first() != Some(&DELIVERY_TAG) {
-        return decode_bundle(tx).map(BlockTx::Bundle);
+    match tx.first() {
+        Some(&DELIVERY_TAG) => {
+            check_size(tx.len())?;
+            decode_delivery(only_part(tx).map_err(malformed)?).map(BlockTx::Delivery)
+        }
+        Some(&GOVERNANCE_TAG) => {
+            let refused = |detail: &str| Rejection::GovernanceMalformed { detail: detail.to_owned() };
+            decode_governance(only_part(tx).map_err(refused)?).map(BlockTx::Governance)
+        }
+        Some(_) | None => decode_bundle(tx).map(BlockTx::Bundle),
     }
-    check_size(tx.len())?;
+}
+
+/// The one field that a transaction consists of, in its shortest encoding.
+fn only_part(tx: &[u8]) -> Result<&[u8], &'static str> {
     let mut parts = fields(tx);
     let part = parts.next().and_then(Result::ok);
-    let (Some(Field { value: Value::Bytes(delivery), .. }), None) = (part, parts.next()) else {
-        return Err(malformed("the transaction holds something beside one delivery"));
-    };
-    if element_bytes(delivery.len()) != tx.len() {
-        return Err(malformed("the transaction is not in its shortest encoding"));
+    match (part, parts.next()) {
+        (Some(Field { value: Value::Bytes(part), .. }), None) if element_bytes(part.len()) == tx.len() => Ok(part),
+        (Some(Field { value: Value::Bytes(_), .. }), None) => Err("the transaction is not in its shortest encoding"),
+        _ => Err("the transaction holds more than one thing"),
     }
-    decode_delivery(delivery).map(BlockTx::Delivery)
 }
 
 /// The consensus transaction that holds a delivery. The caller keeps it within the limits.

@@ -12,6 +12,7 @@ pub mod convert;
 pub mod decode;
 pub mod delivery;
 pub mod encode;
+pub mod governance;
 pub mod ics23;
 mod signed;
 pub mod status;
@@ -33,6 +34,7 @@ pub use delivery::{
     encode_delivery_tx,
 };
 pub use encode::{encode_body, encode_envelope, envelope_bytes, envelope_message};
+pub use governance::{decode_governance, decode_governance_message, encode_governance_tx, governance_message};
 pub use transaction::{
     decode_transaction, decode_transaction_body, decode_transaction_envelope, encode_transaction_body,
 };

@@ -9,12 +9,14 @@ use db3_primitives::limits::GRPC_MESSAGE_BYTES_MAX;
 use db3_proto::status::CallError;
 use db3_proto::v1;
 use db3_proto::v1::chain_service_client::ChainServiceClient;
-use tonic::transport::{Channel, Endpoint};
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::code;
 use crate::config::ChainEndpoints;
 use crate::error::RelayError;
+use crate::pass::{PASS_KEY, Passes};
 
 /// See the module's text.
 #[derive(Clone, Debug)]
@@ -23,18 +25,23 @@ pub struct Remote {
     endpoints: Arc<[(String, ChainServiceClient<Channel>)]>,
     current: Arc<AtomicUsize>,
     timeout: Duration,
+    /// By which the node that this relay runs in knows its deliveries.
+    pass: Option<Arc<str>>,
 }
 
 impl Remote {
     /// Connects when the first call is made.
-    pub fn new(chain: &ChainEndpoints, timeout: Duration) -> Result<Self, RelayError> {
+    pub fn new(chain: &ChainEndpoints, timeout: Duration, passes: Option<&Passes>) -> Result<Self, RelayError> {
         let client = |url: &String| {
             let invalid = |error: tonic::transport::Error| RelayError::InvalidEndpoint {
                 chain_id: chain.chain_id.clone(),
                 url: url.clone(),
                 detail: error.to_string(),
             };
-            let endpoint = Endpoint::from_shared(url.clone()).map_err(invalid)?;
+            let mut endpoint = Endpoint::from_shared(url.clone()).map_err(invalid)?;
+            if url.starts_with("https://") {
+                endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(invalid)?;
+            }
             let channel = endpoint.connect_timeout(timeout).tcp_nodelay(true).connect_lazy();
             let client = ChainServiceClient::new(channel)
                 .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX)
@@ -45,7 +52,9 @@ impl Remote {
         if endpoints.is_empty() {
             return Err(RelayError::NoEndpoint { chain_id: chain.chain_id.clone() });
         }
-        Ok(Self { chain_id: chain.chain_id.clone(), endpoints, current: Arc::new(AtomicUsize::new(0)), timeout })
+        let pass = passes.map(|passes| passes.of(&chain.chain_id).into());
+        let chain_id = chain.chain_id.clone();
+        Ok(Self { chain_id, endpoints, current: Arc::new(AtomicUsize::new(0)), timeout, pass })
     }
 
     pub async fn get_inbox(&self, request: v1::GetInboxRequest) -> Result<v1::GetInboxResponse, RelayError> {
@@ -76,7 +85,10 @@ impl Remote {
 
     pub async fn submit_delivery(&self, delivery: v1::Delivery) -> Result<v1::SubmitDeliveryResponse, RelayError> {
         let wait = v1::WaitMode::Committed.into();
-        let request = self.request(v1::SubmitDeliveryRequest { delivery: Some(delivery), wait });
+        let mut request = self.request(v1::SubmitDeliveryRequest { delivery: Some(delivery), wait });
+        if let Some(pass) = self.pass.as_ref().and_then(|pass| MetadataValue::try_from(&**pass).ok()) {
+            request.metadata_mut().insert(PASS_KEY, pass);
+        }
         self.ask("SubmitDelivery", |mut client| async move { client.submit_delivery(request).await }).await
     }
 
@@ -138,7 +150,8 @@ impl Remote {
         self.current.load(Ordering::Relaxed).checked_rem(self.endpoints.len()).unwrap_or(0)
     }
 
-    fn take_next(&self) {
+    /// The next call goes to another endpoint.
+    pub fn take_next(&self) {
         self.current.fetch_add(1, Ordering::Relaxed);
     }
 

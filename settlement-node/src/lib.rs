@@ -4,7 +4,7 @@ mod grpc;
 mod kind;
 
 use db3_chain::{Chain, SettlementMachine};
-pub use db3_node::{ChainEndpoints, Cors, ServeConfig, ServeError, ServeLimits, Served, bind};
+pub use db3_node::{ChainEndpoints, Cors, ServeConfig, ServeError, ServeLimits, Served};
 pub use kind::SettlementKind;
 use tokio::net::TcpListener;
 

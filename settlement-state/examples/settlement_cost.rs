@@ -149,6 +149,7 @@ fn genesis(network: &NetworkName, source: &Source, accounts: u32) -> Genesis {
         payouts: vec![vec![(Address::new([0xdd; 20]), 1)]],
         own_payouts: Vec::new(),
         peers: vec![source.peer(Options::never_expires())],
+        validators: Vec::new(),
     }
 }
 

@@ -3,10 +3,10 @@
 
 use db3_primitives::{Address, BalanceLeaf, LineLeaf, ShardId, Tai};
 
-use crate::fatal::fatal;
 use crate::journal::{Movement, Purse};
 use crate::ledger::Ledger;
 use crate::reads::Reads;
+use db3_primitives::fatal::fatal;
 
 /// Where an account pays from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -162,7 +162,9 @@ impl<'l> Books<'l> {
     fn take_credits(&mut self, ledger: &Ledger) {
         let mut reads = Reads::of(&ledger.base);
         for (account, ()) in ledger.credited.iter() {
+            // Governance changes trust before anything else in a block: no step of the block did.
             let before = stored_near::<Balances>(&mut reads.balances, account).unwrap_or_default();
+            let before = BalanceLeaf { trust: trust_before(ledger, &account, before.trust), ..before };
             let now = ledger.balances.get_near(&mut reads.balances, account).unwrap_or_default();
             let over = |leaf: &BalanceLeaf, held: Tai| {
                 signed(held.get()).saturating_sub(signed(ledger.chain.limit(leaf.collateral, leaf.trust).get()))
@@ -182,7 +184,8 @@ impl<'l> Books<'l> {
                 // ⌊f · C⌋ − ⌊f · (C − y)⌋ is at most ⌊f · y⌋ + 1.
                 PostingKind::Seize => ledger.chain.limit(posting.paid, Tai::ZERO).get().saturating_add(1),
                 PostingKind::WriteOff => {
-                    stored::<Balances>(&ledger.base, posting.account).unwrap_or_default().trust.get()
+                    let trust = stored::<Balances>(&ledger.base, posting.account).unwrap_or_default().trust;
+                    trust_before(ledger, &posting.account, trust).get()
                 }
             };
             let place = self.credits.binary_search_by_key(&posting.account, |(account, _)| *account);
@@ -242,6 +245,11 @@ impl<'l> Books<'l> {
         terms.extend(self.unsound.iter().map(|posting| format!("unsound: {posting:?}")));
         terms
     }
+}
+
+/// An account's trust after governance and before everything else in the block.
+fn trust_before(ledger: &Ledger, account: &Address, stored: Tai) -> Tai {
+    ledger.trusted.get(account).copied().unwrap_or(stored)
 }
 
 fn signed(amount: u128) -> i128 {

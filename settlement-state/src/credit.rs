@@ -5,8 +5,8 @@ use db3_primitives::{CreditEntry, Cut, CutLeaf, LineEntry, LineLeaf, ShardId, Ta
 use db3_state_tree::Tree;
 
 use crate::account::Open;
-use crate::fatal::{damaged, fatal};
 use crate::ledger::Ledger;
+use db3_primitives::fatal::{damaged, fatal};
 
 /// The account's limit: ⌊factor · collateral⌋ + trust.
 pub(crate) fn limit(ledger: &Ledger, open: &Open) -> Tai {

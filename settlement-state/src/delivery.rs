@@ -9,10 +9,10 @@ use db3_primitives::name::ChainRole;
 use db3_primitives::{BlockTime, ChainId, Fault, Rejection, ShardFault, ShardId, ShardLeaf};
 
 use crate::effects::{FaultReport, InboundEntry};
-use crate::fatal::fatal;
 use crate::inbound::Reading;
 use crate::ledger::Ledger;
 use crate::reads::Reads;
+use db3_primitives::fatal::fatal;
 
 /// What the deliveries of a block did.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Inbound {
 }
 
 /// The shard whose log a delivery is a piece of.
-fn shard_of(ledger: &Ledger, source: &ChainId) -> Result<ShardId, Rejection> {
+pub(crate) fn shard_of(ledger: &Ledger, source: &ChainId) -> Result<ShardId, Rejection> {
     match source.parts() {
         Some((network, ChainRole::Shard(shard)))
             if network == ledger.chain.network && shard.get() < ledger.chain.shard_map.shards() =>

@@ -1,57 +1,25 @@
 //! What a block did, as data: nothing here is performed by this crate.
 
-use std::sync::Arc;
-
 use db3_carry::{Delivered, OutboundEntry};
+use db3_governance::Report;
 use db3_merkle_log::CompletedNode;
 use db3_primitives::{
-    Address, ChainId, Epoch, Fault, LogEntry, Metered, Nonce, Posting, Rejection, ShardId, Tai, TransactionId,
-    VerifiedTransaction,
+    Address, ChainId, Epoch, Fault, LogEntry, Metered, Nonce, Posting, ReceiptOutcome, RefusedItem, ShardId, Tai,
+    Transaction, TransactionId,
 };
 
-/// One transaction of a block as it came, in the block's order.
-#[derive(Clone, Debug)]
-pub enum BlockItem {
-    /// Decoded, its signature checked.
-    Verified(Arc<VerifiedTransaction>),
-    /// Bytes that no honest proposer takes: they do not decode, or their signature is wrong.
-    Refused {
-        /// The identifier, where the bytes decode that far.
-        id: Option<TransactionId>,
-        /// Why.
-        rejection: Rejection,
-    },
-}
+/// One transaction of a block as it came.
+pub type BlockItem = db3_primitives::BlockItem<Transaction>;
 
 /// What became of one transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a refused transaction left no receipt"]
-pub enum Outcome {
-    /// Everything it asks for was done.
-    Applied(Receipt),
-    /// A precondition did not hold: nothing of it was done, its nonce is used, its bytes are charged.
-    Failed(Receipt),
-    /// It cannot be charged: no effect, no used nonce, no receipt.
-    Refused(Rejection),
-}
-
-/// What a receipt says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReceiptOutcome {
-    /// Done and charged.
-    Applied,
-    /// Not done, charged for its bytes.
-    Failed(Rejection),
-    /// Not done, not charged.
-    Refused(Rejection),
-}
+pub type Outcome = db3_primitives::Outcome<Receipt>;
 
 /// What a block holds about one transaction. A refused receipt is about that copy of the transaction only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// Identifier of the transaction.
     pub id: TransactionId,
-    /// Position among the transactions of the block, refused ones counted.
+    /// Its position in the block, where what was refused counts.
     pub index: u32,
     /// Whose money it moves, and who pays.
     pub account: Address,
@@ -65,17 +33,6 @@ pub struct Receipt {
     pub metered: Metered,
     /// What was charged, from the balance.
     pub fee: Tai,
-}
-
-/// An item of a block that is no transaction of anybody's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedItem {
-    /// Position among the transactions of the block.
-    pub index: u32,
-    /// The identifier that it claims, where it decodes that far.
-    pub id: Option<TransactionId>,
-    /// Why.
-    pub rejection: Rejection,
 }
 
 /// An entry of a shard's log that was applied.
@@ -144,15 +101,6 @@ pub struct Effects {
     pub posting_nodes: Vec<CompletedNode>,
     /// The round that ended.
     pub settled: Option<RoundDone>,
-}
-
-impl ReceiptOutcome {
-    /// The number of the rejection; 0 for what was applied.
-    #[must_use]
-    pub fn code(&self) -> u32 {
-        match self {
-            Self::Applied => 0,
-            Self::Failed(rejection) | Self::Refused(rejection) => rejection.code(),
-        }
-    }
+    /// What governance did.
+    pub governance: Report,
 }

@@ -1,4 +1,4 @@
-//! Execution of one block: confirmations and the round's part, then deliveries, then transactions, into a new version and
+//! Execution of one block: what governance decided, confirmations and the round's part, then deliveries, then transactions, into a new version and
 //! its effects.
 //!
 //! A function of the version before, the height, the time and what the block holds, and of nothing else (rule I7). What
@@ -6,34 +6,32 @@
 //! has no effect. An empty block in which nothing is due changes no byte (R7).
 
 use db3_carry::{Delivered, Delivery};
-use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BLOCK_MUTATIONS_MAX, BLOCK_OPERATIONS_MAX};
+use db3_governance::{Accepted, Misbehaviour, Session, SignedProposal};
+use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BLOCK_MUTATIONS_MAX};
 use db3_primitives::{
-    BlockTime, Height, Metered, Rejection, Tai, Transaction, TransactionId, VerifiedTransaction, stored,
+    BlockOrder, BlockTime, Height, Metered, ReceiptOutcome, Rejection, Tai, TransactionId, VerifiedTransaction, stored,
 };
 
 use crate::admission::{self, Admission};
 use crate::conservation;
 use crate::credit;
 use crate::delivery::{self, Inbound};
-use crate::effects::{BlockItem, Effects, Outcome, Receipt, ReceiptOutcome, RefusedItem, RoundDone};
-use crate::fatal::fatal;
+use crate::effects::{BlockItem, Effects, Outcome, Receipt, RoundDone};
+use crate::governance;
 use crate::journal::Purse;
 use crate::ledger::Ledger;
 use crate::operations::{self, Done};
 use crate::round;
 use crate::state::SettlementState;
+use db3_primitives::fatal::fatal;
 
 /// A block under execution. Its result is taken with [`Executor::finish`]; a dropped one has changed nothing.
 pub struct Executor {
     ledger: Ledger,
     inbound: Inbound,
     settled: Option<RoundDone>,
-    /// Position of the next transaction.
-    index: u32,
-    executed: u32,
-    operations: u32,
-    receipts: Vec<Receipt>,
-    refused: Vec<RefusedItem>,
+    order: BlockOrder<Receipt>,
+    governance: Session,
 }
 
 /// Executes a whole block. Total: an item that should not be in a block leaves its refusal and nothing else.
@@ -65,26 +63,30 @@ pub fn execute(
 }
 
 impl Executor {
-    /// Begins a block: confirms cuts, and does its part of a round, or begins the one that is due.
+    /// Begins a block in which no validator misbehaved.
     #[must_use]
     pub fn new(state: &SettlementState, height: Height, time: BlockTime) -> Self {
-        Self::begin(state.ledger(height, time))
+        Self::begin(state, height, time, &[])
     }
 
-    pub(crate) fn begin(mut ledger: Ledger) -> Self {
+    /// Begins a block: what governance decided for it, confirmed cuts, and its part of a round, or the one that is due.
+    #[must_use]
+    pub fn begin(state: &SettlementState, height: Height, time: BlockTime, misbehaviours: &[Misbehaviour]) -> Self {
+        Self::on(state.ledger(height, time), misbehaviours)
+    }
+
+    pub(crate) fn on(mut ledger: Ledger, misbehaviours: &[Misbehaviour]) -> Self {
+        let governance = governance::begin(&mut ledger, misbehaviours);
         let confirmed = credit::confirm_cuts(&mut ledger);
         let settled = round::work(&mut ledger, confirmed == 0);
         ledger.keep();
-        Self {
-            ledger,
-            inbound: Inbound::default(),
-            settled,
-            index: 0,
-            executed: 0,
-            operations: 0,
-            receipts: Vec::new(),
-            refused: Vec::new(),
-        }
+        Self { ledger, inbound: Inbound::default(), settled, order: BlockOrder::default(), governance }
+    }
+
+    /// Accepts a governance transaction, before any transaction of an account. Its change waits for a later block; a refusal
+    /// has no effect.
+    pub fn govern(&mut self, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+        governance::accept(&mut self.governance, &self.ledger, signed)
     }
 
     /// Applies a delivery after those before it. A refused one leaves no trace. Deliveries stand before transactions.
@@ -112,7 +114,7 @@ impl Executor {
     pub fn apply(&mut self, verified: &VerifiedTransaction) -> Outcome {
         let transaction = verified.transaction();
         let admitted = admission::check(&self.ledger, transaction, verified.bytes())
-            .and_then(|admission| self.check_room(transaction).map(|()| admission));
+            .and_then(|admission| self.check_room(verified).map(|()| admission));
         let admission = match admitted {
             Ok(admission) => admission,
             Err(rejection) => return Outcome::Refused(rejection),
@@ -133,9 +135,9 @@ impl Executor {
     /// Records that a transaction of the block was refused; it takes its place in the block's order.
     pub fn refuse(&mut self, verified: &VerifiedTransaction, rejection: Rejection) {
         let transaction = verified.transaction();
-        self.receipts.push(Receipt {
+        self.order.refuse(Receipt {
             id: verified.id(),
-            index: self.index,
+            index: self.order.next(),
             account: transaction.account,
             signer: verified.signer(),
             nonce: transaction.nonce,
@@ -143,19 +145,17 @@ impl Executor {
             metered: Metered::default(),
             fee: Tai::ZERO,
         });
-        self.advance();
     }
 
-    /// Records an item of the block that is nobody's transaction.
+    /// Records an item of the block that is nobody's transaction, or a delivery without effect.
     pub fn refuse_item(&mut self, id: Option<TransactionId>, rejection: Rejection) {
-        self.refused.push(RefusedItem { index: self.index, id, rejection });
-        self.advance();
+        self.order.refuse_item(id, rejection);
     }
 
     /// Transactions that were applied or failed so far.
     #[must_use]
     pub fn executed(&self) -> u32 {
-        self.executed
+        self.order.executed()
     }
 
     /// Ends the block.
@@ -164,11 +164,13 @@ impl Executor {
     /// If rule I5, I8 or I9 does not hold: the state would be wrong, and the node must stop.
     #[must_use]
     pub fn finish(self) -> (SettlementState, Effects) {
-        let Self { ledger, inbound, settled, receipts, refused, .. } = self;
+        let Self { mut ledger, inbound, settled, order, governance } = self;
         if let Err(imbalance) = conservation::check(&ledger) {
             fatal("the block does not balance", imbalance);
         }
+        let governance = governance::finish(governance, &mut ledger);
         let (state, appended) = SettlementState::after(ledger);
+        let (receipts, refused) = order.finish();
         let effects = Effects {
             receipts,
             refused,
@@ -181,19 +183,14 @@ impl Executor {
             postings: appended.postings,
             posting_nodes: appended.posting_nodes,
             settled,
+            governance,
         };
         (state, effects)
     }
 
     /// The last step of the ladder, so that whoever fills a block knows that nothing else speaks against the transaction.
-    fn check_room(&self, transaction: &Transaction) -> Result<(), Rejection> {
-        if self.executed >= BLOCK_MUTATIONS_MAX {
-            return Err(Rejection::BlockFull { what: "transactions" });
-        }
-        if self.operations.saturating_add(stored::bytes(transaction.operations.len())) > BLOCK_OPERATIONS_MAX {
-            return Err(Rejection::BlockFull { what: "operations" });
-        }
-        Ok(())
+    fn check_room(&self, verified: &VerifiedTransaction) -> Result<(), Rejection> {
+        self.order.check_room(verified.transaction(), BLOCK_MUTATIONS_MAX, "transactions")
     }
 
     /// Uses the nonce and takes the fee from the balance. Of what failed (nothing was done) only its bytes are metered.
@@ -224,7 +221,7 @@ impl Executor {
         self.ledger.transfer(Purse::Balance(account), Purse::Fees, fee);
         let receipt = Receipt {
             id: verified.id(),
-            index: self.index,
+            index: self.order.next(),
             account,
             signer: verified.signer(),
             nonce: transaction.nonce,
@@ -232,15 +229,8 @@ impl Executor {
             metered,
             fee,
         };
-        self.receipts.push(receipt.clone());
-        self.executed = self.executed.saturating_add(1);
-        self.operations = self.operations.saturating_add(admission.metered.operations);
-        self.advance();
+        self.order.execute(&receipt, admission.metered.operations);
         receipt
-    }
-
-    fn advance(&mut self) {
-        self.index = self.index.saturating_add(1);
     }
 }
 

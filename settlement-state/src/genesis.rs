@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use db3_carry::{Channel, Peer};
+use db3_governance::{GovernanceLeaf, Validator, ValidatorError};
 use db3_primitives::leaf::settlement::{DUE_VALUE, FEE_POOL};
 use db3_primitives::limits::CEILING_TAI_MAX;
 use db3_primitives::{
@@ -59,6 +60,8 @@ pub struct Genesis {
     pub own_payouts: Vec<(Address, u64)>,
     /// Where trust in each shard begins; one a shard, in order.
     pub peers: Vec<Peer>,
+    /// Who validates this chain, and who operates them; empty for a chain that nobody governs.
+    pub validators: Vec<Validator>,
 }
 
 /// One account of a genesis.
@@ -143,6 +146,9 @@ pub enum GenesisError {
     /// The leaves make no tree.
     #[error(transparent)]
     Tree(#[from] BatchError),
+    /// The validators are none.
+    #[error(transparent)]
+    Validators(#[from] ValidatorError),
     /// The tree makes no state.
     #[error(transparent)]
     State(#[from] StateError),
@@ -163,6 +169,9 @@ impl SettlementState {
         leaves.insert(key::supply(), Some(supply.to_bytes()));
         put_shards(genesis, &chain, epoch, &mut leaves)?;
         put_payouts(genesis, &mut leaves)?;
+        if !genesis.validators.is_empty() {
+            leaves.insert(key::governance(), Some(GovernanceLeaf::new(&genesis.validators)?.to_bytes()));
+        }
         Ok(Self::from_tree(Tree::new().apply(leaves.into_iter().collect())?)?)
     }
 }

@@ -11,7 +11,6 @@ use db3_primitives::{
 };
 use db3_state_tree::Tree;
 
-use crate::fatal::{damaged, fatal};
 use crate::journal::{Movement, Purse};
 use crate::logs::{Logs, Mark};
 use crate::objects::{Balances, Cuts, Due, Dues, Lines, Round, Shards, Supply, Windows};
@@ -19,6 +18,7 @@ use crate::reads::Reads;
 use crate::rows::Rows;
 use crate::rules::Rules;
 use crate::table::Table;
+use db3_primitives::fatal::{damaged, fatal};
 
 /// The block that is executed.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,10 @@ pub(crate) struct Ledger {
     dues: Table<Dues>,
     /// Light clients and inboxes.
     pub(crate) channels: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What governance wrote: parameters, payouts and its own leaves.
+    pub(crate) governed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Accounts whose trust governance set in this block, and what it is now.
+    pub(crate) trusted: BTreeMap<Address, Tai>,
     pub(crate) logs: Logs,
     pub(crate) journal: Vec<Movement>,
     /// Accounts of which a line's H or the limit may have changed.
@@ -73,6 +77,8 @@ impl Ledger {
             cuts: Table::new(),
             dues: Table::new(),
             channels: BTreeMap::new(),
+            governed: BTreeMap::new(),
+            trusted: BTreeMap::new(),
             logs: Logs::default(),
             journal: Vec::new(),
             credited: Rows::new(),
@@ -306,6 +312,7 @@ impl Ledger {
                 batch.push((key.clone(), Some(leaf.clone())));
             }
         }
+        batch.extend(self.governed.iter().map(|(key, leaf)| (key.clone(), leaf.clone())));
         self.cuts.write(&mut batch);
         self.dues.write(&mut batch);
         self.lines.write(&mut batch);

@@ -1,7 +1,7 @@
 //! The settlement chain as a function: version + block → new version + effects.
 //!
 //! - [`SettlementState`] is one version: a tree and what is decoded of it. [`SettlementState::genesis`] makes the first.
-//! - [`Executor`] runs one block on it: the part of a round, then deliveries from the shards, then transactions.
+//! - [`Executor`] runs one block on it: what governance decided, the part of a round, then deliveries from the shards, then transactions.
 //!   [`execute`] runs a whole block at once.
 //! - [`Effects`] is what the block did beside the new version: receipts, entries for the shards, what was read from them,
 //!   postings.
@@ -25,8 +25,8 @@ mod delivery;
 mod effects;
 mod estimate;
 mod executor;
-mod fatal;
 mod genesis;
+mod governance;
 mod inbound;
 mod journal;
 mod ledger;
@@ -50,9 +50,8 @@ mod trials;
 
 pub use admission::Admission;
 pub use db3_carry::{Delivered, OutboundEntry, RefusedEntry};
-pub use effects::{
-    BlockItem, Effects, FaultReport, InboundEntry, Outcome, Receipt, ReceiptOutcome, RefusedItem, RoundDone,
-};
+pub use db3_primitives::{ReceiptOutcome, RefusedItem};
+pub use effects::{BlockItem, Effects, FaultReport, InboundEntry, Outcome, Receipt, RoundDone};
 pub use estimate::Estimate;
 pub use executor::{Executor, execute};
 pub use genesis::{Genesis, GenesisAccount, GenesisError};

@@ -8,7 +8,7 @@ use db3_merkle_log::{CompletedNode, Frontier, Outbox};
 use db3_primitives::{ChainId, CreditEntry, NetworkName, Posting, ShardId, key};
 use db3_state_tree::Tree;
 
-use crate::fatal::{damaged, fatal};
+use db3_primitives::fatal::{damaged, fatal};
 
 /// The log towards one shard.
 struct Outgoing {

@@ -3,11 +3,11 @@
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::{Address, Epoch, PayoutLeaf, PostingKind, PostingLine, ShardId, Tai, key};
 
-use crate::fatal::damaged;
 use crate::journal::Purse;
 use crate::ledger::Ledger;
 use crate::portion;
 use crate::settle::{self, Amounts};
+use db3_primitives::fatal::damaged;
 
 /// Pays out a pool and tells how many postings that took. An empty pool is left alone.
 pub(crate) fn pay_out(ledger: &mut Ledger, pool: ShardId, epoch: Epoch) -> u64 {
@@ -46,7 +46,8 @@ pub(crate) fn pay_out(ledger: &mut Ledger, pool: ShardId, epoch: Epoch) -> u64 {
 /// Who shares a pool.
 pub(crate) fn recipients(ledger: &Ledger, pool: ShardId) -> PayoutLeaf {
     let key = key::payout(pool);
-    match ledger.base.get(&key) {
+    let governed = ledger.governed.get(&key).and_then(Option::as_deref);
+    match governed.or_else(|| ledger.base.get(&key)) {
         Some(leaf) => PayoutLeaf::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)),
         None => PayoutLeaf::default(),
     }

@@ -5,12 +5,12 @@ use db3_primitives::{
     key,
 };
 
-use crate::fatal::damaged;
 use crate::ledger::stored_lines;
 use crate::objects::{Balances, Dues, Lines, Round, Shards, Supply, Windows};
 use crate::state::SettlementState;
 use crate::sums;
 use crate::table::stored;
+use db3_primitives::fatal::damaged;
 
 /// One account as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use db3_primitives::{Address, LineLeaf, ShardId, key};
 use db3_state_tree::{Finger, Tree};
 
-use crate::fatal::damaged;
+use db3_primitives::fatal::damaged;
 
 /// Fingers on one version; any order of accounts finds the same.
 pub(crate) struct Reads<'t> {

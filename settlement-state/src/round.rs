@@ -14,10 +14,10 @@ use db3_primitives::{
 };
 
 use crate::effects::RoundDone;
-use crate::fatal::damaged;
 use crate::ledger::Ledger;
 use crate::reads::Reads;
 use crate::{payout, settle};
+use db3_primitives::fatal::damaged;
 
 /// Does this block's part of the running round, or begins the one that is due if it may; tells of one that ended. It may
 /// not in a block that confirmed cuts, so that the round finds their accounts among those that are due.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use db3_carry::{Channel, Delivery, Peer};
+use db3_governance::{Accepted, Session, SignedProposal};
 use db3_merkle_log::{Frontier, Inbox};
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::settlement::DUE_VALUE;
@@ -14,11 +15,11 @@ use db3_primitives::{
 use db3_state_tree::Tree;
 
 use crate::admission::{self, Admission};
-use crate::fatal::fatal;
 use crate::ledger::{Ledger, Moment};
 use crate::logs::{self, Appended};
 use crate::rules::Rules;
-use crate::{credit, delivery, operations, round};
+use crate::{credit, delivery, governance, operations, round};
+use db3_primitives::fatal::fatal;
 
 /// One version of the settlement chain's state. A clone is two pointers.
 #[derive(Clone, Debug)]
@@ -160,6 +161,22 @@ impl SettlementState {
         delivery::check(&self.ledger(Height::new(0), now), delivery).map(|_| ())
     }
 
+    /// What the state holds of governance.
+    #[must_use]
+    pub fn governance(&self) -> Session {
+        governance::load(&self.tree)
+    }
+
+    /// Whether a block of this height and time, the next one after this version, could accept a governance transaction.
+    pub fn check_governance(
+        &self,
+        signed: &SignedProposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Accepted, Rejection> {
+        governance::judge(&self.ledger(height, now), signed)
+    }
+
     /// What is kept of a chain that this one hears; none for any other.
     #[must_use]
     pub fn channel(&self, source: &ChainId) -> Option<Channel> {
@@ -189,6 +206,7 @@ fn leaf_decodes(key: &[u8], leaf: &[u8]) -> Option<bool> {
         b"client/" => key::split_client(key).is_some(),
         b"cut/" => key::split_cut(key).map(|_| CutLeaf::from_bytes(leaf).is_ok())?,
         b"due/" => key::split_due(key).map(|_| leaf == DUE_VALUE)?,
+        b"evid/" | b"gov" | b"plan/" => db3_governance::decodes(key, leaf)?,
         b"inbox/" => key::split_inbox(key).map(|_| Inbox::from_bytes(leaf).is_ok())?,
         b"line/" => key::split_line(key).map(|_| LineLeaf::from_bytes(leaf).is_ok())?,
         b"outbox/" => key::split_outbox(key).map(|_| Frontier::from_bytes(leaf).is_ok())?,

@@ -5,8 +5,8 @@
 
 use db3_state_tree::{Finger, Tree};
 
-use crate::fatal::damaged;
 use crate::rows::Rows;
+use db3_primitives::fatal::damaged;
 
 /// A kind of leaf: its tree key and its encoding.
 pub(crate) trait Object {

@@ -4,7 +4,7 @@ mod grpc;
 mod kind;
 
 use db3_chain::ChainHandle;
-pub use db3_node::{ChainEndpoints, Cors, ServeConfig, ServeError, ServeLimits, Served, bind};
+pub use db3_node::{ChainEndpoints, Cors, ServeConfig, ServeError, ServeLimits, Served};
 pub use kind::ShardKind;
 use tokio::net::TcpListener;
 

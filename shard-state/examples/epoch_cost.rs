@@ -173,6 +173,7 @@ impl Shard {
             close_accounts_max: CLOSE_ACCOUNTS_PER_BLOCK_MAX,
             expiry_max_secs: 3_600,
             settlement: settlement.peer(Options::never_expires()),
+            validators: Vec::new(),
         };
         let state = ShardState::genesis(&genesis).unwrap();
         let state = ShardState::from_tree(state.tree().apply(billed(&state, accounts)).unwrap()).unwrap();

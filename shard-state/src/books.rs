@@ -6,7 +6,7 @@
 use db3_merkle_log::{CompletedNode, Frontier};
 use db3_primitives::{Bill, Epoch, Height, OpenEpochLeaf, Tai};
 
-use crate::fatal::fatal;
+use db3_primitives::fatal::fatal;
 
 /// The open epoch and its bills so far.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,8 +22,8 @@ use db3_primitives::{
 use db3_state_tree::Tree;
 
 use crate::books::OpenBooks;
-use crate::fatal::{damaged, fatal};
 use crate::ledger::Ledger;
+use db3_primitives::fatal::{damaged, fatal};
 
 /// What a block did for the close before its first mutation.
 #[derive(Debug, Default)]

@@ -1,50 +1,18 @@
 //! What a block did, as data: nothing here is performed by this crate.
 
-use std::sync::Arc;
-
 use db3_carry::{Delivered, OutboundEntry};
+use db3_governance::Report;
 use db3_merkle_log::CompletedNode;
 use db3_primitives::{
-    Address, Bill, ChainId, Epoch, EpochClose, MutationId, Namespace, Nonce, RecordKey, Rejection, TableName, Tai,
-    VerifiedMutation,
+    Address, Bill, ChainId, Epoch, EpochClose, Mutation, MutationId, Namespace, Nonce, ReceiptOutcome, RecordKey,
+    RefusedItem, TableName, Tai,
 };
 
-/// One mutation of a block as it came, in the block's order.
-#[derive(Clone, Debug)]
-pub enum BlockItem {
-    /// Decoded, its signature checked.
-    Verified(Arc<VerifiedMutation>),
-    /// Bytes that no honest proposer takes: they do not decode, or their signature is wrong.
-    Refused {
-        /// The identifier, where the bytes decode that far.
-        id: Option<MutationId>,
-        /// Why.
-        rejection: Rejection,
-    },
-}
+/// One mutation of a block as it came.
+pub type BlockItem = db3_primitives::BlockItem<Mutation>;
 
 /// What became of one mutation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a refused mutation left no receipt"]
-pub enum Outcome {
-    /// Everything it asks for was done.
-    Applied(Receipt),
-    /// A precondition did not hold: nothing of it was done, its nonce is used, its bytes are charged.
-    Failed(Receipt),
-    /// It cannot be charged: no effect, no used nonce, no bill, no receipt.
-    Refused(Rejection),
-}
-
-/// What a receipt says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReceiptOutcome {
-    /// Done and charged.
-    Applied,
-    /// Not done, charged for its bytes.
-    Failed(Rejection),
-    /// Not done, not charged.
-    Refused(Rejection),
-}
+pub type Outcome = db3_primitives::Outcome<Receipt>;
 
 /// What a block holds about one mutation.
 ///
@@ -54,7 +22,7 @@ pub enum ReceiptOutcome {
 pub struct Receipt {
     /// Identifier of the mutation.
     pub id: MutationId,
-    /// Position among the mutations of the block, refused ones counted.
+    /// Its position in the block, where what was refused counts.
     pub index: u32,
     /// Who pays.
     pub account: Address,
@@ -72,17 +40,6 @@ pub struct Receipt {
     pub bill_seq: Option<u64>,
     /// For every operation the version that it wrote; 0 for deletes, tables and namespaces. Empty unless applied.
     pub versions: Vec<u64>,
-}
-
-/// An item of a block that is no mutation of anybody's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedItem {
-    /// Position among the mutations of the block.
-    pub index: u32,
-    /// The identifier that it claims, where it decodes that far. It says nothing about the mutation of that identifier.
-    pub id: Option<MutationId>,
-    /// Why.
-    pub rejection: Rejection,
 }
 
 /// What happened to a record.
@@ -137,15 +94,6 @@ pub struct Effects {
     pub changes: Vec<RecordChange>,
     /// The epoch whose last statement this block wrote.
     pub closed: Option<EpochClose>,
-}
-
-impl ReceiptOutcome {
-    /// The number of the rejection; 0 for what was applied.
-    #[must_use]
-    pub fn code(&self) -> u32 {
-        match self {
-            Self::Applied => 0,
-            Self::Failed(rejection) | Self::Refused(rejection) => rejection.code(),
-        }
-    }
+    /// What governance did.
+    pub governance: Report,
 }

@@ -1,4 +1,4 @@
-//! Execution of one block: its close, then deliveries, then its mutations, into a new version and its effects.
+//! Execution of one block: what governance decided, its close, then deliveries, then its mutations, into a new version and its effects.
 //!
 //! A function of the version before, the height, the time, the deliveries and the mutations, and of nothing else (rule I7). What would
 //! be refused at admission is refused here as well, since a replayed block has passed nobody's admission; a refusal
@@ -7,21 +7,23 @@
 use std::sync::Arc;
 
 use db3_carry::{Delivered, Delivery};
+use db3_governance::{Accepted, Misbehaviour, Session, SignedProposal};
 use db3_merkle_log::CompletedNode;
-use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BLOCK_OPERATIONS_MAX};
+use db3_primitives::limits::BLOCK_DELIVERIES_MAX;
 use db3_primitives::{
-    Bill, BillKind, BlockTime, Height, Metered, Mutation, MutationId, Payee, Rejection, Tai, VerifiedMutation, stored,
+    Bill, BillKind, BlockOrder, BlockTime, Height, Metered, MutationId, Payee, ReceiptOutcome, Rejection, Tai,
+    VerifiedMutation, stored,
 };
 
 use crate::admission::{self, Admission};
 use crate::close::{self, CloseWork};
 use crate::conservation::Books;
-use crate::effects::{BlockItem, Effects, Outcome, Receipt, ReceiptOutcome, RecordChange, RefusedItem};
-use crate::fatal::fatal;
-use crate::inbound;
+use crate::effects::{BlockItem, Effects, Outcome, Receipt, RecordChange};
 use crate::ledger::Ledger;
 use crate::operations::{self, Done, Moment};
 use crate::state::ShardState;
+use crate::{governance, inbound};
+use db3_primitives::fatal::fatal;
 
 /// A block under execution. Its result is taken with [`Executor::finish`]; a dropped one has changed nothing.
 pub struct Executor {
@@ -32,23 +34,29 @@ pub struct Executor {
     /// The books before the first bill of this block.
     first_bill_index: u64,
     billed_before: Tai,
-    /// Position of the next item.
-    index: u32,
-    /// Mutations and operations that were executed.
-    executed: u32,
-    operations: u32,
-    receipts: Vec<Receipt>,
-    refused: Vec<RefusedItem>,
+    order: BlockOrder<Receipt>,
     bills: Vec<Bill>,
     bill_nodes: Vec<CompletedNode>,
     changes: Vec<RecordChange>,
     deliveries: Vec<Delivered>,
+    governance: Session,
 }
 
-/// Executes a whole block of mutations. Total: an item that should not be in a block leaves its refusal and nothing else.
+/// Executes a whole block. Total: an item that should not be in a block leaves its refusal and nothing else.
 #[must_use]
-pub fn execute(state: &ShardState, height: Height, time: BlockTime, items: &[BlockItem]) -> (ShardState, Effects) {
+pub fn execute(
+    state: &ShardState,
+    height: Height,
+    time: BlockTime,
+    deliveries: &[Delivery],
+    items: &[BlockItem],
+) -> (ShardState, Effects) {
     let mut executor = Executor::new(state, height, time);
+    for delivery in deliveries {
+        if let Err(rejection) = executor.deliver(delivery) {
+            executor.refuse_item(None, rejection);
+        }
+    }
     for item in items {
         match item {
             BlockItem::Verified(mutation) => {
@@ -63,10 +71,17 @@ pub fn execute(state: &ShardState, height: Height, time: BlockTime, items: &[Blo
 }
 
 impl Executor {
-    /// Begins a block: whatever its close and its emission ask for is done here.
+    /// Begins a block in which no validator misbehaved.
     #[must_use]
     pub fn new(state: &ShardState, height: Height, time: BlockTime) -> Self {
+        Self::begin(state, height, time, &[])
+    }
+
+    /// Begins a block: what governance decided for it, and whatever its close and its emission ask for, is done here.
+    #[must_use]
+    pub fn begin(state: &ShardState, height: Height, time: BlockTime, misbehaviours: &[Misbehaviour]) -> Self {
         let mut ledger = state.ledger();
+        let governance = governance::begin(&mut ledger, height, time, misbehaviours);
         let close = close::begin(&mut ledger, state.emission_leaf(), height, time);
         ledger.overlay.keep();
         Self {
@@ -76,16 +91,18 @@ impl Executor {
             height,
             time,
             close,
-            index: 0,
-            executed: 0,
-            operations: 0,
-            receipts: Vec::new(),
-            refused: Vec::new(),
+            order: BlockOrder::default(),
             bills: Vec::new(),
             bill_nodes: Vec::new(),
             changes: Vec::new(),
             deliveries: Vec::new(),
+            governance,
         }
+    }
+
+    /// Accepts a governance transaction, before any mutation. Its change waits for a later block; a refusal has no effect.
+    pub fn govern(&mut self, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+        governance::accept(&mut self.governance, &self.ledger, self.height, self.time, signed)
     }
 
     /// Applies what another chain tells; after the block's close, before its mutations. A refusal has no effect.
@@ -104,13 +121,13 @@ impl Executor {
     pub fn apply(&mut self, verified: &VerifiedMutation) -> Outcome {
         let (mutation, bytes) = (verified.mutation(), verified.bytes());
         let admitted = admission::check(&self.ledger, mutation, bytes, self.time)
-            .and_then(|admission| self.check_room(mutation).map(|()| admission));
+            .and_then(|admission| self.check_room(verified).map(|()| admission));
         let admission = match admitted {
             Ok(admission) => admission,
             Err(rejection) => return Outcome::Refused(rejection),
         };
         let at = Moment { height: self.height, time_secs: self.time.secs };
-        match operations::run(&mut self.ledger.overlay, mutation, at, self.index) {
+        match operations::run(&mut self.ledger.overlay, mutation, at, self.order.next()) {
             Ok(done) => {
                 self.ledger.overlay.keep();
                 Outcome::Applied(self.applied(verified, &admission, done))
@@ -125,9 +142,9 @@ impl Executor {
     /// Records that a mutation of the block was refused; it takes its place in the block's order.
     pub fn refuse(&mut self, verified: &VerifiedMutation, rejection: Rejection) {
         let mutation = verified.mutation();
-        self.receipts.push(Receipt {
+        self.order.refuse(Receipt {
             id: verified.id(),
-            index: self.index,
+            index: self.order.next(),
             account: mutation.account,
             signer: verified.signer(),
             namespace: mutation.namespace.clone(),
@@ -137,19 +154,17 @@ impl Executor {
             bill_seq: None,
             versions: Vec::new(),
         });
-        self.advance();
     }
 
-    /// Records an item of the block that is no mutation of anybody's.
+    /// Records an item of the block that is no mutation of anybody's, or a delivery without effect.
     pub fn refuse_item(&mut self, id: Option<MutationId>, rejection: Rejection) {
-        self.refused.push(RefusedItem { index: self.index, id, rejection });
-        self.advance();
+        self.order.refuse_item(id, rejection);
     }
 
     /// Mutations that were applied or failed so far.
     #[must_use]
     pub fn executed(&self) -> u32 {
-        self.executed
+        self.order.executed()
     }
 
     /// Ends the block.
@@ -163,9 +178,11 @@ impl Executor {
         if !self.bills.is_empty() {
             self.ledger.write_books();
         }
+        let governance = governance::finish(self.governance, &mut self.ledger);
+        let (receipts, refused) = self.order.finish();
         let effects = Effects {
-            receipts: self.receipts,
-            refused: self.refused,
+            receipts,
+            refused,
             bills: self.bills,
             bill_nodes: self.bill_nodes,
             bill_epoch: self.ledger.books.epoch,
@@ -175,19 +192,14 @@ impl Executor {
             deliveries: self.deliveries,
             changes: self.changes,
             closed: self.close.closed,
+            governance,
         };
         (ShardState::after(self.ledger), effects)
     }
 
     /// The last step of the ladder, so that whoever fills a block knows that nothing else speaks against the mutation.
-    fn check_room(&self, mutation: &Mutation) -> Result<(), Rejection> {
-        if self.executed >= self.ledger.chain.block_mutations_max {
-            return Err(Rejection::BlockFull { what: "mutations" });
-        }
-        if self.operations.saturating_add(stored::bytes(mutation.operations.len())) > BLOCK_OPERATIONS_MAX {
-            return Err(Rejection::BlockFull { what: "operations" });
-        }
-        Ok(())
+    fn check_room(&self, verified: &VerifiedMutation) -> Result<(), Rejection> {
+        self.order.check_room(verified.mutation(), self.ledger.chain.block_mutations_max, "mutations")
     }
 
     fn applied(&mut self, verified: &VerifiedMutation, admission: &Admission, done: Done) -> Receipt {
@@ -240,7 +252,7 @@ impl Executor {
         let bill = Bill {
             shard: chain.shard,
             height: self.height,
-            index: self.index,
+            index: self.order.next(),
             account: mutation.account,
             payee: Payee::ValidatorPool,
             kind: BillKind::Mutation,
@@ -256,7 +268,7 @@ impl Executor {
         self.bills.push(bill);
         let receipt = Receipt {
             id: verified.id(),
-            index: self.index,
+            index: self.order.next(),
             account: mutation.account,
             signer: verified.signer(),
             namespace: mutation.namespace.clone(),
@@ -266,15 +278,8 @@ impl Executor {
             bill_seq: Some(charged.bill_count),
             versions,
         };
-        self.receipts.push(receipt.clone());
-        self.executed = self.executed.saturating_add(1);
-        self.operations = self.operations.saturating_add(admission.metered.operations);
-        self.advance();
+        self.order.execute(&receipt, admission.metered.operations);
         receipt
-    }
-
-    fn advance(&mut self) {
-        self.index = self.index.saturating_add(1);
     }
 
     fn check_conservation(&self) {
@@ -283,7 +288,7 @@ impl Executor {
         let books = Books::of(
             accounts,
             &self.bills,
-            u64::from(self.executed),
+            u64::from(self.order.executed()),
             books.bills.size().saturating_sub(self.first_bill_index),
             books.total.checked_sub(self.billed_before),
         );

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use db3_carry::{Channel, Peer, PeerError};
+use db3_governance::{GovernanceLeaf, Validator, ValidatorError};
 use db3_primitives::limits::{BLOCK_MUTATIONS_MAX, CLOSE_ACCOUNTS_PER_BLOCK_MAX, EPOCH_SECS_MAX, EPOCH_SECS_MIN};
 use db3_primitives::{BlockTime, ChainId, ChainLeaf, Epoch, Height, NetworkName, PriceTable, ShardId, ShardMap, key};
 use db3_state_tree::{BatchError, Tree};
@@ -33,6 +34,8 @@ pub struct Genesis {
     pub expiry_max_secs: u64,
     /// The settlement chain: where trust in it begins.
     pub settlement: Peer,
+    /// Who validates it, and who operates them; empty for a shard that nobody governs.
+    pub validators: Vec<Validator>,
 }
 
 /// Why a genesis makes no shard.
@@ -81,6 +84,9 @@ pub enum GenesisError {
     /// The peer is none.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// The validators are none.
+    #[error(transparent)]
+    Validators(#[from] ValidatorError),
     /// The leaves make no tree.
     #[error(transparent)]
     Tree(#[from] BatchError),
@@ -102,6 +108,9 @@ impl ShardState {
         let mut leaves = BTreeMap::new();
         leaves.insert(key::chain(), Some(chain.to_bytes()));
         leaves.insert(key::open_epoch(), Some(OpenBooks::begin(open, Height::new(1)).to_leaf().to_bytes()));
+        if !genesis.validators.is_empty() {
+            leaves.insert(key::governance(), Some(GovernanceLeaf::new(&genesis.validators)?.to_bytes()));
+        }
         let channel = Channel::new(genesis.settlement.clone())?;
         leaves.extend(channel.leaves().into_iter().map(|(key, leaf)| (key, Some(leaf))));
         Ok(Self::from_tree(Tree::new().apply(leaves.into_iter().collect())?)?)

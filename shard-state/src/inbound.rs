@@ -10,8 +10,8 @@ use db3_primitives::limits::CEILING_TAI_MAX;
 use db3_primitives::{BlockTime, ChainId, CreditEntry, Rejection, key};
 use db3_state_tree::Tree;
 
-use crate::fatal::damaged;
 use crate::ledger::Ledger;
+use db3_primitives::fatal::damaged;
 
 /// What is kept of a chain that is heard; none where nothing is heard from it.
 pub(crate) fn channel<'t>(get: impl Fn(&[u8]) -> Option<&'t [u8]>, source: &ChainId) -> Option<Channel> {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use db3_primitives::{AccountLeaf, Address, ChainLeaf, Epoch, Namespace, NamespaceLeaf, Nonce, NonceWindow, Tai, key};
 
 use crate::books::OpenBooks;
-use crate::fatal::damaged;
 use crate::overlay::Overlay;
+use db3_primitives::fatal::damaged;
 
 /// One account as this block leaves it.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! A shard as a function: version + block → new version + effects.
 //!
 //! - [`ShardState`] is one version: a tree and what is decoded of it. [`ShardState::genesis`] makes the first.
-//! - [`Executor`] runs one block on it: the close of the epoch, then deliveries of the settlement chain's log, then
+//! - [`Executor`] runs one block on it: what governance decided, the close of the epoch, then deliveries of the settlement chain's log, then
 //!   mutations. [`execute`] runs a whole block at once.
 //! - [`Effects`] is what the block did beside the new version: receipts, bills, log entries, changes for those who
 //!   watch.
@@ -24,8 +24,8 @@ mod conservation;
 mod effects;
 mod estimate;
 mod executor;
-mod fatal;
 mod genesis;
+mod governance;
 mod inbound;
 mod ledger;
 mod operations;
@@ -35,7 +35,8 @@ mod state;
 
 pub use admission::Admission;
 pub use db3_carry::{Delivered, OutboundEntry, RefusedEntry};
-pub use effects::{BlockItem, ChangeKind, Effects, Outcome, Receipt, ReceiptOutcome, RecordChange, RefusedItem};
+pub use db3_primitives::{ReceiptOutcome, RefusedItem};
+pub use effects::{BlockItem, ChangeKind, Effects, Outcome, Receipt, RecordChange};
 pub use estimate::Estimate;
 pub use executor::{Executor, execute};
 pub use genesis::{Genesis, GenesisError};

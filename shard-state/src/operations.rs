@@ -13,8 +13,8 @@ use db3_primitives::{
 };
 
 use crate::effects::{ChangeKind, RecordChange};
-use crate::fatal::damaged;
 use crate::overlay::Overlay;
+use db3_primitives::fatal::damaged;
 
 /// Where in time a block stands.
 #[derive(Clone, Copy, Debug)]

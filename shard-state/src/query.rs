@@ -8,9 +8,9 @@ use db3_primitives::{
     TableLeaf, TableName, key,
 };
 
-use crate::fatal::damaged;
 use crate::inbound;
 use crate::state::ShardState;
+use db3_primitives::fatal::damaged;
 
 impl ShardState {
     /// A record: its header and its value; none where there is none.

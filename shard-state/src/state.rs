@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use db3_carry::Delivery;
+use db3_governance::{Accepted, Session, SignedProposal};
 use db3_merkle_log::Frontier;
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::split_record;
@@ -16,10 +17,10 @@ use db3_state_tree::Tree;
 use crate::admission::{self, Admission};
 use crate::books::OpenBooks;
 use crate::close;
-use crate::fatal::{damaged, fatal};
-use crate::inbound;
 use crate::ledger::Ledger;
 use crate::overlay::Overlay;
+use crate::{governance, inbound};
+use db3_primitives::fatal::{damaged, fatal};
 
 /// One version of a shard's state. A clone is two pointers.
 #[derive(Clone, Debug)]
@@ -151,6 +152,22 @@ impl ShardState {
         inbound::judge(|key| self.tree.get(key), &self.chain().chain_id(), delivery, now).map(|_| ())
     }
 
+    /// What the state holds of governance.
+    #[must_use]
+    pub fn governance(&self) -> Session {
+        governance::load(&self.tree)
+    }
+
+    /// Whether a block of this height and time, the next one after this version, could accept a governance transaction.
+    pub fn check_governance(
+        &self,
+        signed: &SignedProposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Accepted, Rejection> {
+        governance::judge(&self.ledger(), height, now, signed)
+    }
+
     /// Everything that admission checks of a mutation, its signature apart, against this version and the time of a
     /// next block.
     pub fn admit(&self, mutation: &Mutation, bytes: u32, now: BlockTime) -> Result<Admission, Rejection> {
@@ -190,6 +207,7 @@ fn leaf_decodes(key: &[u8], leaf: &[u8]) -> Option<bool> {
         b"peer/" => key::split_peer(key).map(|_| true)?,
         b"chain" => ChainLeaf::from_bytes(leaf).is_ok(),
         b"close" => EmissionLeaf::from_bytes(leaf).is_ok(),
+        b"evid/" | b"gov" | b"plan/" => db3_governance::decodes(key, leaf)?,
         b"epoch/" => key::split_epoch(key).map(|_| leaf.len() == size_of::<Hash32>())?,
         b"ns/" => key::split_namespace(key).map(|_| NamespaceLeaf::from_bytes(leaf).is_ok())?,
         b"open" => OpenEpochLeaf::from_bytes(leaf).is_ok_and(|leaf| OpenBooks::from_leaf(&leaf).is_some()),

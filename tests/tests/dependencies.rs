@@ -18,8 +18,11 @@ const LAYERS: &[&[&str]] = &[
     &["db3-primitives"],
     &["db3-state-tree", "db3-merkle-log", "db3-light-client"],
     &["db3-carry"],
+    &["db3-governance"],
     &["db3-proto", "db3-shard-state", "db3-settlement-state"],
     &["db3-genesis", "db3-relay"],
+    &["db3-comet"],
+    &["db3-network"],
     &["db3-chain", "db3-client"],
     &["db3-node"],
     &["db3-shard-node", "db3-settlement-node"],
@@ -34,6 +37,7 @@ const PURE: &[&str] = &[
     "db3-merkle-log",
     "db3-light-client",
     "db3-carry",
+    "db3-governance",
     "db3-shard-state",
     "db3-settlement-state",
 ];
@@ -169,7 +173,7 @@ fn one_crate_alone_knows_each_outside_thing() {
     let metadata = metadata();
     let owners: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("rocksdb", &["db3-chain"][..]),
-        ("tendermint-abci", &["db3-chain"][..]),
+        ("tendermint-abci", &["db3-chain", "db3-comet"][..]),
         ("tendermint-light-client-verifier", &["db3-light-client"][..]),
         ("secp256k1", &["db3-primitives"][..]),
         ("tonic-prost-build", &["db3-proto"][..]),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use db3_primitives::{BlockTime, MutationId, Rejection, Signed};
+use db3_primitives::{BlockTime, Hash32, MutationId, Rejection, Signed, Tai, sha256};
 use db3_proto::{BlockTx, decode_tx};
 
 use super::Inner;
@@ -116,47 +116,74 @@ impl<M: Machine> Inner<M> {
         }
     }
 
-    /// Whether `CometBFT` may keep a transaction in its mempool: a delivery, or a bundle, a new one if at least half of
-    /// its mutations are new and good, one that is looked at again while one of them still waits.
+    /// Whether `CometBFT` may keep a transaction in its mempool: a delivery, or a bundle: a new one if at least half of
+    /// its mutations are new and good, one that is known while one of them still waits. So the answer about a bundle
+    /// turns once, from yes to no.
     pub(super) fn check_transaction(&self, tx: &Bytes, recheck: bool) -> Result<(), Rejection> {
-        let envelopes = match decode_tx(tx)? {
-            BlockTx::Delivery(delivery) => return self.check_delivery_tx(delivery, recheck),
-            BlockTx::Bundle(envelopes) => envelopes,
-        };
-        let count = envelopes.len();
-        let mut good = 0_usize;
-        let mut first = None;
+        let bundle = sha256(&[tx]);
+        // This node's own bundles are known before they are handed in; and a second look costs one hash.
+        if self.mempool.holds_bundle(&bundle) {
+            return Ok(());
+        }
+        match decode_tx(tx)? {
+            BlockTx::Delivery(delivery) => self.check_delivery_tx(delivery, recheck),
+            BlockTx::Governance(signed) => self.check_governance_tx(signed, recheck),
+            // Nothing of it waits any more.
+            BlockTx::Bundle(_) if recheck => Err(Rejection::NotReady),
+            BlockTx::Bundle(envelopes) => self.take_bundle(bundle, tx, &envelopes),
+        }
+    }
+
+    /// Takes in the mutations of a peer's bundle, or none of them.
+    fn take_bundle(&self, bundle: Hash32, tx: &Bytes, envelopes: &[&[u8]]) -> Result<(), Rejection> {
+        let version = self.versions.committed();
+        let now = self.clock.now().max(version.time);
+        let wanted = envelopes.len().div_ceil(2);
+        let mut refused = None;
+        let mut candidates = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
-            let checked = if recheck { self.still_waits(envelope) } else { self.take_new(tx.slice_ref(envelope)) };
-            match checked {
-                Ok(()) => good = good.saturating_add(1),
-                Err(rejection) => first = first.or(Some(rejection)),
+            match self.look_at_envelope(&version.state, envelope, now) {
+                Ok(bound) => candidates.push((*envelope, bound)),
+                Err(rejection) => refused = refused.or(Some(rejection)),
             }
         }
-        let wanted = if recheck { 1 } else { count.div_ceil(2) };
-        match first {
-            Some(rejection) if good < wanted => Err(rejection),
+        let mut good = 0_usize;
+        // Where too few are left no signature is looked at.
+        if candidates.len() >= wanted {
+            let bytes: Vec<&[u8]> = candidates.iter().map(|(envelope, _)| *envelope).collect();
+            let verdicts = self.verdicts.of_all(&bytes, self.threads);
+            for ((envelope, bound), verdict) in candidates.into_iter().zip(verdicts) {
+                let joined = verdict.map_err(|refusal| refusal.rejection).and_then(|verified| {
+                    M::foresee(&version.state, verified.content(), verified.bytes(), now)?;
+                    self.mempool.join(bundle, verified, tx.slice_ref(envelope), bound, &self.versions)
+                });
+                match joined {
+                    Ok(()) => good = good.saturating_add(1),
+                    Err(rejection) => refused = refused.or(Some(rejection)),
+                }
+            }
+        }
+        match refused {
+            Some(rejection) if good < wanted => {
+                self.mempool.forget_bundle(&bundle);
+                Err(rejection)
+            }
             Some(_) | None => Ok(()),
         }
     }
 
-    fn still_waits(&self, envelope: &[u8]) -> Result<(), Rejection> {
-        let verified = self.verdicts.recall(&verdicts::hash(envelope));
-        let id = match verified {
-            Some(verified) => verified.id(),
-            None => M::decode(envelope)?.id,
+    /// The cheap checks of a mutation in a peer's bundle. Gives the largest fee that it can cost.
+    fn look_at_envelope(&self, state: &M::State, envelope: &[u8], now: BlockTime) -> Result<Tai, Rejection> {
+        let look = |id: &MutationId, body: &M::Body, bytes: u32| {
+            if self.mempool.is_bundled(id) {
+                return Err(Rejection::Overloaded { what: "the mutation stands in another bundle" });
+            }
+            M::admit(state, body, bytes, now)
         };
-        match self.mempool.watch(&id) {
-            Some(_) => Ok(()),
-            None => Err(Rejection::NotReady),
+        if let Some(verified) = self.verdicts.recall(&verdicts::hash(envelope)) {
+            return look(&verified.id(), verified.content(), verified.bytes());
         }
-    }
-
-    fn take_new(&self, envelope: Bytes) -> Result<(), Rejection> {
-        let signed = M::decode(&envelope)?;
-        if self.mempool.watch(&signed.id).is_some() {
-            return Err(Rejection::Overloaded { what: "the mutation waits already" });
-        }
-        self.take_in(signed, envelope).map(|_| ())
+        let signed = M::decode(envelope)?;
+        look(&signed.id, &signed.content, signed.bytes)
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use db3_primitives::{ChainId, Epoch, MutationId, Rejection, Tai};
+use db3_primitives::{Body as _, ChainId, Epoch, Height, MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
-use super::delivery::useless;
+use super::delivery::outlived;
 use super::events::EventMutationOf;
+use super::governance;
 use super::{BlockEventOf, Decided, Executed, Inner, MutationBodyOf};
 use crate::error::FatalError;
 use crate::lock;
@@ -19,6 +20,10 @@ use crate::store::blocks::BlockSummary;
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Step, StoreError};
 use crate::version::VersionOf;
+
+/// Versions that wait for their header. One waits for the next block; after a start, those of the blocks that were
+/// executed again do until `CometBFT` answers.
+const UNPROVEN_MAX: usize = 64;
 
 impl<M: Machine> Inner<M> {
     /// Writes the decided block's history and makes its version the newest.
@@ -50,10 +55,18 @@ impl<M: Machine> Inner<M> {
             Some(EventMutationOf { receipt: Arc::clone(receipt), body: MutationBodyOf::Verified(verified) })
         });
         M::report(&executed.effects);
+        governance::report(M::governed(&executed.effects));
         let closed = M::closed(&executed.effects);
+        let transaction_bytes = summary.transaction_bytes;
         let event = BlockEventOf::<M> { mutations: mutations.collect(), closed, summary };
         self.events.push(Arc::new(event));
-        self.mempool.settle(time, &receipts, dropped, || self.versions.commit(version));
+        let state = version.state.clone();
+        let overtaken = |body: &M::Body| {
+            let (nonce, next) = (body.nonce(), M::next_nonce(&state, body));
+            Rejection::NonceUsed { nonce, next }
+        };
+        let publish = || self.versions.commit(version);
+        self.mempool.settle(time, &receipts, &executed.mutations, dropped, overtaken, publish);
         let committed = self.versions.committed();
         let state = &committed.state;
         for delivered in M::delivered(&executed.effects) {
@@ -61,18 +74,60 @@ impl<M: Machine> Inner<M> {
             self.measure_channel(state, &delivered.source);
         }
         self.measure_round(state);
-        self.deliveries
-            .settle(executed.place.height, &executed.place.txs, |delivery| useless::<M>(state, delivery, time));
-        *lock(&self.unproven) = Some(before);
+        self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery, worth| {
+            outlived::<M>(state, delivery, worth, time)
+        });
+        self.settle_governance(state, executed.place.height, time, M::governed(&executed.effects));
+        // Before the version is offered to the snapshot, so that it is due by what it holds.
+        self.snapshotter.count(transaction_bytes);
+        self.wait_for_header(before);
         Ok(())
     }
 
-    /// The header of the newest block exists: the version before it can be proven.
-    pub(crate) fn prove(&self, light_block: Arc<[u8]>) {
-        let Some(before) = lock(&self.unproven).take() else { return };
+    /// Keeps a version until its header is known; of too many the oldest are never proven.
+    pub(super) fn wait_for_header(&self, version: Arc<VersionOf<M>>) {
+        let mut unproven = lock(&self.unproven);
+        unproven.push_back(version);
+        let oldest = if unproven.len() > UNPROVEN_MAX { unproven.pop_front() } else { None };
+        drop(unproven);
+        drop(oldest);
+    }
+
+    /// The header of `height` exists: the version before it can be proven. Versions before that one are not any more.
+    pub(crate) fn prove(&self, height: Height, light_block: Arc<[u8]>) {
+        let mut passed = Vec::new();
+        let mut found = None;
+        let mut unproven = lock(&self.unproven);
+        while let Some(version) = unproven.pop_front() {
+            match version.height.next() {
+                Some(next) if next < height => passed.push(version),
+                Some(next) if next == height => {
+                    found = Some(version);
+                    break;
+                }
+                Some(_) | None => {
+                    unproven.push_front(version);
+                    break;
+                }
+            }
+        }
+        drop(unproven);
+        drop(passed);
+        let Some(before) = found else { return };
         let version = self.versions.prove(&before, light_block);
         self.metrics.provable_height.set(version.height.get());
+        self.sync_files.offer(&version);
         self.snapshotter.offer(version);
+    }
+
+    /// The oldest block that is needed; 0: all are kept. Those above the snapshot are needed to come back to the newest
+    /// state, and those above the snapshots for others by whoever comes from one.
+    pub(super) fn retain_height(&self) -> Height {
+        let kept = self.config.blocks_kept;
+        let newest = self.versions.committed().height.get();
+        let oldest = if kept == 0 { 0 } else { newest.saturating_sub(kept) };
+        let offered = self.sync_files.oldest().unwrap_or(Height::new(oldest));
+        Height::new(oldest).min(self.snapshotter.durable_height()).min(offered)
     }
 
     fn write_history(
@@ -94,18 +149,29 @@ impl<M: Machine> Inner<M> {
         let at = At { height: summary.height, time: summary.time };
         M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
         self.store.add_summary(&mut batch, summary)?;
-        self.store.write(batch, self.sync_commits.load(Ordering::Relaxed))
+        let synced = self.sync_commits.load(Ordering::Relaxed);
+        self.store.write(batch, synced)?;
+        if synced { self.store.acknowledge(summary.height, &summary.hash) } else { Ok(()) }
+    }
+
+    /// Measures what the newest version says of other chains and of rounds.
+    pub(crate) fn measure(&self) {
+        let version = self.versions.committed();
+        for source in M::sources(&version.state) {
+            self.measure_channel(&version.state, &source);
+        }
+        self.measure_round(&version.state);
     }
 
     /// Measures how far a chain is heard.
-    pub(crate) fn measure_channel(&self, state: &M::State, source: &ChainId) {
+    fn measure_channel(&self, state: &M::State, source: &ChainId) {
         if let Some(channel) = M::channel(state, source) {
             self.metrics.channel(&channel, channel.frozen().is_some() || M::fault(state, source).is_some());
         }
     }
 
     /// Measures how far rounds of settlement have come.
-    pub(crate) fn measure_round(&self, state: &M::State) {
+    fn measure_round(&self, state: &M::State) {
         if let Some(round) = M::round(state) {
             self.metrics.rounds.set(round.rounds);
             self.metrics.settled_epoch.set(round.settled.map_or(0, Epoch::get));
@@ -128,7 +194,7 @@ impl<M: Machine> Inner<M> {
 }
 
 fn summary<M: Machine>(decided: &Decided<M>, before: &VersionOf<M>, receipts: &[Arc<StoredReceipt>]) -> BlockSummary {
-    let Executed { place, state, mutations, .. } = &decided.executed;
+    let Executed { place, state, mutations, refused_deliveries, .. } = &decided.executed;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let bytes = place.txs.iter().fold(0_u64, |bytes, tx| bytes.saturating_add(tx.len() as u64));
     let fees = receipts.iter().try_fold(Tai::ZERO, |sum, receipt| sum.checked_add(receipt.fee));
@@ -142,7 +208,7 @@ fn summary<M: Machine>(decided: &Decided<M>, before: &VersionOf<M>, receipts: &[
         transactions: count(place.txs.len()),
         transaction_bytes: bytes,
         deliveries: count(M::delivered(&decided.executed.effects).len()),
-        mutations: count(mutations.len()),
+        mutations: count(mutations.len().saturating_sub(*refused_deliveries)),
         applied: count(receipts.iter().filter(|receipt| receipt.rejection.is_none()).count()),
         failed: count(receipts.iter().filter(|receipt| receipt.rejection.is_some() && receipt.is_charged()).count()),
         // Rule I2: the sums of a block's accounts hold its fees.

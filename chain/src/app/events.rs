@@ -10,6 +10,7 @@ use db3_primitives::{
 use db3_proto::{BlockTx, decode_tx};
 use tokio::sync::watch;
 
+use crate::blocks::Blocks;
 use crate::lock;
 use crate::machine::{Machine, ShardMachine};
 use crate::pool::verdicts::memory_bytes;
@@ -161,6 +162,7 @@ pub enum EventError {
 pub(crate) struct EventLog<M: Machine> {
     recent: Mutex<Recent<M>>,
     store: Arc<Store>,
+    blocks: Arc<Blocks>,
     versions: Arc<Versions<M>>,
 }
 
@@ -188,9 +190,9 @@ impl<M: Machine> Recent<M> {
 }
 
 impl<M: Machine> EventLog<M> {
-    pub(crate) fn new(store: Arc<Store>, versions: Arc<Versions<M>>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, blocks: Arc<Blocks>, versions: Arc<Versions<M>>) -> Self {
         let recent = Recent { events: VecDeque::new(), bytes: 0 };
-        Self { recent: Mutex::new(recent), store, versions }
+        Self { recent: Mutex::new(recent), store, blocks, versions }
     }
 
     pub(super) fn push(&self, event: Arc<BlockEventOf<M>>) {
@@ -199,7 +201,7 @@ impl<M: Machine> EventLog<M> {
         drop(oldest);
     }
 
-    /// The events of a height.
+    /// The events of a height. May wait for the engine: see [`crate::blocks`].
     pub(crate) fn at(&self, height: Height) -> Result<Arc<BlockEventOf<M>>, EventError> {
         match self.kept(height) {
             Some(event) => Ok(event),
@@ -215,24 +217,29 @@ impl<M: Machine> EventLog<M> {
     fn read(&self, height: Height) -> Result<BlockEventOf<M>, EventError> {
         let unknown = || EventError::Rejected(Rejection::BlockNotFound { height });
         let summary = self.store.summary(height)?.ok_or_else(unknown)?;
-        let Some(block) = self.store.block(height)? else {
+        let Some(block) = self.blocks.block(height)? else {
             let (earliest, latest) = self.store.block_range()?.ok_or_else(unknown)?;
             return Err(EventError::Rejected(Rejection::HeightUnavailable { height, earliest, latest }));
         };
         let damaged = |detail: &Rejection| StoreError::damaged("block", &height.get().to_be_bytes(), detail);
         let mut bodies = Vec::new();
+        let mut deliveries = 0_usize;
         for tx in block.data.unwrap_or_default().txs {
             // What cannot be read stands in no receipt, but takes its place in the block's order.
             match decode_tx(&tx) {
                 Ok(BlockTx::Bundle(envelopes)) => bodies.extend(envelopes.into_iter().map(M::decode)),
-                Ok(BlockTx::Delivery(_)) => {}
+                Ok(BlockTx::Delivery(_)) => deliveries = deliveries.saturating_add(1),
+                Ok(BlockTx::Governance(_)) => {}
                 Err(rejection) => bodies.push(Err(rejection)),
             }
         }
         let bodies: Vec<_> = bodies.into_iter().map(|body| body.map(Arc::new)).collect();
+        // Deliveries without effect stand before the mutations.
+        let refused_deliveries = deliveries.saturating_sub(usize::try_from(summary.deliveries).unwrap_or(usize::MAX));
         let mut mutations = Vec::new();
         for receipt in self.store.receipts(height, 0, usize::MAX)? {
-            let body = usize::try_from(receipt.index).ok().and_then(|index| bodies.get(index));
+            let index = usize::try_from(receipt.index).ok().and_then(|index| index.checked_sub(refused_deliveries));
+            let body = index.and_then(|index| bodies.get(index));
             let body = body.ok_or_else(|| StoreError::missing("mutation of block", height))?;
             let body = MutationBodyOf::Read(body.as_ref().map_err(damaged)?.clone());
             mutations.push(EventMutationOf { receipt: Arc::new(receipt), body });

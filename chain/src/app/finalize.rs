@@ -1,13 +1,14 @@
 //! A decided block: executed once if it was proposed here or judged before, else now. Total: what `process` would have
-//! refused (which replay does not ask) leaves a receipt, no bill and no used nonce.
+//! refused (which replay does not ask) leaves a receipt, no bill and no used nonce. A delivery without effect takes its place
+//! in the block's order like anything else that is refused, before the mutations.
 
 use std::time::Instant;
 
 use bytes::Bytes;
-use db3_primitives::limits::BLOCK_DELIVERIES_MAX;
 use tendermint_proto::v0_38::abci::{ExecTxResult, RequestFinalizeBlock, ResponseFinalizeBlock};
 
-use super::proposal::{Judged, Placed, judge, misplaced_delivery};
+use super::governance::{misplaced_decision, validator_updates};
+use super::proposal::{Decision, Judged, Placed, judge, misplaced_delivery};
 use super::{Decided, Executed, Inner, Place, place};
 use crate::error::FatalError;
 use crate::lock;
@@ -19,7 +20,8 @@ impl<M: Machine> Inner<M> {
     /// The result of a decided block; it is kept until the commit.
     pub(super) fn finalize(&self, request: RequestFinalizeBlock) -> Result<ResponseFinalizeBlock, FatalError> {
         let engine = |detail: &str| FatalError::Engine { detail: detail.to_owned() };
-        let place = place(request.height, request.time, request.txs).ok_or_else(|| engine("a block without a time"))?;
+        let place = place(request.height, request.time, request.txs, &request.misbehavior)
+            .ok_or_else(|| engine("a block without a time"))?;
         let committed = self.versions.committed().height;
         if committed.next() != Some(place.height) {
             return Err(engine(&format!("block {} after block {committed}", place.height)));
@@ -32,6 +34,7 @@ impl<M: Machine> Inner<M> {
         };
         let response = ResponseFinalizeBlock {
             tx_results: executed.place.txs.iter().map(|_| ExecTxResult::default()).collect(),
+            validator_updates: validator_updates(M::validator_updates(&executed.effects)),
             app_hash: Bytes::copy_from_slice(&M::root(&executed.state)),
             ..ResponseFinalizeBlock::default()
         };
@@ -54,14 +57,24 @@ pub(crate) fn execute_block<M: Machine>(
     verdicts: &Verdicts<M>,
     threads: usize,
 ) -> Executed<M> {
-    let mut executor = M::begin(state, place.height, place.time);
+    let mut executor = M::begin(state, place.height, place.time, &place.misbehaviour);
     let mut mutations = Vec::new();
-    let Judged { deliveries, items } = judge(verdicts, threads, &place.txs);
-    for Placed { delivery, misplaced, .. } in deliveries.into_iter().take(BLOCK_DELIVERIES_MAX) {
+    let Judged { deliveries, decisions, items } = judge(verdicts, threads, &place.txs);
+    for Placed { delivery, misplaced, .. } in deliveries {
         let refused =
             if misplaced { Err(misplaced_delivery()) } else { M::deliver(&mut executor, &delivery).map(|_| ()) };
         if let Err(rejection) = refused {
             tracing::warn!(source = %delivery.source, %rejection, "app.finalize: a delivery without effect");
+            M::refuse_item(&mut executor, None, rejection);
+            mutations.push(None);
+        }
+    }
+    let refused_deliveries = mutations.len();
+    for Decision { signed, misplaced, .. } in decisions {
+        let refused = if misplaced { Err(misplaced_decision()) } else { M::govern(&mut executor, &signed).map(|_| ()) };
+        if let Err(rejection) = refused {
+            let sequence = signed.proposal.sequence;
+            tracing::warn!(sequence, %rejection, "app.finalize: a decision without effect");
         }
     }
     for item in items {
@@ -79,5 +92,5 @@ pub(crate) fn execute_block<M: Machine>(
         }
     }
     let (state, effects) = M::finish(executor);
-    Executed { place, state, effects, mutations, dropped: Vec::new() }
+    Executed { place, state, effects, mutations, refused_deliveries, dropped: Vec::new() }
 }

@@ -6,49 +6,61 @@
 //! engine stops: see [`App::fatal`].
 
 mod admission;
+mod allowance;
 mod commit;
 mod delivery;
 mod events;
 mod finalize;
+mod governance;
 mod proposal;
+mod state_sync;
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use db3_genesis::GenesisDocument;
+use db3_governance::Misbehaviour;
 use db3_primitives::{BlockTime, Height, MutationId, Rejection, Verified};
 use tendermint_abci::Application;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
 use tendermint_proto::v0_38::abci::{
-    CheckTxType, RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestInitChain, RequestPrepareProposal,
-    RequestProcessProposal, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo, ResponseInitChain,
+    CheckTxType, Misbehavior, RequestApplySnapshotChunk, RequestCheckTx, RequestFinalizeBlock, RequestInfo,
+    RequestInitChain, RequestLoadSnapshotChunk, RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal,
+    ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo,
+    ResponseInitChain, ResponseListSnapshots, ResponseLoadSnapshotChunk, ResponseOfferSnapshot,
     ResponsePrepareProposal, ResponseProcessProposal,
 };
 use tokio::sync::watch;
 
+use crate::blocks::Blocks;
+use crate::comet::Consensus;
 use crate::config::ChainConfig;
 use crate::error::FatalError;
 use crate::lock;
 use crate::machine::{Machine, ShardMachine};
 use crate::metrics::Metrics;
-use crate::pool::{Deliveries, Mempool, Verdicts};
+use crate::pool::{Decisions, Deliveries, Mempool, Verdicts};
 use crate::signal::Signal;
 use crate::snapshots::Snapshotter;
 use crate::store::Store;
+use crate::sync_files::SyncFiles;
+use crate::transfer::Restoring;
 use crate::version::{VersionOf, Versions};
 
 pub(crate) use admission::Clock;
 pub use admission::Submitted;
 pub(crate) use delivery::Gate;
+pub use delivery::{Bearer, cost_signatures};
 pub(crate) use events::EventLog;
 pub use events::{
     BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
     IN_MEMORY, MutationBody, MutationBodyOf,
 };
 pub(crate) use finalize::execute_block;
-pub(crate) use proposal::{DELIVERY_BYTES_MAX, bundles};
+pub(crate) use proposal::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, bundles};
 
 /// Version of the rules, which stands in every header.
 pub(crate) const APP_VERSION: u64 = 1;
@@ -71,23 +83,32 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) verdicts: Verdicts<M>,
     pub(crate) mempool: Mempool<M>,
     pub(crate) deliveries: Deliveries,
+    pub(crate) decisions: Decisions,
     pub(crate) gate: Gate,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<EventLog<M>>,
     pub(crate) snapshotter: Snapshotter<M>,
+    /// What others may fetch to come to a state without the blocks before it.
+    pub(crate) sync_files: SyncFiles<M>,
+    /// A state that is coming from others.
+    pub(crate) restoring: Mutex<Option<Restoring>>,
     pub(crate) clock: Clock,
     pub(crate) threads: usize,
     /// The newest proposal that was executed and not decided.
     pub(crate) executed: Mutex<Option<Executed<M>>>,
     /// What was decided and waits for its commit.
     pub(crate) decided: Mutex<Option<Decided<M>>>,
-    /// The version before the newest committed one, until its header is known.
-    pub(crate) unproven: Mutex<Option<Arc<VersionOf<M>>>>,
+    /// Versions before the newest committed one whose headers are not yet known, by height.
+    pub(crate) unproven: Mutex<VecDeque<Arc<VersionOf<M>>>>,
     /// Whether a commit puts block and history on the disk: the solo engine relies on it, `CometBFT` keeps its own log.
     pub(crate) sync_commits: AtomicBool,
     pub(crate) fatal: OnceLock<FatalError>,
     /// Wakes the engine.
     pub(crate) signal: Arc<Signal>,
+    /// Blocks and headers, wherever they are kept.
+    pub(crate) blocks: Arc<Blocks>,
+    /// How consensus does.
+    pub(crate) consensus: watch::Sender<Consensus>,
     /// True once no further block will be made.
     pub(crate) ended: watch::Sender<bool>,
 }
@@ -98,6 +119,8 @@ pub(crate) struct Place {
     pub(crate) height: Height,
     pub(crate) time: BlockTime,
     pub(crate) txs: Vec<Bytes>,
+    /// What consensus reports of validators.
+    pub(crate) misbehaviour: Vec<Misbehaviour>,
 }
 
 /// A block that was executed on the newest version.
@@ -107,6 +130,8 @@ pub(crate) struct Executed<M: Machine> {
     pub(crate) effects: M::Effects,
     /// Its mutations by their index; none for items that are no mutation of anybody's.
     pub(crate) mutations: Vec<Option<Arc<Verified<M::Body>>>>,
+    /// How many of those items, the first ones, are deliveries without effect.
+    pub(crate) refused_deliveries: usize,
     /// What the proposer left out because it can never be charged, and why.
     pub(crate) dropped: Vec<(MutationId, Rejection)>,
 }
@@ -179,13 +204,13 @@ impl<M: Machine> Application for App<M> {
 
     fn prepare_proposal(&self, request: RequestPrepareProposal) -> ResponsePrepareProposal {
         let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or(0);
-        let place = place(request.height, request.time, request.txs);
+        let place = place(request.height, request.time, request.txs, &request.misbehavior);
         let txs = place.map(|place| self.inner.prepare(place, bytes_max)).unwrap_or_default();
         ResponsePrepareProposal { txs }
     }
 
     fn process_proposal(&self, request: RequestProcessProposal) -> ResponseProcessProposal {
-        let accepted = match place(request.height, request.time, request.txs) {
+        let accepted = match place(request.height, request.time, request.txs, &request.misbehavior) {
             Some(place) => self.inner.process(place),
             None => false,
         };
@@ -207,19 +232,40 @@ impl<M: Machine> Application for App<M> {
         if let Err(error) = self.inner.commit() {
             self.inner.fail(error);
         }
-        let snapshot = self.inner.snapshotter.durable_height();
-        // Blocks above the snapshot are needed to come back to the newest state.
-        ResponseCommit { retain_height: i64::try_from(snapshot.get()).unwrap_or(0) }
+        ResponseCommit { retain_height: i64::try_from(self.inner.retain_height().get()).unwrap_or(0) }
+    }
+
+    fn list_snapshots(&self) -> ResponseListSnapshots {
+        self.inner.list_snapshots()
+    }
+
+    fn load_snapshot_chunk(&self, request: RequestLoadSnapshotChunk) -> ResponseLoadSnapshotChunk {
+        self.inner.load_chunk(&request)
+    }
+
+    fn offer_snapshot(&self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot {
+        self.inner.offer(request)
+    }
+
+    fn apply_snapshot_chunk(&self, request: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
+        match self.inner.apply_chunk(&request) {
+            Ok(response) => response,
+            Err(error) => {
+                self.inner.fail(error);
+                ResponseApplySnapshotChunk::default()
+            }
+        }
     }
 }
 
 /// A block's place; none where the engine names a height or a time that cannot be.
-pub(crate) fn place(height: i64, time: Option<Timestamp>, txs: Vec<Bytes>) -> Option<Place> {
+pub(crate) fn place(height: i64, time: Option<Timestamp>, txs: Vec<Bytes>, reported: &[Misbehavior]) -> Option<Place> {
     let time = time?;
     Some(Place {
         height: Height::new(u64::try_from(height).ok()?),
         time: BlockTime::new(u64::try_from(time.seconds).ok()?, u32::try_from(time.nanos).ok()?)?,
         txs,
+        misbehaviour: governance::misbehaviour(reported),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Making a block and judging one.
 //!
-//! A block never holds a delivery that brings nothing, nor a mutation that cannot be charged, and its deliveries come
+//! A block never holds a delivery that brings nothing, a decision that cannot be accepted, nor a mutation that cannot be charged, and its deliveries and decisions come
 //! first: whoever makes it leaves those out, counting what stands
 //! before in the same block, and whoever judges it refuses it as a whole. Both execute, and keep the result: it is
 //! taken when the block is decided.
@@ -10,10 +10,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use db3_carry::Delivery;
+use db3_governance::SignedProposal;
 use db3_primitives::limits::{BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, DELIVERY_TX_BYTES_MAX, TX_BYTES_MAX};
 use db3_primitives::{MutationId, Rejection, Verified};
 use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle};
 
+use super::governance::misplaced_decision;
 use super::{Executed, Inner, Place};
 use crate::lock;
 use crate::machine::Machine;
@@ -23,7 +25,7 @@ use crate::pool::order;
 use crate::pool::verdicts::{Refusal, Verdict};
 
 /// Bundles are filled to this; `CometBFT` moves transactions of 128 to 256 KiB best.
-const BUNDLE_BYTES: usize = 256 * 1024;
+pub(crate) const BUNDLE_BYTES: usize = 256 * 1024;
 /// Deliveries take at most so much of a block, so that mutations have room beside them.
 pub(crate) const DELIVERY_BYTES_MAX: usize = BLOCK_BYTES_MAX / 2;
 const _: () = assert!(DELIVERY_TX_BYTES_MAX <= DELIVERY_BYTES_MAX, "a block has room for every delivery");
@@ -31,6 +33,7 @@ const _: () = assert!(DELIVERY_TX_BYTES_MAX <= DELIVERY_BYTES_MAX, "a block has 
 /// The transactions of a block, taken apart and judged.
 pub(crate) struct Judged<M: Machine> {
     pub(crate) deliveries: Vec<Placed>,
+    pub(crate) decisions: Vec<Decision>,
     pub(crate) items: Vec<Item<M>>,
 }
 
@@ -38,6 +41,14 @@ pub(crate) struct Judged<M: Machine> {
 pub(crate) struct Placed {
     pub(crate) tx: Bytes,
     pub(crate) delivery: Delivery,
+    /// It stands after a bundle, where none may.
+    pub(crate) misplaced: bool,
+}
+
+/// A decision of operators in a block.
+pub(crate) struct Decision {
+    pub(crate) tx: Bytes,
+    pub(crate) signed: SignedProposal,
     /// It stands after a bundle, where none may.
     pub(crate) misplaced: bool,
 }
@@ -69,32 +80,38 @@ impl<M: Machine> Inner<M> {
     pub(super) fn prepare(&self, place: Place, bytes_max: usize) -> Vec<Bytes> {
         let started = Instant::now();
         let bytes_max = bytes_max.min(BLOCK_BYTES_MAX);
-        let Judged { deliveries, mut items } = self.judge(&place.txs);
+        let Judged { deliveries, decisions, mut items } = self.judge(&place.txs);
         let before: Vec<_> = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).collect();
         order::by_nonce::<M, _>(&mut items, Item::body);
         let ordered = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).eq(before)
-            && deliveries.iter().all(|placed| !placed.misplaced);
+            && deliveries.iter().all(|placed| !placed.misplaced)
+            && decisions.iter().all(|decision| !decision.misplaced);
         let fits = total_bytes(&place.txs) <= bytes_max;
 
         let version = self.versions.committed();
-        let mut executor = M::begin(&version.state, place.height, place.time);
+        let mut executor = M::begin(&version.state, place.height, place.time, &place.misbehaviour);
         let offered_deliveries = deliveries.len();
         let delivered = self.deliver(&mut executor, deliveries, bytes_max);
+        let offered_decisions = decisions.len();
         let bytes_left = bytes_max.saturating_sub(total_bytes(&delivered));
+        let decided = decide::<M>(&mut executor, decisions, bytes_left);
+        let bytes_left = bytes_left.saturating_sub(total_bytes(&decided));
         let offered = offer::<M>(&mut executor, items, bytes_left);
-        let all = delivered.len() == offered_deliveries && !offered.left_out && offered.dropped.is_empty();
+        let first = delivered.len() == offered_deliveries && decided.len() == offered_decisions;
+        let all = first && !offered.left_out && offered.dropped.is_empty();
         if ordered && fits && all {
             // Every transaction was taken as it is, and nothing was refused: this is what `process` would do.
             let txs = place.txs.clone();
             let (state, effects) = M::finish(executor);
             let mutations = offered.kept.into_iter().map(|(_, verified)| Some(verified)).collect();
-            *lock(&self.executed) = Some(Executed { place, state, effects, mutations, dropped: Vec::new() });
+            *lock(&self.executed) =
+                Some(Executed { place, state, effects, mutations, refused_deliveries: 0, dropped: Vec::new() });
             observe(&self.metrics.execution_seconds, started.elapsed());
             return txs;
         }
         drop(executor);
         let bundles = bundles(offered.kept.into_iter().map(|(envelope, _)| envelope));
-        let txs = delivered.into_iter().chain(bundles).collect();
+        let txs = delivered.into_iter().chain(decided).chain(bundles).collect();
         self.propose(Place { txs, ..place }, offered.dropped)
     }
 
@@ -161,9 +178,9 @@ impl<M: Machine> Inner<M> {
             return Err(Rejection::BlockFull { what: "bytes" });
         }
         let version = self.versions.committed();
-        let mut executor = M::begin(&version.state, place.height, place.time);
+        let mut executor = M::begin(&version.state, place.height, place.time, &place.misbehaviour);
         let mut mutations = Vec::new();
-        let Judged { deliveries, items } = self.judge(&place.txs);
+        let Judged { deliveries, decisions, items } = self.judge(&place.txs);
         if deliveries.len() > BLOCK_DELIVERIES_MAX {
             return Err(Rejection::BlockFull { what: "deliveries" });
         }
@@ -173,6 +190,12 @@ impl<M: Machine> Inner<M> {
             }
             let _ = M::deliver(&mut executor, delivery)?;
         }
+        for Decision { signed, misplaced, .. } in &decisions {
+            if *misplaced {
+                return Err(misplaced_decision());
+            }
+            let _ = M::govern(&mut executor, signed)?;
+        }
         for item in items {
             let verified = item.verdict.map_err(|refusal| refusal.rejection)?;
             M::apply(&mut executor, &verified)?;
@@ -180,7 +203,7 @@ impl<M: Machine> Inner<M> {
         }
         let (state, effects) = M::finish(executor);
         observe(&self.metrics.execution_seconds, started.elapsed());
-        Ok(Executed { place, state, effects, mutations, dropped: Vec::new() })
+        Ok(Executed { place, state, effects, mutations, refused_deliveries: 0, dropped: Vec::new() })
     }
 
     fn judge(&self, txs: &[Bytes]) -> Judged<M> {
@@ -193,6 +216,7 @@ impl<M: Machine> Inner<M> {
 pub(crate) fn judge<M: Machine>(verdicts: &Verdicts<M>, threads: usize, txs: &[Bytes]) -> Judged<M> {
     let mut items = Vec::new();
     let mut deliveries = Vec::new();
+    let mut decisions = Vec::new();
     for tx in txs {
         match decode_tx(tx) {
             Ok(BlockTx::Bundle(envelopes)) => {
@@ -200,6 +224,9 @@ pub(crate) fn judge<M: Machine>(verdicts: &Verdicts<M>, threads: usize, txs: &[B
             }
             Ok(BlockTx::Delivery(delivery)) => {
                 deliveries.push(Placed { tx: tx.clone(), delivery, misplaced: !items.is_empty() });
+            }
+            Ok(BlockTx::Governance(signed)) => {
+                decisions.push(Decision { tx: tx.clone(), signed, misplaced: !items.is_empty() });
             }
             Err(rejection) => items.push(Err(rejection)),
         }
@@ -210,12 +237,26 @@ pub(crate) fn judge<M: Machine>(verdicts: &Verdicts<M>, threads: usize, txs: &[B
         Ok(envelope) => verdicts.next().map(|verdict| Item { envelope: Some(envelope), verdict }),
         Err(rejection) => Some(Item { envelope: None, verdict: Err(Box::new(Refusal { id: None, rejection })) }),
     };
-    Judged { deliveries, items: items.into_iter().filter_map(item).collect() }
+    Judged { deliveries, decisions, items: items.into_iter().filter_map(item).collect() }
 }
 
 /// Why a block with a delivery in the wrong place is none.
 pub(super) fn misplaced_delivery() -> Rejection {
     Rejection::DeliveryMalformed { detail: "it stands after a bundle; deliveries come first in a block".to_owned() }
+}
+
+/// Accepts the decisions that can be, in order, as far as there is room, and gives their transactions.
+fn decide<M: Machine>(executor: &mut M::Executor, decisions: Vec<Decision>, bytes_max: usize) -> Vec<Bytes> {
+    let mut bytes_left = bytes_max;
+    let mut decided = Vec::new();
+    for Decision { tx, signed, .. } in decisions {
+        let Some(left) = bytes_left.checked_sub(tx.len()) else { continue };
+        if M::govern(executor, &signed).is_ok() {
+            bytes_left = left;
+            decided.push(tx);
+        }
+    }
+    decided
 }
 
 /// Offers candidates to a block, in order, until its bytes are used up.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery, OutboundEntry};
 use db3_genesis::{AppState, ChainKind, GenesisDocument};
+use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
 use db3_merkle_log::{CompletedNode, Frontier};
 use db3_primitives::{
     BlockTime, Body, ChainId, Epoch, EpochClose, Fault, Hash32, Height, MutationId, Nonce, Rejection, RoundLeaf,
@@ -110,8 +111,20 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// Everything that can be checked of a delivery against a version and a time.
     fn check_delivery(state: &Self::State, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection>;
 
-    /// Begins a block.
-    fn begin(state: &Self::State, height: Height, time: BlockTime) -> Self::Executor;
+    /// What the state holds of governance.
+    fn governance(state: &Self::State) -> Session;
+    /// Whether a block of this height and time, the next one, could accept what operators decided.
+    fn check_governance(
+        state: &Self::State,
+        signed: &SignedProposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Accepted, Rejection>;
+
+    /// Begins a block, with what consensus reports of validators.
+    fn begin(state: &Self::State, height: Height, time: BlockTime, misbehaviour: &[Misbehaviour]) -> Self::Executor;
+    /// Accepts what operators decided, before any envelope; what is refused left no trace.
+    fn govern(executor: &mut Self::Executor, signed: &SignedProposal) -> Result<Accepted, Rejection>;
     /// Applies a delivery, before any envelope; what is refused left no trace.
     fn deliver(executor: &mut Self::Executor, delivery: &Delivery) -> Result<Delivered, Rejection>;
     /// Executes one envelope; what is refused left no trace and took no place in the block.
@@ -125,6 +138,12 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
 
     /// Takes the receipts out of what a block did, by index; `state` is the version after it.
     fn receipts(state: &Self::State, effects: &mut Self::Effects, at: At) -> Vec<StoredReceipt>;
+    /// What governance did.
+    fn governed(effects: &Self::Effects) -> &Report;
+    /// Validators whose power changed, for consensus; power 0: gone.
+    fn validator_updates(effects: &Self::Effects) -> &[([u8; 32], u64)] {
+        &Self::governed(effects).validator_updates
+    }
     /// The deliveries that were applied.
     fn delivered(effects: &Self::Effects) -> &[Delivered];
     /// How many entries for other chains a block wrote.
@@ -145,14 +164,16 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn closed(effects: &Self::Effects) -> Option<EpochClose>;
     /// The same, read again from its rows.
     fn closed_by(store: &Store, summary: &BlockSummary) -> Result<Option<EpochClose>, StoreError>;
-    /// Writes what this kind of chain keeps about an entry of one of its logs that comes with a state from elsewhere.
+    /// The block that took in an entry of one of its logs, as far as this kind of chain keeps that.
+    fn taken_in(store: &Store, log: &Log, index: u64, entry: &[u8]) -> Result<Option<At>, StoreError>;
+    /// Writes what this kind of chain keeps about an entry of one of its logs that comes with a state from elsewhere;
+    /// its place is what [`taken_in`](Self::taken_in) said there.
     fn adopt_entry(
         store: &Store,
         batch: &mut WriteBatch,
         state: &Self::State,
+        entry: &LogRow,
         log: &Log,
-        index: u64,
-        entry: &[u8],
     ) -> Result<(), StoreError>;
 }
 
@@ -163,6 +184,17 @@ pub struct At {
     pub height: Height,
     /// Its time.
     pub time: BlockTime,
+}
+
+/// An entry of a log that comes with a state from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its bytes, as hashed.
+    pub bytes: Vec<u8>,
+    /// The block that took it in.
+    pub taken: Option<At>,
 }
 
 /// Something that a block appended to one of its logs.

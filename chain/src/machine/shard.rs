@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery};
 use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
+use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{
@@ -15,7 +16,7 @@ use db3_shard_state::{Effects, Executor, Outcome, ShardState};
 use db3_state_tree::Tree;
 use rocksdb::WriteBatch;
 
-use super::{Appended, At, Machine};
+use super::{Appended, At, LogRow, Machine};
 use crate::error::StartError;
 use crate::store::blocks::BlockSummary;
 use crate::store::epochs::EpochRow;
@@ -140,8 +141,25 @@ impl Machine for ShardMachine {
         state.check_delivery(delivery, now)
     }
 
-    fn begin(state: &ShardState, height: Height, time: BlockTime) -> Executor {
-        Executor::new(state, height, time)
+    fn governance(state: &ShardState) -> Session {
+        state.governance()
+    }
+
+    fn check_governance(
+        state: &ShardState,
+        signed: &SignedProposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Accepted, Rejection> {
+        state.check_governance(signed, height, now)
+    }
+
+    fn begin(state: &ShardState, height: Height, time: BlockTime, misbehaviour: &[Misbehaviour]) -> Executor {
+        Executor::begin(state, height, time, misbehaviour)
+    }
+
+    fn govern(executor: &mut Executor, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+        executor.govern(signed)
     }
 
     fn deliver(executor: &mut Executor, delivery: &Delivery) -> Result<Delivered, Rejection> {
@@ -171,6 +189,10 @@ impl Machine for ShardMachine {
         let epoch = effects.bill_epoch;
         let receipts = std::mem::take(&mut effects.receipts).into_iter();
         receipts.map(|receipt| StoredReceipt::of_mutation(receipt, at, epoch)).collect()
+    }
+
+    fn governed(effects: &Effects) -> &Report {
+        &effects.governance
     }
 
     fn delivered(effects: &Effects) -> &[Delivered] {
@@ -220,14 +242,18 @@ impl Machine for ShardMachine {
         Ok(rows.into_iter().find(|row| row.height == summary.height).map(|row| row.close))
     }
 
+    fn taken_in(_store: &Store, _log: &Log, _index: u64, _entry: &[u8]) -> Result<Option<At>, StoreError> {
+        // Its one log is its own, and a close says itself when it was.
+        Ok(None)
+    }
+
     fn adopt_entry(
         store: &Store,
         batch: &mut WriteBatch,
         state: &ShardState,
+        entry: &LogRow,
         _log: &Log,
-        index: u64,
-        entry: &[u8],
     ) -> Result<(), StoreError> {
-        store.add_foreign_close(batch, index, entry, state.chain().epoch_secs)
+        store.add_foreign_close(batch, entry.index, &entry.bytes, state.chain().epoch_secs)
     }
 }

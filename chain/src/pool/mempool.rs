@@ -2,17 +2,19 @@
 //!
 //! Bounded in count and bytes. For every account the static bounds of what waits are reserved, so that credit for one
 //! mutation does not admit a hundred thousand; of two mutations with one nonce the first waits.
+//!
+//! Under `CometBFT` they travel in bundles: its mempool holds the bundles, this one what is in them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use db3_primitives::{Address, BlockTime, Body, MutationId, Nonce, Rejection, Tai, Verified};
+use db3_primitives::{BlockTime, Body as _, Hash32, MutationId, Rejection, Tai, Verified};
 use db3_proto::element_bytes;
 use tokio::sync::watch;
 
 use super::receipt::ReceiptState;
-use super::verdicts::operation_bytes;
+use super::waiting::{Pending, Pool, memory};
 use crate::config::ChainConfig;
 use crate::lock;
 use crate::machine::Machine;
@@ -20,18 +22,6 @@ use crate::metrics::Metrics;
 use crate::signal::Signal;
 use crate::store::receipts::StoredReceipt;
 use crate::version::Versions;
-
-/// Dropped mutations whose end is remembered.
-const FORGET_AFTER: usize = 20_000;
-
-/// A mutation that waits.
-pub(crate) struct Pending<M: Machine> {
-    pub(crate) verified: Arc<Verified<M::Body>>,
-    /// Its envelope, as it goes into a bundle.
-    pub(crate) envelope: Bytes,
-    bound: Tai,
-    state: watch::Sender<ReceiptState>,
-}
 
 /// How much of what waits a block may take.
 #[derive(Clone, Copy, Debug)]
@@ -50,29 +40,14 @@ pub(crate) struct Mempool<M: Machine> {
     metrics: Arc<Metrics>,
 }
 
-struct Pool<M: Machine> {
-    /// By arrival.
-    queue: BTreeMap<u64, Arc<Pending<M>>>,
-    arrivals: u64,
-    by_id: HashMap<MutationId, u64>,
-    /// Nonces that wait, so that each does only once.
-    nonces: HashMap<M::Lane, BTreeSet<Nonce>>,
-    reserved: HashMap<Address, Tai>,
-    by_expiry: BTreeSet<(u64, u64)>,
-    bytes: usize,
-    /// Their bytes and what their operations take beside them; this is what is bounded.
-    memory: usize,
-    ended: HashMap<MutationId, ReceiptState>,
-    ended_order: VecDeque<MutationId>,
-}
-
 impl<M: Machine> Mempool<M> {
     pub(crate) fn new(config: &ChainConfig, signal: Arc<Signal>, metrics: Arc<Metrics>) -> Self {
         let (mutations_max, bytes_max) = (config.mempool_mutations, config.mempool_bytes);
         Self { pool: Mutex::new(Pool::new()), mutations_max, bytes_max, signal, metrics }
     }
 
-    /// Takes a mutation in, or says why not; one that waits already is the same one.
+    /// Takes a mutation in for somebody who asked this node for it, or says why not; one that waits already is the same
+    /// one.
     pub(crate) fn insert(
         &self,
         verified: Arc<Verified<M::Body>>,
@@ -82,8 +57,50 @@ impl<M: Machine> Mempool<M> {
     ) -> Result<watch::Receiver<ReceiptState>, Rejection> {
         let mut pool = lock(&self.pool);
         if let Some(pending) = pool.get(&verified.id()) {
+            pending.claim();
             return Ok(pending.state.subscribe());
         }
+        let none_free = pool.bundled.all_bundled();
+        let receiver = self.add(&mut pool, verified, envelope, bound, true, versions)?;
+        drop(pool);
+        if none_free {
+            self.signal.raise();
+        }
+        Ok(receiver)
+    }
+
+    /// Takes a mutation of a bundle that a peer made: one that is new, or one that waits and stands in no other bundle.
+    pub(crate) fn join(
+        &self,
+        bundle: Hash32,
+        verified: Arc<Verified<M::Body>>,
+        envelope: Bytes,
+        bound: Tai,
+        versions: &Versions<M>,
+    ) -> Result<(), Rejection> {
+        let mut pool = lock(&self.pool);
+        let id = verified.id();
+        if pool.arrival(&id).is_none() {
+            self.add(&mut pool, verified, envelope, bound, false, versions)?;
+        }
+        match pool.arrival(&id).filter(|arrival| pool.bundled.is_free(*arrival)) {
+            Some(arrival) => {
+                pool.bundled.assign(bundle, arrival);
+                Ok(())
+            }
+            None => Err(Rejection::Overloaded { what: "the mutation stands in another bundle" }),
+        }
+    }
+
+    fn add(
+        &self,
+        pool: &mut Pool<M>,
+        verified: Arc<Verified<M::Body>>,
+        envelope: Bytes,
+        bound: Tai,
+        claimed: bool,
+        versions: &Versions<M>,
+    ) -> Result<watch::Receiver<ReceiptState>, Rejection> {
         if pool.queue.len() >= self.mutations_max {
             return Err(Rejection::Overloaded { what: "too many mutations wait for a block" });
         }
@@ -92,19 +109,74 @@ impl<M: Machine> Mempool<M> {
         }
         pool.check(&verified, bound, versions)?;
         let (state, receiver) = watch::channel(ReceiptState::Pending);
-        let was_empty = pool.queue.is_empty();
-        pool.add(Pending { verified, envelope, bound, state });
-        self.measure(&pool);
-        drop(pool);
-        if was_empty {
-            self.signal.raise();
-        }
+        pool.add(Pending { verified, envelope, bound, state, claimed: AtomicBool::new(claimed) });
+        self.measure(pool);
         Ok(receiver)
     }
 
-    /// A mutation that waits.
+    /// A mutation that waits; from now on this node answers for it.
     pub(crate) fn watch(&self, id: &MutationId) -> Option<watch::Receiver<ReceiptState>> {
-        lock(&self.pool).get(id).map(|pending| pending.state.subscribe())
+        let pool = lock(&self.pool);
+        let pending = pool.get(id)?;
+        pending.claim();
+        Some(pending.state.subscribe())
+    }
+
+    /// Whether a mutation waits in a bundle.
+    pub(crate) fn is_bundled(&self, id: &MutationId) -> bool {
+        let pool = lock(&self.pool);
+        pool.arrival(id).is_some_and(|arrival| !pool.bundled.is_free(arrival))
+    }
+
+    /// Whether one of a bundle's mutations still waits.
+    pub(crate) fn holds_bundle(&self, bundle: &Hash32) -> bool {
+        lock(&self.pool).bundled.holds(bundle)
+    }
+
+    /// What stands in no bundle, by arrival, up to so many bytes and mutations; and whether that is all of it.
+    pub(crate) fn free(&self, bytes_max: usize, mutations_max: usize) -> (Vec<Arc<Pending<M>>>, bool) {
+        let pool = lock(&self.pool);
+        let mut left = bytes_max;
+        let mut taken = Vec::new();
+        for pending in pool.bundled.free().filter_map(|arrival| pool.queue.get(&arrival)) {
+            match left.checked_sub(element_bytes(pending.envelope.len())) {
+                Some(rest) if taken.len() < mutations_max => left = rest,
+                Some(_) | None => return (taken, false),
+            }
+            taken.push(Arc::clone(pending));
+        }
+        (taken, true)
+    }
+
+    /// Notes that a bundle holds these mutations, as far as they wait and stand in no other; whether it holds one.
+    pub(crate) fn bundle(&self, bundle: Hash32, ids: impl IntoIterator<Item = MutationId>) -> bool {
+        let mut pool = lock(&self.pool);
+        for id in ids {
+            if let Some(arrival) = pool.arrival(&id) {
+                pool.bundled.assign(bundle, arrival);
+            }
+        }
+        pool.bundled.holds(&bundle)
+    }
+
+    /// `CometBFT` does not hold a bundle any more: what this node was asked for is free again, the rest is forgotten.
+    pub(crate) fn forget_bundle(&self, bundle: &Hash32) {
+        let mut pool = lock(&self.pool);
+        let freed = pool.bundled.forget(bundle);
+        pool.drop_unclaimed(freed);
+        self.measure(&pool);
+        drop(pool);
+        self.signal.raise();
+    }
+
+    /// The same of all bundles: `CometBFT` begins anew.
+    pub(crate) fn forget_bundles(&self) {
+        let mut pool = lock(&self.pool);
+        let freed = pool.bundled.forget_all();
+        pool.drop_unclaimed(freed);
+        self.measure(&pool);
+        drop(pool);
+        self.signal.raise();
     }
 
     /// How a mutation ended that waited once and that no block holds, if it is remembered.
@@ -133,13 +205,16 @@ impl<M: Machine> Mempool<M> {
         selected
     }
 
-    /// After a block: `publish` makes its version the newest, the mutations that it holds, those that it refused and
-    /// those that expired by its time stop waiting, and whoever watches them is told.
+    /// After a block: `publish` makes its version the newest, the mutations that it holds, those whose nonce it used
+    /// otherwise (`overtaken` says so), those that it refused and those that expired by its time stop waiting, and whoever
+    /// watches them is told. `mutations` are the block's, by the index in their receipts.
     pub(crate) fn settle(
         &self,
         time: BlockTime,
         receipts: &[Arc<StoredReceipt>],
+        mutations: &[Option<Arc<Verified<M::Body>>>],
         refused: Vec<(MutationId, ReceiptState)>,
+        overtaken: impl Fn(&M::Body) -> Rejection,
         publish: impl FnOnce(),
     ) {
         let mut ends = Vec::with_capacity(receipts.len());
@@ -149,6 +224,14 @@ impl<M: Machine> Mempool<M> {
             for receipt in receipts.iter().filter(|receipt| receipt.is_charged()) {
                 if let Some(pending) = pool.remove(&receipt.id) {
                     ends.push((pending, ReceiptState::Done(Arc::clone(receipt))));
+                    continue;
+                }
+                let index = usize::try_from(receipt.index).ok();
+                let Some(Some(used)) = index.and_then(|index| mutations.get(index)) else { continue };
+                if let Some(pending) = pool.take_overtaken(used.content()) {
+                    let state = ReceiptState::Rejected(overtaken(used.content()));
+                    pool.end(pending.verified.id(), state.clone());
+                    ends.push((pending, state));
                 }
             }
             for (id, state) in refused {
@@ -171,99 +254,5 @@ impl<M: Machine> Mempool<M> {
     fn measure(&self, pool: &Pool<M>) {
         self.metrics.mempool_mutations.set(pool.queue.len() as u64);
         self.metrics.mempool_bytes.set(pool.bytes as u64);
-    }
-}
-
-fn memory<B: Body>(verified: &Verified<B>, envelope: &Bytes) -> usize {
-    envelope.len().saturating_add(operation_bytes(verified.content().operation_count()))
-}
-
-impl<M: Machine> Pool<M> {
-    fn new() -> Self {
-        Self {
-            queue: BTreeMap::new(),
-            arrivals: 0,
-            by_id: HashMap::new(),
-            nonces: HashMap::new(),
-            reserved: HashMap::new(),
-            by_expiry: BTreeSet::new(),
-            bytes: 0,
-            memory: 0,
-            ended: HashMap::new(),
-            ended_order: VecDeque::new(),
-        }
-    }
-
-    fn get(&self, id: &MutationId) -> Option<&Arc<Pending<M>>> {
-        self.by_id.get(id).and_then(|arrival| self.queue.get(arrival))
-    }
-
-    /// Whether it fits beside what waits: its nonce, and its bound within what its account has left.
-    fn check(&self, verified: &Verified<M::Body>, bound: Tai, versions: &Versions<M>) -> Result<(), Rejection> {
-        let body = verified.content();
-        let state = &versions.committed().state;
-        let (account, nonce) = (body.account(), body.nonce());
-        if self.nonces.get(&M::lane(body)).is_some_and(|nonces| nonces.contains(&nonce)) {
-            return Err(Rejection::NonceUsed { nonce, next: M::next_nonce(state, body) });
-        }
-        let reserved = self.reserved.get(&account).copied().unwrap_or(Tai::ZERO);
-        M::check_funds(state, body, reserved, bound)
-    }
-
-    fn add(&mut self, pending: Pending<M>) {
-        let arrival = self.arrivals;
-        self.arrivals = arrival.saturating_add(1);
-        let body = pending.verified.content();
-        let reserved = self.reserved.entry(body.account()).or_default();
-        // Bounds that were admitted add up to what their account had left at most.
-        *reserved = reserved.checked_add(pending.bound).unwrap_or(*reserved);
-        self.nonces.entry(M::lane(body)).or_default().insert(body.nonce());
-        self.by_expiry.insert((body.expire_unix_secs(), arrival));
-        self.bytes = self.bytes.saturating_add(pending.envelope.len());
-        self.memory = self.memory.saturating_add(memory(&pending.verified, &pending.envelope));
-        self.by_id.insert(pending.verified.id(), arrival);
-        self.queue.insert(arrival, Arc::new(pending));
-    }
-
-    fn remove(&mut self, id: &MutationId) -> Option<Arc<Pending<M>>> {
-        let arrival = self.by_id.remove(id)?;
-        let pending = self.queue.remove(&arrival)?;
-        let body = pending.verified.content();
-        self.by_expiry.remove(&(body.expire_unix_secs(), arrival));
-        self.bytes = self.bytes.saturating_sub(pending.envelope.len());
-        self.memory = self.memory.saturating_sub(memory(&pending.verified, &pending.envelope));
-        if let Some(reserved) = self.reserved.get_mut(&body.account()) {
-            *reserved = reserved.saturating_sub(pending.bound);
-            if *reserved == Tai::ZERO {
-                self.reserved.remove(&body.account());
-            }
-        }
-        let lane = M::lane(body);
-        if let Some(nonces) = self.nonces.get_mut(&lane) {
-            nonces.remove(&body.nonce());
-            if nonces.is_empty() {
-                self.nonces.remove(&lane);
-            }
-        }
-        Some(pending)
-    }
-
-    fn take_expired(&mut self, time: BlockTime) -> Option<Arc<Pending<M>>> {
-        let (expire, arrival) = self.by_expiry.first().copied()?;
-        if expire > time.secs {
-            return None;
-        }
-        let id = self.queue.get(&arrival)?.verified.id();
-        self.remove(&id)
-    }
-
-    fn end(&mut self, id: MutationId, state: ReceiptState) {
-        self.ended.insert(id, state);
-        self.ended_order.push_back(id);
-        while self.ended_order.len() > FORGET_AFTER {
-            if let Some(id) = self.ended_order.pop_front() {
-                self.ended.remove(&id);
-            }
-        }
     }
 }

@@ -50,9 +50,11 @@ pub(crate) struct Tip {
 }
 
 impl Tip {
-    /// The newest block in the store.
+    /// The newest block in the store; an error if a newer one was acknowledged.
     pub(crate) fn load(store: &Store) -> Result<Option<Self>, StoreError> {
-        let Some((_, height)) = store.block_range()? else { return Ok(None) };
+        let newest = store.block_range()?.map(|(_, newest)| newest);
+        store.check_newest(newest)?;
+        let Some(height) = newest else { return Ok(None) };
         let key = height.get().to_be_bytes();
         let damaged = |detail: &str| StoreError::damaged("light block", &key, detail);
         let bytes = store.light_block(height)?.ok_or_else(|| StoreError::missing("light block", height))?;
@@ -137,7 +139,7 @@ impl<M: Machine> Engine<M> {
         View {
             now: Instant::now(),
             content_from: self.content_from,
-            waiting: inner.mempool.size().0 > 0 || !inner.deliveries.is_empty(),
+            waiting: inner.mempool.size().0 > 0 || !inner.deliveries.is_empty() || !inner.decisions.is_empty(),
             root_unproven: self.tip.as_ref().is_none_or(|tip| tip.app_hash != version.root),
             work_pending: M::work_pending(&version.state, block_time(now, version.time)),
             until_boundary: boundary.map_or(Duration::MAX, |secs| until(now, secs)),
@@ -182,9 +184,7 @@ impl<M: Machine> Engine<M> {
         self.check_application()?;
         self.app.commit();
         self.check_application()?;
-        // Before the version is offered, so that what is offered is due by what it holds.
-        inner.snapshotter.count(bytes);
-        inner.prove(light.light_block.into());
+        inner.prove(height, light.light_block.into());
         self.tip = Some(Tip {
             height,
             app_hash: version.root,
@@ -214,16 +214,18 @@ impl<M: Machine> Engine<M> {
         } else {
             Vec::new()
         };
-        let delivered = deliveries.iter().fold(0_usize, |bytes, tx| bytes.saturating_add(tx.len()));
+        let decisions = if content { inner.decisions.transactions() } else { Vec::new() };
+        let first: Vec<Bytes> = deliveries.into_iter().chain(decisions).collect();
+        let taken = first.iter().fold(0_usize, |bytes, tx| bytes.saturating_add(tx.len()));
         let room = Room {
-            bytes: BLOCK_BYTES_MAX.saturating_sub(delivered),
+            bytes: BLOCK_BYTES_MAX.saturating_sub(taken),
             mutations: M::block_envelopes_max(&inner.versions.committed().state),
             operations: usize::try_from(BLOCK_OPERATIONS_MAX).unwrap_or(usize::MAX),
         };
         let mut pending = if content { inner.mempool.select(room) } else { Vec::new() };
         order::by_nonce::<M, _>(&mut pending, |pending| Some(pending.verified.content()));
         let bundles = crate::app::bundles(pending.into_iter().map(|pending| pending.envelope.clone()));
-        let txs = deliveries.into_iter().chain(bundles).collect();
+        let txs = first.into_iter().chain(bundles).collect();
         let response = self.app.prepare_proposal(RequestPrepareProposal {
             max_tx_bytes: i64::try_from(BLOCK_BYTES_MAX).unwrap_or(i64::MAX),
             txs,

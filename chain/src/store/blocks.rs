@@ -122,14 +122,27 @@ impl Store {
         self.get(Family::LightBlocks, &height_key(height))
     }
 
-    /// Heights of the oldest and the newest block that are kept.
+    /// Writes a header with its commit, whose block the engine keeps. Not synced: the engine has it as well.
+    pub(crate) fn put_light_block(&self, height: Height, light_block: &[u8]) -> Result<(), StoreError> {
+        self.put(Family::LightBlocks, &height_key(height), light_block, false)
+    }
+
+    /// Heights of the oldest and the newest block that are kept, or whose headers are where the engine keeps the blocks.
     pub fn block_range(&self) -> Result<Option<(Height, Height)>, StoreError> {
-        let first = self.rows(Family::Blocks, IteratorMode::Start)?.next().transpose()?;
-        let last = self.rows(Family::Blocks, IteratorMode::End)?.next().transpose()?;
+        let first = self.rows(Family::LightBlocks, IteratorMode::Start)?.next().transpose()?;
+        let last = self.rows(Family::LightBlocks, IteratorMode::End)?.next().transpose()?;
         match (first, last) {
-            (Some((first, _)), Some((last, _))) => Ok(Some((height_of("block", &first)?, height_of("block", &last)?))),
+            (Some((first, _)), Some((last, _))) => {
+                Ok(Some((height_of("light block", &first)?, height_of("light block", &last)?)))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Height of the oldest header that is kept.
+    pub(crate) fn first_light_block(&self) -> Result<Option<Height>, StoreError> {
+        let first = self.rows(Family::LightBlocks, IteratorMode::Start)?.next().transpose()?;
+        first.map(|(key, _)| height_of("light block", &key)).transpose()
     }
 
     /// A block in short.

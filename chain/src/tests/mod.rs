@@ -10,12 +10,17 @@
 
 mod admission;
 mod bounds;
+mod bundles;
 mod crash;
+mod damage;
 mod deliveries;
 mod epochs;
 mod flow;
+mod headers;
 mod proposals;
+mod real;
 mod restart;
 mod settlement;
+mod state_sync;
 mod support;
 mod transfer;

@@ -4,14 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use db3_genesis::write_atomic;
+use db3_primitives::Height;
 use serde::{Deserialize, Serialize};
 
 use super::TransferError;
+use crate::machine::At;
+use crate::store::row::Row;
 
 /// A chunk is cut before it passes this.
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
 /// A file of a snapshot is not larger than this.
-const FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
+pub(super) const FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
 
 /// One file of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +41,15 @@ pub(super) fn read_chunk(snapshot: &Path, chunk: &Chunk) -> Result<Vec<u8>, Tran
         return Err(TransferError::malformed(path.display(), detail));
     }
     let bytes = fs::read(&path).map_err(TransferError::file(&path))?;
-    if hex::encode(db3_primitives::sha256(&[&bytes])) != chunk.sha256 {
+    if !is_chunk(chunk, &bytes) {
         return Err(TransferError::malformed(path.display(), "its hash is not the manifest's: the file is damaged"));
     }
     Ok(bytes)
+}
+
+/// Whether bytes are the chunk that a manifest names.
+pub(super) fn is_chunk(chunk: &Chunk, bytes: &[u8]) -> bool {
+    bytes.len() as u64 == chunk.bytes && hex::encode(db3_primitives::sha256(&[bytes])) == chunk.sha256
 }
 
 /// Writes chunks one after the other.
@@ -100,6 +108,12 @@ impl<'a> Rest<'a> {
     pub(super) fn length<const N: usize>(&mut self) -> Result<usize, TransferError> {
         let bytes = self.take(N)?;
         Ok(bytes.iter().fold(0, |length: usize, byte| length.wrapping_shl(8) | usize::from(*byte)))
+    }
+
+    /// A block: height (8) ‖ seconds (8) ‖ nanoseconds (4).
+    pub(super) fn place(&mut self) -> Result<At, TransferError> {
+        let mut row = Row::new("block of an entry", &[], self.take(20)?);
+        Ok(At { height: Height::new(row.u64()?), time: row.time()? })
     }
 
     /// So many bytes.

@@ -8,6 +8,7 @@ mod chunk;
 mod export;
 mod import;
 mod logs;
+mod restoring;
 pub mod snapshot;
 
 use std::io;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use export::{ExportHeader, export, export_version};
 pub use import::{ImportInput, import};
+pub(crate) use restoring::{ChunkFault, Restored, Restoring};
 
 use crate::error::StartError;
 use crate::store::StoreError;
@@ -46,6 +48,16 @@ pub enum TransferError {
         at: String,
         /// What is wrong.
         detail: String,
+    },
+    /// The snapshot has no blocks.
+    #[error(
+        "{} holds a state without blocks, as nodes on CometBFT make it for state sync: let the node sync instead, with \
+         [cometbft.state_sync] (trust_height, trust_hash, peers) in its config/node.toml and an empty data folder",
+        path.display()
+    )]
+    NoBlocks {
+        /// The snapshot.
+        path: PathBuf,
     },
     /// Nothing can be proven yet.
     #[error("the chain has made no block yet: start the node once")]

@@ -3,7 +3,8 @@
 //!
 //! The manifest and the chunks are the same bytes on every node of a chain at a height. A chunk of leaves is a run of
 //! key length (2) ‖ key ‖ value length (4) ‖ value in key order, a chunk of a log a run of entry length (4) ‖
-//! entry in order, lengths big endian; a chunk is cut before it passes 8 MiB. `blocks.bin` (block and light block of
+//! entry in order, lengths big endian; in a chunk of an inbox the block that took an entry in follows it, height (8) ‖ seconds
+//! (8) ‖ nanoseconds (4), all 0 for an entry at fault. A chunk is cut before it passes 8 MiB. `blocks.bin` (block and light block of
 //! the snapshot's height and of those after it, each as length (4) ‖ bytes) and `genesis.json` are beside them: a
 //! commit may name other signers on another node.
 //!
@@ -24,20 +25,27 @@ use super::{TransferError, blocks};
 use crate::config::ChainConfig;
 use crate::error::StartError;
 use crate::init::{check_empty, genesis_file, write_settings};
-use crate::machine::Machine;
+use crate::machine::{At, Machine};
 use crate::open::{open, state_of};
 use crate::store::Store;
 use crate::store::logs::{Log, missing_entry};
+use crate::store::row::time_bytes;
 use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
 use crate::version::VersionOf;
 
-const FORMAT: u32 = 2;
+/// The layout; state sync names it as its format.
+pub(crate) const FORMAT: u32 = 3;
+
+const BLOCKS_FILE: &str = "blocks.bin";
+
+/// The block of an entry at fault, which was not taken in.
+const NOT_TAKEN: At = At { height: Height::new(0), time: BlockTime { secs: 0, nanos: 0 } };
 
 /// What a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Layout, 2.
+    /// Layout, 3.
     pub format: u32,
     /// Chain.
     pub chain_id: String,
@@ -68,6 +76,16 @@ pub struct LogFiles {
 }
 
 impl Manifest {
+    /// Which state it is.
+    pub(super) fn meta(&self) -> Result<SnapshotMeta, TransferError> {
+        let wrong = |field: &str| TransferError::malformed("manifest.json", format!("{field} is none"));
+        let mut root = [0; 32];
+        hex::decode_to_slice(&self.root, &mut root).map_err(|_| wrong("root"))?;
+        let height: Height = self.height.parse().map_err(|_| wrong("height"))?;
+        let time = BlockTime::parse_rfc3339(&self.time).map_err(|_| wrong("time"))?;
+        Ok(SnapshotMeta { height, time, root })
+    }
+
     /// Every chunk.
     pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
         self.state.iter().chain(self.logs.iter().flat_map(|log| &log.chunks))
@@ -122,6 +140,26 @@ pub fn write<M: Machine>(
     version: &VersionOf<M>,
     folder: &Path,
 ) -> Result<(PathBuf, Manifest), TransferError> {
+    write_files(store, genesis, version, folder, true)
+}
+
+/// The same without the blocks, which `CometBFT` has: what state sync hands out.
+pub(crate) fn write_for_sync<M: Machine>(
+    store: &Store,
+    genesis: &GenesisDocument,
+    version: &VersionOf<M>,
+    folder: &Path,
+) -> Result<(PathBuf, Manifest), TransferError> {
+    write_files(store, genesis, version, folder, false)
+}
+
+fn write_files<M: Machine>(
+    store: &Store,
+    genesis: &GenesisDocument,
+    version: &VersionOf<M>,
+    folder: &Path,
+    with_blocks: bool,
+) -> Result<(PathBuf, Manifest), TransferError> {
     let path = folder.join(version.height.to_string());
     if path.join("manifest.json").exists() {
         let manifest = read_manifest(&path)?;
@@ -143,12 +181,21 @@ pub fn write<M: Machine>(
         for index in 0..frontier.size() {
             let entry = store.log_entry(&log, index)?.ok_or_else(|| missing_entry(&log, index))?;
             let bytes = u32::try_from(entry.len()).unwrap_or(u32::MAX);
-            chunks.add(&[&bytes.to_be_bytes(), &entry])?;
+            match log {
+                Log::Inbox(_) => {
+                    let taken = M::taken_in(store, &log, index, &entry)?.unwrap_or(NOT_TAKEN);
+                    let (height, time) = (taken.height.get().to_be_bytes(), time_bytes(taken.time));
+                    chunks.add(&[&bytes.to_be_bytes(), &entry, &height, &time])?;
+                }
+                Log::Outbox(_) | Log::Postings => chunks.add(&[&bytes.to_be_bytes(), &entry])?,
+            }
         }
         let entries = frontier.size().to_string();
         logs.push(LogFiles { log: log.to_string(), entries, chunks: chunks.finish()? });
     }
-    blocks::write(store, genesis, version, &path.join("blocks.bin"))?;
+    if with_blocks {
+        blocks::write(store, genesis, version, &path.join(BLOCKS_FILE))?;
+    }
     genesis.save(&path.join("genesis.json")).map_err(StartError::from)?;
     let manifest = Manifest {
         format: FORMAT,
@@ -173,35 +220,26 @@ pub fn write<M: Machine>(
 pub fn restore<M: Machine>(home: &Path, snapshot: &Path, settings: &ChainConfig) -> Result<Manifest, TransferError> {
     check_empty(home)?;
     let manifest = read_manifest(snapshot)?;
-    let wrong = |field: &str| TransferError::malformed("manifest.json", format!("{field} is none"));
+    if !snapshot.join(BLOCKS_FILE).exists() {
+        return Err(TransferError::NoBlocks { path: snapshot.to_owned() });
+    }
     let genesis = GenesisDocument::load(&snapshot.join("genesis.json")).map_err(StartError::from)?;
     M::check_kind(&genesis)?;
     if genesis.chain_id().as_str() != manifest.chain_id {
         let detail = format!("is of {}, the manifest of {}", genesis.chain_id().as_str(), manifest.chain_id);
         return Err(TransferError::malformed("genesis.json", detail));
     }
-    let mut root = [0; 32];
-    hex::decode_to_slice(&manifest.root, &mut root).map_err(|_| wrong("root"))?;
-    let height: Height = manifest.height.parse().map_err(|_| wrong("height"))?;
-    let time = BlockTime::parse_rfc3339(&manifest.time).map_err(|_| wrong("time"))?;
-    let meta = SnapshotMeta { height, time, root };
-
+    let meta = manifest.meta()?;
     let mut builder = TreeBuilder::default();
     for chunk in &manifest.state {
-        let bytes = read_chunk(snapshot, chunk)?;
-        let mut rest = Rest { bytes: &bytes, file: &chunk.file };
-        while !rest.bytes.is_empty() {
-            let key = rest.length::<2>().and_then(|length| rest.take(length))?;
-            let value = rest.length::<4>().and_then(|length| rest.take(length))?;
-            builder.add(key.to_vec(), value.to_vec())?;
-        }
+        add_leaves(&mut builder, chunk, &read_chunk(snapshot, chunk)?)?;
     }
     let state = state_of::<M>(builder.finish(&meta)?)?;
-    let logs = read_logs(snapshot, &manifest)?;
+    let logs = read_logs(snapshot, &manifest, At { height: meta.height, time: meta.time })?;
     logs.check("manifest.json", &M::logs(&state))?;
     let store = Store::open::<M>(home, &manifest.chain_id)?;
     logs.write::<M>(&store, &state)?;
-    blocks::restore(&store, &snapshot.join("blocks.bin"), &meta, &genesis)?;
+    blocks::restore(&store, &snapshot.join(BLOCKS_FILE), &meta, &genesis)?;
     store.advance_snapshot(None, M::tree(&state), &meta)?;
     store.sync()?;
     write_settings(home, settings)?;
@@ -209,16 +247,43 @@ pub fn restore<M: Machine>(home: &Path, snapshot: &Path, settings: &ChainConfig)
     Ok(manifest)
 }
 
-fn read_logs(snapshot: &Path, manifest: &Manifest) -> Result<Logs, TransferError> {
+/// Adds the leaves of a chunk.
+pub(super) fn add_leaves(builder: &mut TreeBuilder, chunk: &Chunk, bytes: &[u8]) -> Result<(), TransferError> {
+    let mut rest = Rest { bytes, file: &chunk.file };
+    while !rest.bytes.is_empty() {
+        let key = rest.length::<2>().and_then(|length| rest.take(length))?;
+        let value = rest.length::<4>().and_then(|length| rest.take(length))?;
+        builder.add(key.to_vec(), value.to_vec())?;
+    }
+    Ok(())
+}
+
+/// Adds the entries of a chunk of a log; `state` is the place of the block whose state the snapshot holds.
+pub(super) fn add_entries(
+    logs: &mut Logs,
+    log: &Log,
+    chunk: &Chunk,
+    bytes: &[u8],
+    state: At,
+) -> Result<(), TransferError> {
+    let mut rest = Rest { bytes, file: &chunk.file };
+    while !rest.bytes.is_empty() {
+        let entry = rest.length::<4>().and_then(|length| rest.take(length))?.to_vec();
+        let taken = match log {
+            Log::Inbox(_) => Some(rest.place()?).filter(|taken| *taken != NOT_TAKEN),
+            Log::Outbox(_) | Log::Postings => None,
+        };
+        logs.add(&chunk.file, log.clone(), entry, taken, state)?;
+    }
+    Ok(())
+}
+
+fn read_logs(snapshot: &Path, manifest: &Manifest, state: At) -> Result<Logs, TransferError> {
     let mut logs = Logs::default();
     for LogFiles { log, chunks, .. } in &manifest.logs {
         let log: Log = log.parse().map_err(|error: String| TransferError::malformed("manifest.json", error))?;
         for chunk in chunks {
-            let bytes = read_chunk(snapshot, chunk)?;
-            let mut rest = Rest { bytes: &bytes, file: &chunk.file };
-            while !rest.bytes.is_empty() {
-                logs.add(log.clone(), rest.length::<4>().and_then(|length| rest.take(length))?.to_vec());
-            }
+            add_entries(&mut logs, &log, chunk, &read_chunk(snapshot, chunk)?, state)?;
         }
     }
     Ok(logs)
@@ -227,10 +292,15 @@ fn read_logs(snapshot: &Path, manifest: &Manifest) -> Result<Logs, TransferError
 fn read_manifest(snapshot: &Path) -> Result<Manifest, TransferError> {
     let path = snapshot.join("manifest.json");
     let text = fs::read(&path).map_err(TransferError::file(&path))?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|error| TransferError::malformed(path.display(), error))?;
+    parse_manifest(&path.display().to_string(), &text)
+}
+
+/// A manifest of this layout; `at` says where it comes from.
+pub(super) fn parse_manifest(at: &str, text: &[u8]) -> Result<Manifest, TransferError> {
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| TransferError::malformed(at, error))?;
     if manifest.format != FORMAT {
-        return Err(TransferError::malformed(path.display(), format!("layout {}", manifest.format)));
+        let detail = format!("layout {}, this program reads {FORMAT}", manifest.format);
+        return Err(TransferError::malformed(at, detail));
     }
     Ok(manifest)
 }

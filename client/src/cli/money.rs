@@ -6,11 +6,11 @@ use db3_primitives::{Address, Namespace, ShardId, Tai, TransactionOperation};
 
 use super::args::{AllocateArgs, CreditCommand, DepositArgs, SendingArgs, TransferArgs};
 use super::credit;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::receipt;
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
-use crate::{Client, Money};
+use crate::{Client, Money, Unanswered};
 
 /// `db3 transfer`
 pub async fn transfer(session: &Session, args: &TransferArgs) -> Result<(), Failure> {
@@ -82,7 +82,15 @@ async fn deposit(session: &Session, network: ChosenNetwork, args: &DepositArgs) 
     if to == own && !args.no_lines {
         let money = client.account(own).money().await?.value;
         let mut shards = vec![client.shard_of(&Namespace::own(&own)).get()];
-        shards.extend(client.account(own).namespaces().await?.iter().map(|info| info.shard));
+        let namespaces = client.account(own).namespaces().await.map_err(|error| match Unanswered::of(error) {
+            Ok(missing) => Failure::new(
+                Exit::Unreachable,
+                format!("{}; so it is not known which namespaces the account has there", missing.detail),
+                "--no-lines deposits without asking, and `db3 credit allocate` opens lines",
+            ),
+            Err(other) => other.into(),
+        })?;
+        shards.extend(namespaces.iter().map(|info| info.shard));
         operations.extend(lines(&money, args.amount, &shards));
     }
     match send_order(session, client.transaction().operations(operations).sign(&signer), &args.sending).await? {

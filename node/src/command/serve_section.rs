@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use db3_chain::config::ConfigError;
 use db3_genesis::NetworkFile;
 use db3_primitives::limits;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cors::Cors;
 use crate::settings::{ChainEndpoints, ServeConfig, ServeLimits};
+use crate::tls::TlsFiles;
 
 /// How long a message may be allowed to be: a mutation fits, and a few hundred of them do not fill the memory.
 const MESSAGE_BYTES: std::ops::RangeInclusive<u64> = limits::MUTATION_BYTES_MAX as u64..=64 << 20;
@@ -26,6 +27,12 @@ pub struct ServeSection {
     /// Where metrics are served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
+    /// The server's certificate chain, PEM: with it gRPC is served over TLS alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
     /// Origins that may call; `localhost` for pages of this machine.
     pub cors: Origins,
     /// The network's file.
@@ -67,6 +74,8 @@ impl Default for ServeSection {
         Self {
             listen: None,
             metrics: None,
+            tls_cert: None,
+            tls_key: None,
             cors: Origins::default(),
             network_file: None,
             connections_max: limits.connections_max,
@@ -125,6 +134,7 @@ impl ServeSection {
         };
         Ok(ServeConfig {
             listen: self.listen.unwrap_or(default),
+            tls: tls(self.tls_cert, self.tls_key)?,
             cors: cors(self.cors),
             metrics: self.metrics,
             endpoints: self.network_file.as_deref().map(endpoints).transpose()?.unwrap_or_default(),
@@ -161,6 +171,15 @@ impl ServeSection {
             Some((name, value, _, expected)) => Err(ConfigError::Range { name, value, expected }),
             None => Ok(()),
         }
+    }
+}
+
+fn tls(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+        (None, None) => Ok(None),
+        (Some(cert), None) => bail!("tls_cert is {}, and tls_key is missing: TLS needs both", cert.display()),
+        (None, Some(_)) => bail!("tls_key is set, and tls_cert is missing: TLS needs both"),
     }
 }
 

@@ -12,7 +12,7 @@ use super::home;
 use super::settings::{StartArgs, default_listen};
 use crate::kind::Kind;
 use crate::relay::{RelayTask, directions, relay};
-use crate::server::{Served, bind, serve_on};
+use crate::server::{Listeners, Served, serve_on};
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
@@ -38,7 +38,7 @@ fn wrong(error: impl Into<anyhow::Error>) -> anyhow::Error {
 async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainConfig) -> Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
-    let chain = Chain::<K::Machine>::start(config).await?;
+    let chain = Chain::<K::Machine>::launch(config).await?;
     let Open { served, relay } = match open::<K>(home, args, &chain).await {
         Ok(open) => open,
         Err(error) => {
@@ -46,11 +46,27 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
             return Err(error);
         }
     };
-    tracing::info!(chain_id = chain.chain_id(), grpc = %served.addr(), height = %chain.committed().height, "node.ready");
+    let (chain_id, grpc) = (chain.chain_id(), served.addr());
+    let told = async {
+        tokio::select! {
+            _ = interrupted.recv() => None,
+            _ = terminated.recv() => None,
+            reason = chain.stopped() => Some(reason),
+        }
+    };
+    let ready = async {
+        if !chain.can_prove() {
+            tracing::info!(chain_id, %grpc, "node.waiting: for the first block");
+        }
+        // What keeps it from being ready stops the chain.
+        if chain.ready().await.is_ok() {
+            tracing::info!(chain_id, %grpc, height = %chain.committed().height, "node.ready");
+        }
+        std::future::pending::<()>().await;
+    };
     let reason = tokio::select! {
-        _ = interrupted.recv() => None,
-        _ = terminated.recv() => None,
-        reason = chain.stopped() => Some(reason),
+        reason = told => reason,
+        () = ready => None,
     };
     tracing::info!("node.stopping");
     if let Some(relay) = relay {
@@ -75,15 +91,15 @@ async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>)
     let own = chain.genesis().chain_id();
     let mut config = args.serve(home, default_listen(own)).map_err(wrong)?;
     let section = args.relay(home).map_err(wrong)?;
-    let public =
-        [Some(config.listen), config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
+    let plain = config.tls.is_none().then_some(config.listen);
+    let public = [plain, config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
     for address in public {
         tracing::warn!(%address, "this address can be reached from other machines, without encryption");
     }
-    let listener = bind(config.listen).await?;
+    let listeners = Listeners::bind(&config).await?;
     let relay = if section.enabled {
         let known = section.known(&config.endpoints).map_err(wrong)?;
-        let directions = directions(own, listener.local_addr()?, &known);
+        let directions = directions(own, listeners.plain_addr()?, &known);
         if directions.is_empty() {
             tracing::warn!("relay: no endpoint of another chain is known; set network_file or [relay.endpoints]");
         }
@@ -92,7 +108,7 @@ async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>)
         None
     };
     config.relay = relay.as_ref().map(Relay::monitor);
-    let served = serve_on::<K>(listener, chain.clone(), config).await?;
-    chain.announce(served.addr())?;
+    let served = serve_on::<K>(listeners, chain.clone(), config).await?;
+    chain.announce(served.plain_addr())?;
     Ok(Open { served, relay: relay.map(|relay| RelayTask::start(relay, chain)) })
 }

@@ -98,6 +98,16 @@ fn heard(inbox: &v1::Inbox) -> String {
     )
 }
 
+/// How consensus does, in a line.
+fn consensus(status: &v1::GetStatusResponse) -> String {
+    let v1::GetStatusResponse { consensus, peers, .. } = status;
+    let catching_up = if status.catching_up { ", catching up" } else { "" };
+    match status.engine.as_str() {
+        "solo" => consensus.clone(),
+        _ => format!("{consensus}{catching_up}, {peers} peers"),
+    }
+}
+
 fn time(status: &v1::GetStatusResponse) -> String {
     status.block_time.as_ref().and_then(block_time).map_or_else(String::new, |time: BlockTime| time.rfc3339())
 }
@@ -131,6 +141,9 @@ fn to_json(Answer { status, inboxes }: &Answer) -> serde_json::Value {
         "snapshot_height": status.snapshot_height.to_string(),
         "node_version": status.node_version,
         "engine": status.engine,
+        "consensus": status.consensus,
+        "catching_up": status.catching_up,
+        "peers": status.peers,
         "ready": status.ready,
         "inboxes": inboxes.iter().map(inbox).collect::<Vec<_>>(),
     })
@@ -148,6 +161,7 @@ fn print_table(Answer { status, inboxes }: &Answer, endpoint: &str) {
         ("waiting", format!("{} mutations, {} bytes", status.pool_mutations, status.pool_bytes)),
         ("snapshot", format!("at height {}", status.snapshot_height)),
         ("node", format!("{} ({})", status.node_version, status.engine)),
+        ("consensus", consensus(status)),
         ("ready", status.ready.to_string()),
     ];
     for (name, value) in rows {

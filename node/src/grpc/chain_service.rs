@@ -93,11 +93,28 @@ impl<K: Kind> ChainService for Node<K> {
     ) -> Result<Response<v1::SubmitDeliveryResponse>, Status> {
         let deadline = self.deadline(request.metadata());
         let peer = request.remote_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        answer(self.submit_delivery(request.into_inner(), peer, deadline).await)
+        let bearer = self.bearer(request.metadata());
+        answer(self.submit_delivery(request.into_inner(), bearer, peer, deadline).await)
     }
 
     async fn get_inbox(&self, request: Request<v1::GetInboxRequest>) -> Result<Response<v1::GetInboxResponse>, Status> {
         let deadline = self.deadline(request.metadata());
         answer(self.get_inbox(request.into_inner(), deadline).await)
+    }
+
+    async fn submit_governance(
+        &self,
+        request: Request<v1::SubmitGovernanceRequest>,
+    ) -> Result<Response<v1::SubmitGovernanceResponse>, Status> {
+        let deadline = self.deadline(request.metadata());
+        answer(self.submit_governance(request.into_inner(), deadline).await)
+    }
+
+    async fn get_governance(
+        &self,
+        request: Request<v1::GetGovernanceRequest>,
+    ) -> Result<Response<v1::GetGovernanceResponse>, Status> {
+        let deadline = self.deadline(request.metadata());
+        answer(self.get_governance(request.into_inner(), deadline).await)
     }
 }

@@ -48,9 +48,16 @@ impl<K: Kind> Node<K> {
             0 => self.chain.provable(),
             height => self.chain.version_at(Height::new(height))?,
         };
+        if version.light_block.is_none() {
+            // The chain has just been started, and no header carries a root yet.
+            return Err(Rejection::NotReady);
+        }
         let proves_above =
             (options.prove && version.height.get() >= options.trusted_height).then_some(options.trusted_height);
-        let light_block = proves_above.and_then(|trusted| self.light_block_of(&version, trusted));
+        let light_block = match proves_above {
+            Some(trusted) => self.light_block_of(&version, trusted).await,
+            None => None,
+        };
         Ok(View { version, prove: options.prove, chain_id: self.chain_id.to_string(), light_block })
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use db3_chain::VersionOf;
+use db3_chain::{QueryError, StoreError, VersionOf};
 use db3_primitives::{Height, Rejection};
 use db3_proto::v1;
 use prost::Message as _;
@@ -32,46 +32,44 @@ impl<K: Kind> Node<K> {
             0 => committed,
             height => Height::new(height),
         };
-        // The files may hold a header a moment before its block is final.
-        let bytes = if height <= committed { self.read(move |store| store.light_block(height)).await? } else { None };
+        let chain = self.chain.clone();
+        let next = after_trusted(request.trusted_height, height.get(), committed);
+        let (bytes, next) = self
+            .read(move |_| {
+                Ok((kept(chain.light_block(height))?, next.map(|next| kept(chain.light_block(next))).transpose()?))
+            })
+            .await?;
         let Some(bytes) = bytes else {
             return Err(self.unavailable(height, committed).await?.into());
         };
         let mut message = message(height, Bytes::from(bytes));
-        message.next_validator_set = self.next_validators(request.trusted_height, &message);
+        message.next_validator_set = other_validators(next.flatten().as_deref(), &message);
         Ok(v1::GetLightBlockResponse { light_block: Some(message) })
     }
 
     /// The light block that carries a version's root.
-    pub(crate) fn light_block_of(
+    pub(crate) async fn light_block_of(
         &self,
         version: &VersionOf<K::Machine>,
         trusted_height: u64,
     ) -> Option<v1::LightBlock> {
         let header = version.height.next()?;
         let bytes = version.light_block.as_ref()?;
-        let kept = self.newest.load().as_ref().filter(|newest| newest.height == header.get()).cloned();
-        let newest = kept.unwrap_or_else(|| {
+        let kept_newest = self.newest.load().as_ref().filter(|newest| newest.height == header.get()).cloned();
+        let newest = kept_newest.unwrap_or_else(|| {
             let message = message(header, Bytes::from_owner(Arc::clone(bytes)));
             let newest = Arc::new(Newest { height: header.get(), message });
             self.newest.store(Some(Arc::clone(&newest)));
             newest
         });
         let mut message = newest.message.clone();
-        message.next_validator_set = self.next_validators(trusted_height, &message);
-        Some(message)
-    }
-
-    /// The validators of the height after the trusted one, unless they are those of the light block.
-    fn next_validators(&self, trusted_height: u64, block: &v1::LightBlock) -> Bytes {
-        let after = trusted_height.saturating_add(1);
-        if trusted_height == 0 || after >= block.height || after > self.chain.committed().height.get() {
-            return Bytes::new();
+        if let Some(next) = after_trusted(trusted_height, header.get(), self.chain.committed().height) {
+            let chain = self.chain.clone();
+            // A height that is not kept leaves the set out; the client then names it as missing.
+            let next = self.read_in_turn(move |_| kept(chain.light_block(next))).await.ok().flatten();
+            message.next_validator_set = other_validators(next.as_deref(), &message);
         }
-        // A height that is not kept leaves the set out; the client then names it as missing.
-        let trusted = self.chain.store().light_block(Height::new(after)).ok().flatten();
-        let trusted = trusted.as_deref().and_then(validator_set);
-        if trusted == validator_set(&block.tendermint_light_block) { Bytes::new() } else { trusted.unwrap_or_default() }
+        Some(message)
     }
 
     async fn unavailable(&self, height: Height, committed: Height) -> Result<Rejection, Refusal> {
@@ -96,6 +94,27 @@ fn message(height: Height, bytes: Bytes) -> v1::LightBlock {
         app_hash: header.map_or_else(Bytes::new, |header| Bytes::from(header.app_hash)),
         tendermint_light_block: bytes,
         next_validator_set: Bytes::new(),
+    }
+}
+
+/// The height whose validators a caller needs who trusts another one: the one after it, unless that is the block's own.
+fn after_trusted(trusted_height: u64, height: u64, committed: Height) -> Option<Height> {
+    let after = trusted_height.saturating_add(1);
+    (trusted_height != 0 && after < height && after <= committed.get()).then_some(Height::new(after))
+}
+
+/// The validators of another height, unless they are those of the light block.
+fn other_validators(other: Option<&[u8]>, block: &v1::LightBlock) -> Bytes {
+    let other = other.and_then(validator_set);
+    if other == validator_set(&block.tendermint_light_block) { Bytes::new() } else { other.unwrap_or_default() }
+}
+
+/// A light block, if there is one.
+fn kept(found: Result<Vec<u8>, QueryError>) -> Result<Option<Vec<u8>>, StoreError> {
+    match found {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(QueryError::Rejected(_)) => Ok(None),
+        Err(QueryError::Store(error)) => Err(error),
     }
 }
 

@@ -33,6 +33,9 @@ impl<K: Kind> Node<K> {
             engine: status.engine.to_owned(),
             ready: status.ready && !*self.stopped.borrow(),
             snapshot_height: status.snapshot_height.get(),
+            consensus: status.consensus.state.name().to_owned(),
+            catching_up: status.consensus.catching_up,
+            peers: status.consensus.peers,
         })
     }
 

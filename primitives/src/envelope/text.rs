@@ -35,33 +35,40 @@ const OPERATIONS_SHOWN: usize = 8;
 /// How much of a key is shown, in characters.
 const KEY_CHARS_SHOWN: usize = 64;
 
+/// The fields that every kind of body has under the same name.
+macro_rules! fields {
+    () => {
+        fn account(&self) -> Address {
+            self.account
+        }
+
+        fn network(&self) -> &NetworkName {
+            &self.network
+        }
+
+        fn nonce(&self) -> Nonce {
+            self.nonce
+        }
+
+        fn expire_unix_secs(&self) -> u64 {
+            self.expire_unix_secs
+        }
+
+        fn max_fee(&self) -> Tai {
+            self.max_fee
+        }
+
+        fn operation_count(&self) -> usize {
+            self.operations.len()
+        }
+    };
+}
+
 impl Body for Mutation {
     const ID_TAG: &'static [u8] = b"db3.v1.Mutation/id\0";
     const RAW_TAG: &'static [u8] = b"\x19db3.v1.Mutation/raw\0";
 
-    fn account(&self) -> Address {
-        self.account
-    }
-
-    fn network(&self) -> &NetworkName {
-        &self.network
-    }
-
-    fn nonce(&self) -> Nonce {
-        self.nonce
-    }
-
-    fn expire_unix_secs(&self) -> u64 {
-        self.expire_unix_secs
-    }
-
-    fn max_fee(&self) -> Tai {
-        self.max_fee
-    }
-
-    fn operation_count(&self) -> usize {
-        self.operations.len()
-    }
+    fields!();
 
     fn signing_text(&self, body: &[u8]) -> String {
         let place = Some(format!("Namespace: {}", self.namespace));
@@ -73,29 +80,7 @@ impl Body for Transaction {
     const ID_TAG: &'static [u8] = b"db3.v1.Transaction/id\0";
     const RAW_TAG: &'static [u8] = b"\x19db3.v1.Transaction/raw\0";
 
-    fn account(&self) -> Address {
-        self.account
-    }
-
-    fn network(&self) -> &NetworkName {
-        &self.network
-    }
-
-    fn nonce(&self) -> Nonce {
-        self.nonce
-    }
-
-    fn expire_unix_secs(&self) -> u64 {
-        self.expire_unix_secs
-    }
-
-    fn max_fee(&self) -> Tai {
-        self.max_fee
-    }
-
-    fn operation_count(&self) -> usize {
-        self.operations.len()
-    }
+    fields!();
 
     fn signing_text(&self, body: &[u8]) -> String {
         text(self, "DB3 settlement transaction", None, &self.operations, shown_transaction_operation, body)

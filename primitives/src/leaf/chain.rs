@@ -81,23 +81,24 @@ impl ChainLeaf {
             close_accounts_max: reader.u32()?,
             expiry_max_secs: reader.u64()?,
         };
-        leaf.check(&reader)?;
+        leaf.check().map_err(|field| reader.invalid(field))?;
         reader.end()?;
         Ok(leaf)
     }
 
-    fn check(&self, reader: &Reader<'_>) -> Result<(), DecodeError> {
+    /// The field that holds what no chain can have, if one does.
+    pub fn check(&self) -> Result<(), &'static str> {
         if !(EPOCH_SECS_MIN..=EPOCH_SECS_MAX).contains(&self.epoch_secs.get()) {
-            return Err(reader.invalid("epoch_secs"));
+            return Err("epoch_secs");
         }
         if self.shard.get() >= self.shard_map.shards() {
-            return Err(reader.invalid("shard"));
+            return Err("shard");
         }
         if !(1..=BLOCK_MUTATIONS_MAX).contains(&self.block_mutations_max) {
-            return Err(reader.invalid("block_mutations_max"));
+            return Err("block_mutations_max");
         }
         if !(1..=CLOSE_ACCOUNTS_PER_BLOCK_MAX).contains(&self.close_accounts_max) {
-            return Err(reader.invalid("close_accounts_max"));
+            return Err("close_accounts_max");
         }
         Ok(())
     }

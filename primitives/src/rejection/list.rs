@@ -115,6 +115,10 @@ rejections! {
         InvalidArgument, Some("transaction.body.operations"), "An amount is none that the operation takes.",
         ("operation {operation}: {text} is no number of tai that it takes, which is 1 to {CEILING_TAI_MAX}"),
         "Write tai as decimal digits, without sign, unit or leading zeros, from 1 to 2^96; 0 closes a line or pays all.";
+    125 GOVERNANCE_MALFORMED = GovernanceMalformed { detail: String },
+        InvalidArgument, Some("governance"), "The bytes are no governance transaction, or one beyond the limits.",
+        ("the governance transaction cannot be read: {detail}"),
+        "Make it with `db3 governance propose`, sign it with `db3 governance sign`, and send it unchanged.";
 
     201 EXPIRED = Expired { expire: u64, block_time: u64 },
         FailedPrecondition, Some("mutation.body.expire_unix_secs"), "Its time is over.",
@@ -203,11 +207,51 @@ rejections! {
     222 HEADERS_NOT_DUE = HeadersNotDue { height: Height },
         FailedPrecondition, Some("delivery.headers"), "Headers alone are not needed yet.",
         ("the delivery holds headers alone, and the trusted header of height {height} is young enough"),
-        "Deliver headers with entries, or alone when the trusted one is a third of the trusting period old.";
+        "Deliver headers with entries; alone when the trusted one is a third of the trusting period old or validators changed too much since.";
     223 BALANCE_TOO_LOW_FOR_FEE = BalanceTooLowForFee { balance: Tai, fee: Tai },
         FailedPrecondition, Some("transaction.body.account"), "The account's balance does not cover the fee.",
         ("the transaction may cost {fee} tai, the balance is {balance} tai"),
         "Let somebody transfer to the account first.";
+    224 GOVERNANCE_UNAVAILABLE = GovernanceUnavailable { chain_id: ChainId },
+        FailedPrecondition, Some("governance"), "The chain has no operators.",
+        ("{chain_id} has no operators, so nobody can govern it"),
+        "Name operators in the genesis of the network: only there they can be named first.";
+    225 GOVERNANCE_OTHER_CHAIN = GovernanceOtherChain { chain_id: ChainId, expected: ChainId },
+        FailedPrecondition, Some("governance.body.chain_id"), "It was signed for another chain.",
+        ("it was signed for {chain_id}, this is {expected}"),
+        "Send it to its own chain, or propose and sign it for this one.";
+    226 GOVERNANCE_SEQUENCE = GovernanceSequence { sequence: u64, next: u64 },
+        FailedPrecondition, Some("governance.body.sequence"), "Its number is not the chain's next.",
+        ("its number is {sequence}, the next governance transaction of this chain has number {next}"),
+        "If the number is below the next, it or another one of the same number was accepted: `db3 governance show`. Else propose it again.";
+    227 GOVERNANCE_HEIGHT = GovernanceHeight { at_height: Height, earliest: Height, latest: Height },
+        FailedPrecondition, Some("governance.body.at_height"), "It would take effect at a height that cannot be scheduled.",
+        ("it takes effect at height {at_height}, heights {earliest} to {latest} can be scheduled"),
+        "Propose it again for a later height, or for 0, the block after the one that holds it.";
+    228 GOVERNANCE_SIGNER = GovernanceSigner { signer: Address },
+        PermissionDenied, Some("governance.signatures"), "A signature is of nobody who operates a validator.",
+        ("{signer} signed, which operates no validator of this chain"),
+        "Leave that signature out: `db3 governance show` lists the operators. A wrong body gives a wrong signer as well.";
+    229 GOVERNANCE_SIGNED_TWICE = GovernanceSignedTwice { signer: Address },
+        InvalidArgument, Some("governance.signatures"), "An operator signed twice.",
+        ("{signer} signed twice"),
+        "Leave one of its signatures out.";
+    230 GOVERNANCE_POWER = GovernancePower { signed: u64, total: u64 },
+        PermissionDenied, Some("governance.signatures"), "The signers do not hold more than two thirds of the power.",
+        ("the signers operate {signed} of {total} power, more than two thirds are needed"),
+        "Let more operators sign: `db3 governance sign`.";
+    231 GOVERNANCE_ACTION = GovernanceAction { action: u32, detail: String },
+        FailedPrecondition, Some("governance.body.actions"), "An action cannot be done, or all of them leave what cannot be.",
+        ("action {action}: {detail}"),
+        "Correct the action that is named, counted from 0, and let it be signed again.";
+    232 GOVERNANCE_FULL = GovernanceFull { max: u64 },
+        FailedPrecondition, Some("governance"), "Too many changes wait for their heights.",
+        ("{max} changes wait for their heights, no more may"),
+        "Wait until one has taken effect, or cancel one for an earlier height.";
+    233 GOVERNANCE_ENGINE = GovernanceEngine,
+        FailedPrecondition, Some("governance.body.actions"), "The embedded engine has one validator for ever.",
+        ("this chain runs on the embedded engine, whose one validator cannot be changed"),
+        "Move the network to CometBFT first; parameters and channels can be governed here.";
 
     301 RECORD_EXISTS = RecordExists { operation: u32, version: u64 },
         AlreadyExists, Some("mutation.body.operations.key"), "An insert found the record.",

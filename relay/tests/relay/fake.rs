@@ -359,6 +359,12 @@ impl ChainService for Fake {
     async fn list_blocks(&self, _: Request<v1::ListBlocksRequest>) -> Answer<v1::ListBlocksResponse> {
         not_here()
     }
+    async fn submit_governance(&self, _: Request<v1::SubmitGovernanceRequest>) -> Answer<v1::SubmitGovernanceResponse> {
+        not_here()
+    }
+    async fn get_governance(&self, _: Request<v1::GetGovernanceRequest>) -> Answer<v1::GetGovernanceResponse> {
+        not_here()
+    }
     async fn subscribe(&self, _: Request<v1::SubscribeRequest>) -> Answer<Self::SubscribeStream> {
         not_here()
     }

@@ -213,7 +213,8 @@ impl World {
     ) {
         self.height += 1;
         let time = BlockTime::from_secs(self.now);
-        let mut executor = Executor::begin(self.state.ledger_under(self.setting.rules, Height::new(self.height), time));
+        let mut executor =
+            Executor::on(self.state.ledger_under(self.setting.rules, Height::new(self.height), time), &[]);
         if self.setting.predicted {
             self.oracle.block(self.now);
         }
@@ -367,5 +368,6 @@ fn genesis(addresses: &[Address], given: &[oracle::Account], terms: &Terms, roun
         payouts: vec![vec![(Address::new([0xdd; 20]), 1)]; shards],
         own_payouts: Vec::new(),
         peers: (0..shards).map(|shard| peer("trial", shard)).collect(),
+        validators: Vec::new(),
     }
 }

@@ -15,6 +15,7 @@
 mod bounds;
 mod docs;
 mod faults;
+mod governance;
 mod scenarios;
 mod script;
 mod support;

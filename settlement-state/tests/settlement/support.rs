@@ -85,6 +85,7 @@ pub fn genesis(sources: &[Source], accounts: Vec<GenesisAccount>) -> Genesis {
         payouts: vec![validators.clone(); sources.len()],
         own_payouts: validators,
         peers: sources.iter().map(|source| source.peer(Options::never_expires())).collect(),
+        validators: Vec::new(),
     }
 }
 

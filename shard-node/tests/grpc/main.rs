@@ -21,4 +21,5 @@ mod overload;
 mod reads;
 mod streams;
 mod surface;
+mod tls;
 mod writes;

@@ -14,6 +14,7 @@
 mod admission;
 mod closes;
 mod docs;
+mod governance;
 mod inbound;
 mod killers;
 mod model;

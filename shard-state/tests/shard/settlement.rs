@@ -2,6 +2,7 @@
 
 use db3_carry::build::Source;
 use db3_carry::{Delivery, HeaderUpdate, Peer};
+use db3_light_client::build::HeaderChain;
 use db3_light_client::{Options, UnixTime};
 use db3_primitives::{ChainId, CreditEntry, NetworkName};
 use db3_shard_state::Effects;
@@ -73,6 +74,16 @@ impl Settlement {
     /// Entries from an index on, for a reader that trusts the header of this height.
     pub fn from(&self, cursor: u64, trusted_height: u64, bytes_max: usize) -> Delivery {
         self.source.delivery(&self.shard, cursor, bytes_max, trusted_height).unwrap()
+    }
+
+    /// All that it ever wrote to this shard.
+    pub fn entries(&self) -> Vec<Vec<u8>> {
+        self.source.log(&self.shard).map_or_else(Vec::new, |log| log.entries().to_vec())
+    }
+
+    /// Its headers.
+    pub fn headers_of(&self) -> &HeaderChain {
+        self.source.headers()
     }
 
     /// The newest header.

@@ -78,6 +78,7 @@ impl Genesis {
             close_accounts_max: self.close_accounts_max,
             expiry_max_secs: self.expiry_max_secs,
             settlement: settlement_peer(&self.network),
+            validators: Vec::new(),
         }
     }
 
@@ -188,7 +189,8 @@ impl Chain {
     pub fn items(&mut self, secs: u64, items: &[BlockItem]) -> Effects {
         self.height += 1;
         self.time += secs;
-        let (state, effects) = execute(&self.state, Height::new(self.height), BlockTime::from_secs(self.time), items);
+        let (state, effects) =
+            execute(&self.state, Height::new(self.height), BlockTime::from_secs(self.time), &[], items);
         self.state = state;
         effects
     }

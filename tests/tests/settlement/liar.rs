@@ -67,6 +67,7 @@ impl Story {
             payouts: vec![vec![(account(7), 1)], vec![(account(8), 1)]],
             own_payouts: vec![(account(7), 1)],
             peers: shards.iter().map(|shard| shard.peer(Options::never_expires())).collect(),
+            validators: Vec::new(),
         })
         .unwrap();
         let mut story = Self { state, height: 0, secs: GENESIS_SECS, shards, previous: [[0; 32]; 2] };

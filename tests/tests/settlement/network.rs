@@ -100,6 +100,7 @@ impl Network {
             payouts: params.payouts[..params.payouts.len() - 1].to_vec(),
             own_payouts: params.payouts.last().unwrap().clone(),
             peers: timelines.iter().map(|timeline| timeline.peer(options)).collect(),
+            validators: Vec::new(),
         })
         .unwrap();
         let shard_state = |shard: u32| {
@@ -113,6 +114,7 @@ impl Network {
                 close_accounts_max: 7,
                 expiry_max_secs: 3_600,
                 settlement: own.peer(options),
+                validators: Vec::new(),
             })
             .unwrap()
         };

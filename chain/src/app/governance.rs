@@ -1,0 +1,130 @@
+//! What operators decided, on its way to a block, and what consensus reports of validators.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use db3_governance::{Action, Misbehaviour, MisbehaviourKind, Report, SignedProposal};
+use db3_primitives::{BlockTime, Height, Rejection};
+use db3_proto::encode_governance_tx;
+use tendermint_proto::google::protobuf::Timestamp;
+use tendermint_proto::v0_38::abci::{Misbehavior, ValidatorUpdate};
+use tendermint_proto::v0_38::crypto::{PublicKey, public_key};
+
+use super::Inner;
+use crate::config::EngineKind;
+use crate::error::SubmitError;
+use crate::machine::Machine;
+use crate::pool::SubmittedDelivery;
+
+impl<M: Machine> Inner<M> {
+    /// Takes a decision: checked in full, then among what waits for a block.
+    pub(crate) async fn submit_governance(
+        self: &Arc<Self>,
+        signed: SignedProposal,
+    ) -> Result<SubmittedDelivery, SubmitError> {
+        if *self.ended.borrow() {
+            return Err(SubmitError::Stopping);
+        }
+        let inner = Arc::clone(self);
+        let checked = tokio::task::spawn_blocking(move || {
+            inner.take_governance(signed).map_err(|rejection| inner.rejected(rejection, None))
+        });
+        checked.await.unwrap_or(Err(SubmitError::Stopping))
+    }
+
+    /// Checks a decision in full and lets it wait for a block. Signatures are looked at last.
+    pub(super) fn take_governance(&self, signed: SignedProposal) -> Result<SubmittedDelivery, Rejection> {
+        if self.config.engine == EngineKind::Solo && signed.proposal.actions.iter().any(Action::is_of_validators) {
+            return Err(Rejection::GovernanceEngine);
+        }
+        self.check_governance(&signed)?;
+        let tx = Bytes::from(encode_governance_tx(&signed));
+        self.decisions.insert(signed, tx)
+    }
+
+    /// Whether `CometBFT` may keep a decision in its mempool.
+    pub(super) fn check_governance_tx(&self, signed: SignedProposal, recheck: bool) -> Result<(), Rejection> {
+        if recheck { self.check_governance(&signed) } else { self.take_governance(signed).map(|_| ()) }
+    }
+
+    fn check_governance(&self, signed: &SignedProposal) -> Result<(), Rejection> {
+        let version = self.versions.committed();
+        let now = self.clock.now().max(version.time);
+        could_accept::<M>(&version.state, version.height, now, signed)
+    }
+
+    /// After a block: which decisions wait no more.
+    pub(super) fn settle_governance(&self, state: &M::State, height: Height, time: BlockTime, report: &Report) {
+        if self.decisions.is_empty() {
+            return;
+        }
+        let accepted: Vec<_> = report.accepted.iter().map(|accepted| accepted.id).collect();
+        self.decisions.settle(height, &accepted, |signed| could_accept::<M>(state, height, time, signed).err());
+    }
+}
+
+/// Whether the block after this height could accept it.
+fn could_accept<M: Machine>(
+    state: &M::State,
+    height: Height,
+    now: BlockTime,
+    signed: &SignedProposal,
+) -> Result<(), Rejection> {
+    let next = height.next().unwrap_or(height);
+    M::check_governance(state, signed, next, now).map(|_| ())
+}
+
+/// Tells operators what governance did in a block.
+pub(super) fn report(report: &Report) {
+    for accepted in &report.accepted {
+        let (sequence, at_height) = (accepted.sequence, accepted.at_height);
+        tracing::info!(sequence, %at_height, id = %accepted.id, "governance.accepted");
+    }
+    for applied in &report.applied {
+        match &applied.failure {
+            None => tracing::info!(sequence = applied.sequence, id = %applied.id, "governance.applied"),
+            Some(rejection) => {
+                let sequence = applied.sequence;
+                tracing::error!(sequence, %rejection, "governance.failed: a scheduled change was dropped");
+            }
+        }
+    }
+    for evidence in &report.evidence {
+        let (validator, power, removed) = (hex::encode(evidence.key), evidence.power, evidence.removed);
+        let (kind, height) = (evidence.kind.text(), evidence.height);
+        tracing::error!(validator, power, kind, %height, removed, operator = %evidence.operator, "governance.evidence");
+    }
+}
+
+/// Why a block with a decision in the wrong place is none.
+pub(super) fn misplaced_decision() -> Rejection {
+    Rejection::GovernanceMalformed { detail: "it stands after a bundle; decisions come first in a block".to_owned() }
+}
+
+/// What consensus reports, as the state takes it. What is no such report is passed over, by everybody alike.
+pub(super) fn misbehaviour(reported: &[Misbehavior]) -> Vec<Misbehaviour> {
+    reported.iter().filter_map(read).collect()
+}
+
+fn read(reported: &Misbehavior) -> Option<Misbehaviour> {
+    Some(Misbehaviour {
+        validator: reported.validator.as_ref()?.address.as_ref().try_into().ok()?,
+        kind: MisbehaviourKind::from_number(reported.r#type)?,
+        height: Height::new(u64::try_from(reported.height).ok()?),
+        time: time(reported.time.as_ref()?)?,
+    })
+}
+
+fn time(time: &Timestamp) -> Option<BlockTime> {
+    BlockTime::new(u64::try_from(time.seconds).ok()?, u32::try_from(time.nanos).ok()?)
+}
+
+/// Changes of power as consensus takes them.
+pub(super) fn validator_updates(updates: &[([u8; 32], u64)]) -> Vec<ValidatorUpdate> {
+    let update = |(key, power): &([u8; 32], u64)| ValidatorUpdate {
+        pub_key: Some(PublicKey { sum: Some(public_key::Sum::Ed25519(key.to_vec())) }),
+        // The sum of all powers is below 2^60.
+        power: i64::try_from(*power).unwrap_or(i64::MAX),
+    };
+    updates.iter().map(update).collect()
+}

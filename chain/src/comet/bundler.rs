@@ -1,0 +1,186 @@
+//! What waits in this node's pools becomes transactions of `CometBFT`'s: mutations in bundles, deliveries and decisions as they are.
+//!
+//! A bundle is made when enough waits or a few milliseconds have passed, and at most [`IN_FLIGHT_MAX`] are on their way:
+//! where that many are, what comes meanwhile makes the next ones longer. The pool knows a bundle before `CometBFT` sees
+//! it, so its first look is short. A bundle that `CometBFT` does not take or loses frees its mutations for another one;
+//! one that it has is left there until a block holds what is in it.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use db3_comet::rpc::Broadcasted;
+use db3_comet::{Broadcast, RpcError};
+use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BUNDLE_MUTATIONS_MAX};
+use db3_primitives::{Hash32, sha256};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::app::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, Inner, bundles};
+use crate::lock;
+use crate::machine::Machine;
+use crate::pool::order;
+
+/// Bundles on their way to a block.
+const IN_FLIGHT_MAX: usize = 64;
+/// How long mutations are gathered when something begins to wait.
+const GATHER: Duration = Duration::from_millis(4);
+/// And how many times that at most, where bundles are on their way already.
+const GATHERS_MAX: usize = 16;
+/// How often it looks without being woken.
+const IDLE: Duration = Duration::from_secs(1);
+/// Pauses before a transaction is handed over again that `CometBFT` had no room for or did not answer about.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// What `CometBFT` says of a transaction that it has.
+const KNOWN: &str = "already exists in cache";
+
+/// Hands over what waits.
+pub(super) struct Bundler<M: Machine> {
+    inner: Arc<Inner<M>>,
+    broadcast: Broadcast,
+    runtime: Handle,
+    stopped: Arc<AtomicBool>,
+    /// How often `CometBFT` has been started.
+    starts: Arc<AtomicU64>,
+    in_flight: Arc<Semaphore>,
+    /// Deliveries that were handed over since it was started, as far as they still wait.
+    delivered: Arc<Mutex<HashSet<Hash32>>>,
+}
+
+impl<M: Machine> Bundler<M> {
+    pub(super) fn new(
+        inner: Arc<Inner<M>>,
+        broadcast: Broadcast,
+        runtime: Handle,
+        stopped: Arc<AtomicBool>,
+        starts: Arc<AtomicU64>,
+    ) -> Self {
+        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        Self { inner, broadcast, runtime, stopped, starts, in_flight, delivered: Arc::default() }
+    }
+
+    /// Works until it is stopped.
+    pub(super) fn run(self) {
+        let mut starts = 0;
+        while !self.stopped.load(Ordering::SeqCst) {
+            self.inner.signal.wait(Some(IDLE));
+            let started = self.starts.load(Ordering::SeqCst);
+            if started == 0 {
+                // Nobody listens yet.
+                continue;
+            }
+            if started != starts {
+                starts = started;
+                lock(&self.delivered).clear();
+            }
+            self.deliver(started);
+            self.gather();
+            self.bundle(started);
+        }
+    }
+
+    /// Waits a moment for more; longer the more is on its way, but not when a bundle is full.
+    fn gather(&self) {
+        let busy = IN_FLIGHT_MAX.saturating_sub(self.in_flight.available_permits());
+        for _ in 0..=busy.min(GATHERS_MAX) {
+            std::thread::sleep(GATHER);
+            if !self.inner.mempool.free(BUNDLE_BYTES, BUNDLE_MUTATIONS_MAX).1 {
+                return;
+            }
+        }
+    }
+
+    fn deliver(&self, start: u64) {
+        let height = self.inner.versions.committed().height.get();
+        let waiting = self.inner.deliveries.select(BLOCK_DELIVERIES_MAX, DELIVERY_BYTES_MAX, height);
+        let waiting = waiting.into_iter().chain(self.inner.decisions.transactions());
+        let waiting: Vec<_> = waiting.map(|tx| (sha256(&[&tx]), tx)).collect();
+        let mut delivered = lock(&self.delivered);
+        delivered.retain(|hash| waiting.iter().any(|(waits, _)| waits == hash));
+        let new: Vec<_> = waiting.into_iter().filter(|(hash, _)| delivered.insert(*hash)).collect();
+        drop(delivered);
+        for (hash, tx) in new {
+            let delivered = Arc::clone(&self.delivered);
+            let waits = {
+                let delivered = Arc::clone(&delivered);
+                move || lock(&delivered).contains(&hash)
+            };
+            let handing = self.handing(start, tx, waits);
+            self.runtime.spawn(async move {
+                if !handing.over().await {
+                    lock(&delivered).remove(&hash);
+                }
+            });
+        }
+    }
+
+    fn bundle(&self, start: u64) {
+        let mut all = false;
+        // The rest of what waits is gathered with what comes.
+        while !all && let Ok(place) = Arc::clone(&self.in_flight).try_acquire_owned() {
+            let mut pending;
+            (pending, all) = self.inner.mempool.free(BUNDLE_BYTES, BUNDLE_MUTATIONS_MAX);
+            if pending.is_empty() {
+                return;
+            }
+            order::by_nonce::<M, _>(&mut pending, |pending| Some(pending.verified.content()));
+            let ids: Vec<_> = pending.iter().map(|pending| pending.verified.id()).collect();
+            let envelopes = pending.iter().map(|pending| pending.envelope.clone());
+            // As many bytes as one bundle has, so there is one.
+            let Some(tx) = bundles(envelopes).into_iter().next() else { return };
+            let hash = sha256(&[&tx]);
+            // What a peer's bundle took meanwhile stays in that one.
+            if !self.inner.mempool.bundle(hash, ids) {
+                continue;
+            }
+            self.inner.metrics.bundle(pending.len(), tx.len());
+            let (inner, signal) = (Arc::clone(&self.inner), Arc::clone(&self.inner.signal));
+            let handing = self.handing(start, tx, move || inner.mempool.holds_bundle(&hash));
+            let inner = Arc::clone(&self.inner);
+            self.runtime.spawn(async move {
+                if !handing.over().await {
+                    inner.mempool.forget_bundle(&hash);
+                }
+                drop(place);
+                signal.raise();
+            });
+        }
+    }
+
+    fn handing(&self, start: u64, tx: Bytes, waits: impl Fn() -> bool + Send + 'static) -> Handing {
+        let (starts, stopped) = (Arc::clone(&self.starts), Arc::clone(&self.stopped));
+        let current = move || starts.load(Ordering::SeqCst) == start && !stopped.load(Ordering::SeqCst);
+        Handing { broadcast: self.broadcast.clone(), tx, wanted: Box::new(move || current() && waits()) }
+    }
+}
+
+/// A transaction on its way.
+struct Handing {
+    broadcast: Broadcast,
+    tx: Bytes,
+    /// Whether it is of any use still.
+    wanted: Box<dyn Fn() -> bool + Send>,
+}
+
+impl Handing {
+    /// Hands it over until `CometBFT` has it or it is of no use; false where `CometBFT` refuses it.
+    async fn over(self) -> bool {
+        let (mut pause, longest) = PAUSES;
+        while (self.wanted)() {
+            match self.broadcast.send(self.tx.to_vec()).await {
+                Ok(Broadcasted::Committed(_) | Broadcasted::Waiting) => return true,
+                Ok(Broadcasted::Refused { code, log }) => {
+                    tracing::debug!(code, log, bytes = self.tx.len(), "comet.bundler: refused");
+                    return false;
+                }
+                Err(RpcError::Refused { detail, .. }) if detail.contains(KNOWN) => return true,
+                Err(error) => tracing::debug!(%error, bytes = self.tx.len(), "comet.bundler: not handed over"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(longest);
+        }
+        true
+    }
+}

@@ -1,0 +1,164 @@
+//! All of `CometBFT` on this side: the server of the application, the process and its supervisor, the bundler, the
+//! follower, and what is known of their health.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+
+use db3_comet::{
+    AbciFault, AbciServer, Binary, Broadcast, FaultKind, FrameLimits, Health, HealthState, Layout, Rpc, Supervisor,
+    abci, write_config,
+};
+use db3_primitives::Height;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle as Task;
+
+use super::archive::CometArchive;
+use super::bundler::Bundler;
+use super::follower::follow;
+use super::health::{Consensus, ConsensusState};
+use super::served::Served;
+use crate::app::{App, Inner};
+use crate::error::{FatalError, StartError};
+use crate::init::genesis_file;
+use crate::machine::Machine;
+use crate::signal::Signal;
+use crate::store::StoreError;
+
+/// How often the application may panic on top of one block. `CometBFT` is started again after each; a block that can
+/// never be executed must not be tried for ever.
+const PANICS_MAX: u32 = 3;
+
+/// A `CometBFT` at work for this chain.
+pub(crate) struct CometEngine {
+    supervisor: Supervisor,
+    server: AbciServer,
+    bundler: JoinHandle<()>,
+    tasks: Vec<Task<()>>,
+    signal: Arc<Signal>,
+    told: watch::Sender<bool>,
+}
+
+impl CometEngine {
+    /// Serves the application and starts `CometBFT` with the folder's genesis and keys. `stopped` ends the bundler.
+    pub(crate) fn start<M: Machine>(
+        app: App<M>,
+        stopped: Arc<AtomicBool>,
+        runtime: Handle,
+    ) -> Result<Self, StartError> {
+        let inner = Arc::clone(&app.inner);
+        let settings = inner.config.cometbft.clone();
+        let layout = Layout::new(&inner.config.home)?;
+        let binary = Binary::find(&settings)?;
+        let height = inner.versions.committed().height;
+        if height >= inner.genesis.initial_height() && !layout.has_blocks() && settings.state_sync.is_none() {
+            return Err(StartError::NoBlocks { home: inner.config.home.clone(), height });
+        }
+        let path = genesis_file(&inner.config.home);
+        let genesis = fs::read_to_string(&path).map_err(|source| StoreError::File { path, source })?;
+        layout.make_folders()?;
+
+        let served = Served::new(app);
+        let starts = served.starts();
+        let address = layout.abci_address(&settings)?;
+        let server = abci::serve(served, &address, FrameLimits::for_genesis(genesis.len()))
+            .map_err(|source| StartError::Serve { address: address.to_string(), source })?;
+        write_config(&layout, &settings, server.address(), &genesis, inner.config.sync_servers)?;
+
+        let rpc = Rpc::new(&layout.rpc_socket());
+        inner.blocks.set_archive(Box::new(CometArchive::new(rpc.clone(), runtime.clone())));
+        let broadcast = {
+            let _within = runtime.enter();
+            Broadcast::new(&layout.grpc_socket())
+        };
+        let bundler = Bundler::new(Arc::clone(&inner), broadcast, runtime.clone(), stopped, starts);
+        let thread = std::thread::Builder::new().name("bundler".to_owned());
+        let bundler = thread.spawn(move || bundler.run()).map_err(StartError::Thread)?;
+
+        let supervisor = Supervisor::start(layout, binary, settings)?;
+        let (told, stopped) = watch::channel(false);
+        let tasks = vec![
+            runtime.spawn(follow(Arc::clone(&inner), rpc, stopped)),
+            runtime.spawn(watch_health(Arc::clone(&inner), supervisor.health())),
+            runtime.spawn(watch_faults(Arc::clone(&inner), server.faults())),
+        ];
+        Ok(Self { supervisor, server, bundler, tasks, signal: Arc::clone(&inner.signal), told })
+    }
+
+    /// Ends the process, then everything that served it. Blocks; whoever calls has raised the flag that ends the
+    /// bundler.
+    pub(crate) fn stop(self) {
+        let Self { supervisor, server, bundler, tasks, signal, told } = self;
+        supervisor.stop();
+        server.stop();
+        signal.raise();
+        // A panic in there is in the log.
+        let _ = bundler.join();
+        told.send_replace(true);
+        for task in tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Notes how the process does; a fatal word of it ends the node.
+async fn watch_health<M: Machine>(inner: Arc<Inner<M>>, mut health: watch::Receiver<Health>) {
+    let mut before = ConsensusState::Starting;
+    loop {
+        let seen = health.borrow_and_update().clone();
+        let consensus = consensus_of(&seen);
+        inner.metrics.comet(seen.pid.is_some() && seen.state != HealthState::Starting, seen.height, &consensus);
+        inner.consensus.send_replace(consensus);
+        if consensus.state != before {
+            before = consensus.state;
+            let (state, peers, height) = (consensus.state.name(), consensus.peers, seen.height);
+            tracing::info!(state, height, peers, catching_up = consensus.catching_up, "comet.health");
+        }
+        if let HealthState::Fatal(detail) = seen.state {
+            inner.fail(FatalError::Engine { detail });
+            return;
+        }
+        if health.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn consensus_of(health: &Health) -> Consensus {
+    let state = match &health.state {
+        HealthState::Starting => ConsensusState::Starting,
+        HealthState::Advancing => ConsensusState::Advancing,
+        HealthState::Stalled => ConsensusState::Stalled,
+        HealthState::Failed(_) | HealthState::Fatal(_) | HealthState::Stopped => ConsensusState::Failed,
+    };
+    Consensus {
+        state,
+        catching_up: health.catching_up,
+        peers: u32::try_from(health.peers).unwrap_or(u32::MAX),
+        restarts: health.restarts,
+    }
+}
+
+/// Tells of connections that were closed on this side. `CometBFT` ends after each and is started again; an application
+/// that panics on one block again and again ends the node.
+async fn watch_faults<M: Machine>(inner: Arc<Inner<M>>, mut faults: watch::Receiver<Option<AbciFault>>) {
+    let mut panics: HashMap<Height, u32> = HashMap::new();
+    while faults.changed().await.is_ok() {
+        let Some(fault) = faults.borrow_and_update().clone() else { continue };
+        tracing::error!(%fault, "comet.fault: CometBFT is started again");
+        if !matches!(fault.what, FaultKind::Panic { .. }) {
+            continue;
+        }
+        let height = inner.versions.committed().height;
+        panics.retain(|panicked, _| *panicked == height);
+        let count = panics.entry(height).or_default();
+        *count = count.saturating_add(1);
+        if *count >= PANICS_MAX {
+            inner.fail(FatalError::Panicked { thread: "application", detail: fault.to_string() });
+            return;
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The application as `CometBFT` is served it. A call that could not go on is never answered: `CometBFT` would take a
+//! made-up root for the chain's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use db3_comet::abci::refuse;
+use tendermint_abci::Application;
+use tendermint_proto::v0_38::abci::{
+    RequestApplySnapshotChunk, RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestInitChain,
+    RequestLoadSnapshotChunk, RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal,
+    ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo,
+    ResponseInitChain, ResponseListSnapshots, ResponseLoadSnapshotChunk, ResponseOfferSnapshot,
+    ResponsePrepareProposal, ResponseProcessProposal,
+};
+
+use crate::app::App;
+use crate::machine::Machine;
+
+/// The application and how often `CometBFT` has been started.
+pub(super) struct Served<M: Machine> {
+    app: App<M>,
+    starts: Arc<AtomicU64>,
+}
+
+impl<M: Machine> Clone for Served<M> {
+    fn clone(&self) -> Self {
+        Self { app: self.app.clone(), starts: Arc::clone(&self.starts) }
+    }
+}
+
+impl<M: Machine> Served<M> {
+    pub(super) fn new(app: App<M>) -> Self {
+        Self { app, starts: Arc::default() }
+    }
+
+    /// How often `CometBFT` has been started: what its mempool held before is gone.
+    pub(super) fn starts(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.starts)
+    }
+
+    /// The answer, unless the application has stopped.
+    fn answered<T>(&self, answer: T) -> T {
+        match self.app.fatal() {
+            Some(error) => refuse(error),
+            None => answer,
+        }
+    }
+}
+
+impl<M: Machine> Application for Served<M> {
+    /// The first call of a `CometBFT` that starts.
+    fn info(&self, request: RequestInfo) -> ResponseInfo {
+        self.app.inner.mempool.forget_bundles();
+        self.starts.fetch_add(1, Ordering::SeqCst);
+        self.app.inner.signal.raise();
+        self.answered(self.app.info(request))
+    }
+
+    fn init_chain(&self, request: RequestInitChain) -> ResponseInitChain {
+        self.answered(self.app.init_chain(request))
+    }
+
+    fn check_tx(&self, request: RequestCheckTx) -> ResponseCheckTx {
+        self.answered(self.app.check_tx(request))
+    }
+
+    fn prepare_proposal(&self, request: RequestPrepareProposal) -> ResponsePrepareProposal {
+        self.answered(self.app.prepare_proposal(request))
+    }
+
+    fn process_proposal(&self, request: RequestProcessProposal) -> ResponseProcessProposal {
+        self.answered(self.app.process_proposal(request))
+    }
+
+    fn finalize_block(&self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock {
+        self.answered(self.app.finalize_block(request))
+    }
+
+    fn commit(&self) -> ResponseCommit {
+        self.answered(self.app.commit())
+    }
+
+    fn list_snapshots(&self) -> ResponseListSnapshots {
+        self.answered(self.app.list_snapshots())
+    }
+
+    fn offer_snapshot(&self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot {
+        self.answered(self.app.offer_snapshot(request))
+    }
+
+    fn load_snapshot_chunk(&self, request: RequestLoadSnapshotChunk) -> ResponseLoadSnapshotChunk {
+        self.answered(self.app.load_snapshot_chunk(request))
+    }
+
+    fn apply_snapshot_chunk(&self, request: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
+        self.answered(self.app.apply_snapshot_chunk(request))
+    }
+}

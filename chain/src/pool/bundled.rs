@@ -1,0 +1,134 @@
+//! Which of the mutations that wait stand in a bundle that `CometBFT` holds, and which are free to be put into one.
+//!
+//! A mutation stands in one bundle at most: the first one that was seen with it. A bundle is known by the SHA-256 of its
+//! bytes, and is forgotten with the last of its mutations that waits.
+
+use std::collections::{BTreeSet, HashMap};
+
+use db3_primitives::Hash32;
+
+/// Mutations by the order of their arrival, and their bundles.
+#[derive(Debug, Default)]
+pub(super) struct Bundled {
+    free: BTreeSet<u64>,
+    bundles: HashMap<Hash32, BTreeSet<u64>>,
+    bundle_of: HashMap<u64, Hash32>,
+}
+
+impl Bundled {
+    /// A mutation that begins to wait, in no bundle.
+    pub(super) fn add(&mut self, arrival: u64) {
+        self.free.insert(arrival);
+    }
+
+    /// A mutation that waits no more.
+    pub(super) fn remove(&mut self, arrival: u64) {
+        self.free.remove(&arrival);
+        let Some(bundle) = self.bundle_of.remove(&arrival) else { return };
+        if let Some(left) = self.bundles.get_mut(&bundle) {
+            left.remove(&arrival);
+            if left.is_empty() {
+                self.bundles.remove(&bundle);
+            }
+        }
+    }
+
+    /// Those that stand in no bundle, by arrival.
+    pub(super) fn free(&self) -> impl Iterator<Item = u64> + '_ {
+        self.free.iter().copied()
+    }
+
+    /// Whether none is free.
+    pub(super) fn all_bundled(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// Whether a mutation stands in no bundle.
+    pub(super) fn is_free(&self, arrival: u64) -> bool {
+        self.free.contains(&arrival)
+    }
+
+    /// Whether one of a bundle's mutations still waits.
+    pub(super) fn holds(&self, bundle: &Hash32) -> bool {
+        self.bundles.contains_key(bundle)
+    }
+
+    /// Puts a free mutation into a bundle; one that stands in another stays there.
+    pub(super) fn assign(&mut self, bundle: Hash32, arrival: u64) {
+        if self.free.remove(&arrival) {
+            self.bundles.entry(bundle).or_default().insert(arrival);
+            self.bundle_of.insert(arrival, bundle);
+        }
+    }
+
+    /// Frees the mutations of a bundle that is no more, and names them.
+    pub(super) fn forget(&mut self, bundle: &Hash32) -> BTreeSet<u64> {
+        let freed = self.bundles.remove(bundle).unwrap_or_default();
+        for arrival in &freed {
+            self.bundle_of.remove(arrival);
+            self.free.insert(*arrival);
+        }
+        freed
+    }
+
+    /// Frees the mutations of all bundles, and names them.
+    pub(super) fn forget_all(&mut self) -> Vec<u64> {
+        let freed: Vec<u64> = self.bundle_of.drain().map(|(arrival, _)| arrival).collect();
+        self.bundles.clear();
+        self.free.extend(&freed);
+        freed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three() -> Bundled {
+        let mut bundled = Bundled::default();
+        for arrival in 1..=3 {
+            bundled.add(arrival);
+        }
+        bundled
+    }
+
+    fn free(bundled: &Bundled) -> Vec<u64> {
+        bundled.free().collect()
+    }
+
+    #[test]
+    fn a_mutation_stays_in_the_first_bundle_that_held_it() {
+        let mut bundled = three();
+        bundled.assign([1; 32], 1);
+        bundled.assign([2; 32], 1);
+        bundled.assign([2; 32], 2);
+        assert_eq!(free(&bundled), [3]);
+        assert!(bundled.forget(&[2; 32]).into_iter().eq([2]));
+        assert_eq!(free(&bundled), [2, 3]);
+        assert!(bundled.holds(&[1; 32]) && !bundled.holds(&[2; 32]));
+    }
+
+    #[test]
+    fn a_bundle_is_forgotten_with_the_last_of_its_mutations() {
+        let mut bundled = three();
+        bundled.assign([1; 32], 1);
+        bundled.assign([1; 32], 2);
+        bundled.remove(1);
+        assert!(bundled.holds(&[1; 32]));
+        bundled.remove(2);
+        bundled.remove(3);
+        assert!(!bundled.holds(&[1; 32]) && bundled.all_bundled());
+        assert!(bundled.bundle_of.is_empty() && bundled.bundles.is_empty());
+    }
+
+    #[test]
+    fn after_a_restart_everything_is_free() {
+        let mut bundled = three();
+        bundled.assign([1; 32], 1);
+        bundled.assign([2; 32], 3);
+        let mut freed = bundled.forget_all();
+        freed.sort_unstable();
+        assert_eq!(freed, [1, 3]);
+        assert_eq!(free(&bundled), [1, 2, 3]);
+    }
+}

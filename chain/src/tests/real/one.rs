@@ -1,0 +1,84 @@
+//! One validator on a real `CometBFT`.
+
+use db3_light_client::{LightClient, Options, UnixTime};
+use db3_primitives::Height;
+
+use super::super::support::{Account, commit, now, soon, until};
+use super::{Net, processes, root};
+use crate::ConsensusState;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
+    let mut net = Net::new(1);
+    let chain = net.start(0).await;
+    net.fund(&chain).await;
+    let mut account = Account::new(1);
+    let mut receipts = Vec::new();
+    for number in 0..5 {
+        receipts.push(commit(&chain, account.put(now(&chain), &format!("k{number}"), 2)).await);
+    }
+    assert!(receipts.iter().all(|receipt| receipt.rejection.is_none()));
+    let status = chain.status().unwrap();
+    assert_eq!((status.engine, status.ready), ("cometbft", true));
+    assert_eq!(status.consensus.state, ConsensusState::Advancing);
+
+    // Every header, read from the files or from CometBFT, is verified one after the other.
+    let last = chain.provable().height;
+    let mut client = LightClient::from_root(chain.genesis().trust_root().unwrap(), Options::never_expires());
+    let wall = UnixTime::new(i64::try_from(now(&chain)).unwrap() + 60, 0).unwrap();
+    let reading = chain.clone();
+    let headers = tokio::task::spawn_blocking(move || {
+        (1..=last.get()).map(|height| reading.light_block(Height::new(height)).unwrap()).collect::<Vec<_>>()
+    });
+    for light_block in headers.await.unwrap() {
+        let header = client.verify(&light_block, None, wall).unwrap();
+        let summary = chain.store().summary(Height::new(header.height)).unwrap().unwrap();
+        assert_eq!((header.header_hash, header.app_hash), (summary.hash, Some(summary.app_hash)));
+    }
+
+    // What a follower missed is read again from CometBFT's blocks.
+    let (old, reading) = (receipts[0].clone(), chain.clone());
+    let block = tokio::task::spawn_blocking(move || reading.block(old.height).unwrap()).await.unwrap();
+    assert_eq!(block.data.unwrap().txs.len(), 1);
+
+    let before = (receipts[4].height, root(&chain, receipts[4].height));
+    chain.shutdown().await;
+    drop(chain);
+    assert!(processes(net.folder.path()).is_empty(), "CometBFT ended with its node");
+    let chain = net.start(0).await;
+    assert_eq!(root(&chain, before.0), before.1);
+    for receipt in &receipts {
+        assert_eq!(chain.store().receipt(&receipt.id).unwrap().as_ref(), Some(&**receipt));
+    }
+    let receipt = commit(&chain, account.put(now(&chain), "after", 1)).await;
+    assert!(receipt.height > before.0);
+    assert_eq!(chain.committed().state.account(&account.address()).unwrap().bills, 6);
+    chain.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cometbft_that_is_killed_is_started_again_and_loses_nothing() {
+    let mut net = Net::new(1);
+    let chain = net.start(0).await;
+    net.fund(&chain).await;
+    let mut account = Account::new(1);
+    commit(&chain, account.put(now(&chain), "before", 1)).await;
+    let killed = processes(&net.nodes[0].home);
+    assert_eq!(killed.len(), 1, "{killed:?}");
+    // What is taken while it is away waits.
+    let kill = std::process::Command::new("kill").arg("-9").arg(killed[0].to_string()).status().unwrap();
+    assert!(kill.success());
+    let mut submitted = Vec::new();
+    for number in 0..20 {
+        submitted.push(chain.submit(account.put(now(&chain), &format!("k{number}"), 1)).await.unwrap());
+    }
+    for mut submitted in submitted {
+        let crate::ReceiptState::Done(receipt) = submitted.receipt.provable(soon()).await else { panic!("lost") };
+        assert_eq!(receipt.rejection, None);
+    }
+    assert_eq!(chain.committed().state.account(&account.address()).unwrap().bills, 21);
+    until("advancing", || chain.status().unwrap().ready).await;
+    assert_ne!(processes(&net.nodes[0].home), killed);
+    assert_eq!(chain.status().unwrap().consensus.restarts, 1);
+    chain.shutdown().await;
+}

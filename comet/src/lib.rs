@@ -1,0 +1,42 @@
+//! What DB3 knows about the `CometBFT` process: how it is served, configured, started, watched and asked.
+//!
+//! - [`abci`] serves an application to it over a socket, one thread pair per connection.
+//! - [`CometSettings`] is the operator's part of its configuration, [`Layout`] where its files are, [`write_config`] what
+//!   it is started with, [`keys`] the keys of a validator, [`Binary`] the one version that is spoken to.
+//! - [`Supervisor`] starts it, judges it by height, redials its peers, restarts it and stops it.
+//! - [`rpc`] asks it and hands it bundles, over Unix sockets that nobody else sees.
+//! - [`state_sync`] answers what its light client asks of other nodes' RPC servers, from a source of light blocks.
+//!
+//! It knows no chain: applications come as [`tendermint_abci::Application`], light blocks through a trait. It never
+//! makes up an answer: what cannot be answered closes the connection and is reported.
+
+pub mod abci;
+mod binary;
+mod config_file;
+mod error;
+pub mod keys;
+mod layout;
+pub mod limits;
+pub mod rpc;
+mod settings;
+pub mod state_sync;
+pub mod supervisor;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use abci::{AbciAddress, AbciFault, AbciServer, FaultKind, FrameLimits};
+pub use binary::{Binary, COMETBFT_VERSION};
+pub use config_file::write_config;
+pub use error::CometError;
+pub use keys::PublicKeys;
+pub use layout::Layout;
+pub use rpc::{Broadcast, Rpc, RpcError};
+pub use settings::{CometSettings, StateSyncSettings};
+pub use supervisor::{Health, HealthState, Supervisor};
+
+/// A mutex's content. Whoever panicked with it left it whole: no lock is held across a step that can fail in between.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

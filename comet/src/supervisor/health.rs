@@ -1,0 +1,107 @@
+//! How the process is.
+
+use std::time::{Duration, Instant};
+
+use super::log::Verdict;
+use crate::rpc::Status;
+
+/// How the process is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Height of its newest block; 0 before the first.
+    pub height: u64,
+    /// Height of the oldest block that it keeps; 0 before the first.
+    pub base: u64,
+    /// Whether it fetches blocks or a snapshot from others.
+    pub catching_up: bool,
+    /// Peers that it is connected with.
+    pub peers: usize,
+    /// Since when its height is what it is.
+    pub since: Instant,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Its process; none while it does not run.
+    pub pid: Option<u32>,
+    /// What that means.
+    pub state: HealthState,
+}
+
+/// What is to be thought of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthState {
+    /// It was started and has not answered yet.
+    Starting,
+    /// Its height grows.
+    Advancing,
+    /// It runs, and its height has not grown for longer than the settings allow.
+    Stalled,
+    /// It does not run, and is about to be started again; why.
+    Failed(String),
+    /// The other validators have another root: the node must end with exit code 70, and must not be started again.
+    Fatal(String),
+    /// It was stopped.
+    Stopped,
+}
+
+impl Health {
+    pub(super) fn starting() -> Self {
+        Self {
+            height: 0,
+            base: 0,
+            catching_up: true,
+            peers: 0,
+            since: Instant::now(),
+            restarts: 0,
+            pid: None,
+            state: HealthState::Starting,
+        }
+    }
+
+    /// Whether blocks are made, and this node is not behind.
+    #[must_use]
+    pub fn is_advancing(&self) -> bool {
+        self.state == HealthState::Advancing && !self.catching_up
+    }
+
+    /// Takes an answer of the process. Gives whether its height grew.
+    pub(super) fn take(&mut self, status: &Status, peers: usize, stalled_after: Duration) -> bool {
+        let grew = status.height > self.height;
+        if grew {
+            self.since = Instant::now();
+        }
+        self.height = status.height;
+        self.base = status.base;
+        self.catching_up = status.catching_up;
+        self.peers = peers;
+        let first = self.state == HealthState::Starting && !grew;
+        if self.since.elapsed() >= stalled_after {
+            self.state = HealthState::Stalled;
+        } else if !first {
+            self.state = HealthState::Advancing;
+        }
+        grew
+    }
+}
+
+/// Why a process ended, or is ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It is to be started again.
+    Again(String),
+    /// The same, at once.
+    AtOnce(String),
+    /// It must not be started again.
+    Fatal(String),
+    /// The node stops.
+    Stop,
+}
+
+impl From<Verdict> for Option<Ending> {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Ordinary => None,
+            Verdict::Dead(text) => Some(Ending::Again(text)),
+            Verdict::Diverged(text) => Some(Ending::Fatal(text)),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The loop: start, watch, end, pause, start again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::health::{Ending, Health, HealthState};
+use super::log::Verdict;
+use super::peers::Peers;
+use super::process::{self, Process};
+use super::{Command, STOP_TIME};
+use crate::binary::Binary;
+use crate::layout::Layout;
+use crate::rpc::{Rpc, RpcError};
+use crate::settings::CometSettings;
+
+/// How often it is asked how it is.
+const LOOK_TIME: Duration = Duration::from_millis(500);
+/// The pauses between starts that made no block: doubled from the first to the last.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A process that answers no question for so long is ended.
+const SILENT_TIME: Duration = Duration::from_secs(60);
+
+pub(super) struct Keeper {
+    pub(super) layout: Layout,
+    pub(super) binary: Binary,
+    pub(super) settings: Arc<CometSettings>,
+    pub(super) rpc: Rpc,
+    pub(super) health: watch::Sender<Health>,
+}
+
+impl Keeper {
+    /// Keeps a process running until it is stopped, or must not run.
+    pub(super) async fn keep(self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut pause = PAUSE_MIN;
+        // Restarts because nothing moves come ever more seldom: it may be others who are missing.
+        let mut patience = self.stalled_after();
+        loop {
+            let before = self.health.borrow().height;
+            let ending = self.run_once(&mut commands, patience).await;
+            let grew = self.health.borrow().height > before;
+            if grew {
+                (pause, patience) = (PAUSE_MIN, self.stalled_after());
+            } else {
+                patience = patience.saturating_mul(2).min(self.stalled_after().saturating_mul(8));
+            }
+            let why = match ending {
+                Ending::Stop => return self.end(HealthState::Stopped),
+                Ending::Fatal(text) => {
+                    tracing::error!(why = %text, "comet.fatal");
+                    return self.end(HealthState::Fatal(text));
+                }
+                Ending::AtOnce(why) => {
+                    pause = PAUSE_MIN;
+                    why
+                }
+                Ending::Again(why) => why,
+            };
+            tracing::warn!(%why, pause_ms = pause.as_millis(), "comet.restart");
+            self.health.send_modify(|health| {
+                health.state = HealthState::Failed(why);
+                health.pid = None;
+            });
+            match timeout(pause, commands.recv()).await {
+                Ok(None | Some(Command::Stop)) => return self.end(HealthState::Stopped),
+                Ok(Some(Command::Restart(_))) | Err(_) => {}
+            }
+            pause = pause.saturating_mul(2).min(PAUSE_MAX);
+            self.health.send_modify(|health| health.restarts = health.restarts.saturating_add(1));
+        }
+    }
+
+    fn stalled_after(&self) -> Duration {
+        Duration::from_secs(self.settings.stalled_secs)
+    }
+
+    fn end(&self, state: HealthState) {
+        self.health.send_modify(|health| {
+            health.state = state;
+            health.pid = None;
+            health.peers = 0;
+        });
+    }
+
+    /// One process, from its start to its end.
+    async fn run_once(&self, commands: &mut mpsc::UnboundedReceiver<Command>, patience: Duration) -> Ending {
+        let mut process = match process::start(&self.layout, &self.binary) {
+            Ok(process) => process,
+            Err(error) => return Ending::Again(format!("{} cannot be run: {error}", self.binary.path().display())),
+        };
+        tracing::info!(pid = process.pid(), "comet.started");
+        self.health.send_modify(|health| {
+            health.state = HealthState::Starting;
+            health.pid = process.pid();
+            health.since = Instant::now();
+        });
+        let ending = self.watch(&mut process, commands, patience).await;
+        process.stop().await;
+        ending
+    }
+
+    async fn watch(
+        &self,
+        process: &mut Process,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        patience: Duration,
+    ) -> Ending {
+        let mut ticks = interval(LOOK_TIME);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut peers = Peers::new();
+        let mut answered = Instant::now();
+        let mut last_words = String::new();
+        let mut listening = true;
+        let Process { child, said } = process;
+        loop {
+            tokio::select! {
+                biased;
+                command = commands.recv() => return match command {
+                    Some(Command::Restart(why)) => Ending::AtOnce(why),
+                    Some(Command::Stop) | None => Ending::Stop,
+                },
+                said = said.recv(), if listening => match said {
+                    Some((verdict, words)) => {
+                        if let Some(ending) = Option::<Ending>::from(verdict) {
+                            return ending;
+                        }
+                        last_words = words;
+                    }
+                    None => listening = false,
+                },
+                ended = child.wait() => return self.ended(said, ended, last_words).await,
+                _ = ticks.tick() => match self.look(&mut peers, patience).await {
+                    Ok(None) => answered = Instant::now(),
+                    Ok(Some(ending)) => return ending,
+                    Err(error) if answered.elapsed() >= SILENT_TIME => {
+                        return Ending::Again(format!("no answer for {} s: {error}", SILENT_TIME.as_secs()));
+                    }
+                    Err(_) => {}
+                },
+            }
+        }
+    }
+
+    /// It ended by itself: whatever its exit code says, that is why it is started again, unless its last words say that
+    /// it must not.
+    async fn ended(
+        &self,
+        said: &mut mpsc::Receiver<(Verdict, String)>,
+        ended: std::io::Result<std::process::ExitStatus>,
+        mut last_words: String,
+    ) -> Ending {
+        while let Ok(Some((verdict, words))) = timeout(STOP_TIME, said.recv()).await {
+            if let Verdict::Diverged(text) = verdict {
+                return Ending::Fatal(text);
+            }
+            if !words.is_empty() {
+                last_words = words;
+            }
+        }
+        let how = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+        Ending::Again(if last_words.is_empty() { how } else { format!("{how}: {last_words}") })
+    }
+
+    /// Asks it how it is. Gives why it is to end, if it is.
+    async fn look(&self, peers: &mut Peers, patience: Duration) -> Result<Option<Ending>, RpcError> {
+        let status = self.rpc.status().await?;
+        let connected = peers.look(&self.rpc, &self.settings).await?;
+        let mut stalled = None;
+        self.health.send_modify(|health| {
+            health.take(&status, connected, self.stalled_after());
+            // A snapshot on its way moves no height.
+            let syncing = self.settings.state_sync.is_some() && status.height == 0;
+            if health.since.elapsed() >= patience && !syncing {
+                stalled = Some(format!("no new height for {} s, at {}", patience.as_secs(), status.height));
+            }
+        });
+        Ok(stalled.map(Ending::Again))
+    }
+}

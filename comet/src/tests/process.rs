@@ -1,0 +1,203 @@
+//! A real `CometBFT`: blocks, calls, connections that are lost, processes that die.
+
+use std::process::Command;
+use std::sync::atomic::Ordering;
+
+use db3_light_client::{LightClient, Options, TrustRoot, UnixTime};
+use tempfile::TempDir;
+
+use super::application::Tiny;
+use super::grammar;
+use super::network::{Node, genesis, runs, settings, wait};
+use crate::rpc::Broadcasted;
+use crate::{Broadcast, CometSettings, HealthState, keys};
+
+fn kill(pid: u32, signal: &str) {
+    let status = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn makes_blocks_by_the_grammar_and_gives_headers_that_a_light_client_takes() {
+    let node = Node::alone(settings());
+    node.wait_height(3);
+    grammar::check(&node.app.calls()).unwrap();
+    let health = node.health();
+    assert!(health.height >= 1 && health.restarts == 0, "{health:?}");
+    wait("health that says so", || node.health().is_advancing());
+
+    runtime().block_on(async {
+        let broadcast = Broadcast::new(&node.layout.grpc_socket());
+        assert!(matches!(broadcast.send(b"a bundle".to_vec()).await, Ok(Broadcasted::Committed(_))));
+        assert!(matches!(broadcast.send(b"bad one".to_vec()).await, Ok(Broadcasted::Refused { code: 1, .. })));
+        assert_eq!(node.app.txs.load(Ordering::SeqCst), 1);
+
+        let status = node.rpc.status().await.unwrap();
+        let public = keys::ensure(node.home.path()).unwrap();
+        assert_eq!(status.node_id, public.node_id_hex());
+        assert_eq!((status.power, status.base), (10, 1));
+        let root =
+            TrustRoot::new("tiny", 0, UnixTime::new(1_767_225_599, 0).unwrap(), &[(public.validator, 10)]).unwrap();
+        let mut client = LightClient::from_root(root, Options::never_expires());
+        let now = UnixTime::MAX.saturating_sub_secs(1);
+        for height in 1..=3 {
+            let block = node.rpc.light_block(height).await.unwrap();
+            let header = client.verify(&block, None, now).unwrap();
+            assert_eq!(header.height, height);
+            let block = node.rpc.block(height).await.unwrap();
+            assert_eq!(block.header.unwrap().height, i64::try_from(height).unwrap());
+        }
+        assert_eq!(node.rpc.validators(2).await.unwrap().len(), 1);
+        assert_eq!(node.rpc.consensus_params(2).await.unwrap().block.unwrap().max_bytes, 4_194_304);
+        assert!(node.rpc.light_block(1_000_000).await.is_err());
+    });
+    let pid = node.pid();
+    let health = node.supervisor.health();
+    node.supervisor.stop();
+    assert!(!runs(pid));
+    assert_eq!(health.borrow().state, HealthState::Stopped);
+}
+
+#[test]
+fn a_process_that_dies_is_started_again_and_the_application_goes_on() {
+    let node = Node::alone(settings());
+    node.wait_height(2);
+    let pid = node.pid();
+    let height = node.app.height();
+    kill(pid, "-KILL");
+    wait("another process", || node.health().pid.is_some_and(|new| new != pid));
+    node.wait_height(height + 2);
+    assert!(node.health().restarts >= 1);
+    let calls = node.app.calls();
+    grammar::check(&calls).unwrap();
+    assert_eq!(calls.iter().filter(|call| **call == super::application::Call::InitChain).count(), 1);
+}
+
+#[test]
+fn a_panic_in_the_application_is_reported_and_both_go_on_from_the_last_commit() {
+    let node = Node::alone(CometSettings { abci: "tcp://127.0.0.1:0".to_owned(), ..settings() });
+    node.wait_height(2);
+    let faults = node.server.faults();
+    node.app.panics.store(true, Ordering::SeqCst);
+    wait("the fault", || faults.borrow().is_some());
+    let height = node.app.height();
+    node.wait_height(height + 2);
+    assert!(node.health().restarts >= 1);
+    grammar::check(&node.app.calls()).unwrap();
+}
+
+#[test]
+fn restarts_on_demand_at_once() {
+    let node = Node::alone(settings());
+    node.wait_height(1);
+    let pid = node.pid();
+    node.supervisor.restart("the test says so");
+    wait("another process", || node.health().pid.is_some_and(|new| new != pid));
+    let height = node.app.height();
+    node.wait_height(height + 1);
+    assert!(!runs(pid));
+}
+
+#[test]
+fn an_application_that_lost_its_state_is_brought_back_by_replay_and_one_with_another_root_is_fatal() {
+    let node = Node::alone(settings());
+    node.wait_height(3);
+    let Node { home, layout, supervisor, server, .. } = node;
+    supervisor.stop();
+    server.stop();
+    let blocks = || {
+        let key = keys::ensure(layout.home()).unwrap();
+        genesis(&[key.validator])
+    };
+    // The application begins anew: CometBFT has it execute the blocks again.
+    let node = Node::start(home, settings(), &blocks());
+    node.wait_height(4);
+    grammar::check(&node.app.calls()).unwrap();
+    let Node { home, supervisor, server, .. } = node;
+    supervisor.stop();
+    server.stop();
+
+    let settings = settings();
+    let app = Tiny::default();
+    app.lies.store(true, Ordering::SeqCst);
+    let address = layout.abci_address(&settings).unwrap();
+    let server = crate::abci::serve(app, &address, crate::FrameLimits::default()).unwrap();
+    crate::write_config(&layout, &settings, server.address(), &blocks(), None).unwrap();
+    let binary = crate::Binary::find(&settings).unwrap();
+    let supervisor = crate::Supervisor::start(layout.clone(), binary, settings).unwrap();
+    let health = supervisor.health();
+    wait("the fatal end", || matches!(health.borrow().state, HealthState::Fatal(_)));
+    let HealthState::Fatal(text) = health.borrow().state.clone() else { panic!("fatal") };
+    assert!(text.contains("AppHash"), "{text}");
+    assert_eq!(health.borrow().pid, None);
+    drop::<TempDir>(home);
+}
+
+#[test]
+fn four_validators_go_on_without_one_and_it_comes_back() {
+    let homes: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
+    let public: Vec<_> = homes.iter().map(|home| keys::ensure(home.path()).unwrap()).collect();
+    let genesis = genesis(&public.iter().map(|keys| keys.validator).collect::<Vec<_>>());
+    let mut all: Vec<_> = (0..4).map(|_| settings()).collect();
+    let addresses: Vec<_> = all.iter().map(|settings| settings.p2p_listen.clone()).collect();
+    for (own, settings) in all.iter_mut().enumerate() {
+        let others = public.iter().zip(&addresses).enumerate().filter(|(index, _)| *index != own);
+        settings.persistent_peers =
+            others.map(|(_, (keys, address))| format!("{}@{address}", keys.node_id_hex())).collect();
+    }
+    let nodes: Vec<_> =
+        homes.into_iter().zip(all).map(|(home, settings)| Node::start(home, settings, &genesis)).collect();
+    for node in &nodes {
+        node.wait_height(3);
+    }
+    wait("all to be connected", || nodes.iter().all(|node| node.health().peers == 3));
+    kill(nodes[3].pid(), "-STOP");
+    let height = nodes[0].app.height();
+    nodes[0].wait_height(height + 3);
+    kill(nodes[3].pid(), "-KILL");
+    let height = nodes[0].app.height();
+    nodes[3].wait_height(height + 2);
+    for node in &nodes {
+        grammar::check(&node.app.calls()).unwrap();
+    }
+    let light = |node: &Node| runtime().block_on(node.rpc.light_block(3)).unwrap();
+    let hash = |bytes: &[u8]| db3_light_client::ClaimedHeader::read(bytes).unwrap();
+    let first = hash(&light(&nodes[0]));
+    assert!(nodes.iter().all(|node| hash(&light(node)) == first));
+}
+
+#[test]
+fn ends_with_its_parent() {
+    // A process that does what a node does, and is killed.
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("pid");
+    let own = std::env::current_exe().unwrap();
+    let mut parent = Command::new(own)
+        .args(["--exact", "tests::process::is_a_parent_when_asked", "--nocapture"])
+        .env("DB3_COMET_TEST_PARENT", &file)
+        .spawn()
+        .unwrap();
+    let pid = || std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    wait("the process's number", || pid().is_some());
+    let pid = pid().unwrap();
+    assert!(runs(pid));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    wait("its end", || !runs(pid));
+}
+
+/// Does nothing, unless `ends_with_its_parent` runs it in a process of its own.
+#[test]
+fn is_a_parent_when_asked() {
+    let Some(file) = std::env::var_os("DB3_COMET_TEST_PARENT") else { return };
+    let node = Node::alone(settings());
+    node.wait_height(1);
+    db3_genesis::write_atomic(std::path::Path::new(&file), node.pid().to_string().as_bytes()).unwrap();
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,159 @@
+//! The server that `CometBFT`'s light client asks, and a node that comes from a snapshot through it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tendermint_proto::v0_38::types::ConsensusParams;
+
+use super::application::{Call, Tiny};
+use super::grammar;
+use super::network::{Node, genesis, settings, wait};
+use crate::state_sync::{LightBlockSource, SourceError, SyncBlock, serve};
+use crate::{
+    Binary, CometSettings, FrameLimits, HealthState, Layout, Rpc, StateSyncSettings, Supervisor, keys, write_config,
+};
+
+/// A peer's blocks, from its own RPC.
+struct Peer(Rpc);
+
+fn unavailable(error: impl ToString) -> SourceError {
+    SourceError::Unavailable { detail: error.to_string() }
+}
+
+impl LightBlockSource for Peer {
+    async fn light_block(&self, height: u64) -> Result<SyncBlock, SourceError> {
+        let newest = self.0.status().await.map_err(unavailable)?.height;
+        let height = if height == 0 { newest } else { height };
+        if height > newest {
+            return Err(SourceError::TooHigh { height, newest });
+        }
+        let light_block = self.0.light_block(height).await.map_err(unavailable)?;
+        let validators = self.0.validators(height).await.map_err(unavailable)?;
+        let priorities = validators.iter().map(|validator| validator.proposer_priority.value()).collect();
+        Ok(SyncBlock { light_block, priorities })
+    }
+
+    async fn consensus_params(&self, height: u64) -> Result<ConsensusParams, SourceError> {
+        self.0.consensus_params(height).await.map_err(unavailable)
+    }
+}
+
+fn any() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+/// The body of an answer of HTTP/1.1 without chunks.
+async fn post(address: SocketAddr, question: &Value) -> Value {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let body = question.to_string();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
+         close\r\n\r\n",
+        body.len()
+    );
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[test]
+fn answers_as_cometbft_itself_does() {
+    let node = Node::alone(settings());
+    node.wait_height(3);
+    runtime().block_on(async {
+        let server = serve(any(), Peer(node.rpc.clone())).await.unwrap();
+        for (method, params) in [
+            ("commit", json!({"height": "2"})),
+            ("validators", json!({"height": "2", "page": "1", "per_page": "100"})),
+            ("consensus_params", json!({"height": "2"})),
+        ] {
+            let question = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params.clone()});
+            let ours = post(server.address(), &question).await;
+            let theirs: Value = node.rpc.call(method, params).await.unwrap();
+            assert_eq!(ours["result"], theirs, "{method}");
+            assert_eq!(ours["id"], 7);
+        }
+        let high = json!({"jsonrpc": "2.0", "id": 1, "method": "commit", "params": {"height": "1000000"}});
+        let refused = post(server.address(), &high).await;
+        assert!(refused["error"]["data"].as_str().unwrap().contains("must be less than or equal to"), "{refused}");
+        let other = json!({"jsonrpc": "2.0", "id": 1, "method": "broadcast_tx_sync", "params": {}});
+        assert_eq!(post(server.address(), &other).await["error"]["code"], -32601);
+    });
+}
+
+#[test]
+fn a_node_without_blocks_comes_from_a_snapshot_and_follows() {
+    // The trusted header must be young.
+    let genesis_secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(60);
+    let homes: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+    let public: Vec<_> = homes.iter().map(|home| keys::ensure(home.path()).unwrap()).collect();
+    let genesis = genesis(&public.iter().map(|keys| keys.validator).collect::<Vec<_>>()).replace(
+        "2026-01-01T00:00:00Z",
+        &tendermint::Time::from_unix_timestamp(i64::try_from(genesis_secs.as_secs()).unwrap(), 0).unwrap().to_rfc3339(),
+    );
+    let (first, second) = (settings(), settings());
+    let peer =
+        |keys: &keys::PublicKeys, settings: &CometSettings| format!("{}@{}", keys.node_id_hex(), settings.p2p_listen);
+    let peers = vec![peer(&public[0], &first), peer(&public[1], &second)];
+    let with = |settings: CometSettings, other: usize| CometSettings {
+        persistent_peers: vec![peers[other].clone()],
+        ..settings
+    };
+    let mut homes = homes.into_iter();
+    let nodes = [
+        Node::start(homes.next().unwrap(), with(first, 1), &genesis),
+        Node::start(homes.next().unwrap(), with(second, 0), &genesis),
+    ];
+    nodes[0].wait_height(8);
+
+    let runtime = runtime();
+    let (trust_hash, servers) = runtime.block_on(async {
+        let block = nodes[0].rpc.block(2).await.unwrap();
+        let header = tendermint::block::Header::try_from(block.header.unwrap()).unwrap();
+        let one = serve(any(), Peer(nodes[0].rpc.clone())).await.unwrap();
+        let other = serve(any(), Peer(nodes[1].rpc.clone())).await.unwrap();
+        (header.hash().to_string().to_lowercase(), [one, other])
+    });
+    let home = tempfile::tempdir().unwrap();
+    let layout = Layout::new(home.path()).unwrap();
+    layout.make_folders().unwrap();
+    let settings = CometSettings {
+        persistent_peers: peers,
+        state_sync: Some(StateSyncSettings {
+            trust_height: 2,
+            trust_hash,
+            peers: vec!["http://one:1".to_owned(), "http://two:2".to_owned()],
+            trust_hours: 1,
+        }),
+        ..settings()
+    };
+    assert!(!layout.has_blocks());
+    let app = Tiny::default();
+    let address = layout.abci_address(&settings).unwrap();
+    let server = crate::abci::serve(app.clone(), &address, FrameLimits::default()).unwrap();
+    let addresses = [servers[0].address(), servers[1].address()];
+    write_config(&layout, &settings, server.address(), &genesis, Some(addresses)).unwrap();
+    let binary = Binary::find(&settings).unwrap();
+    let supervisor = Supervisor::start(layout.clone(), binary, settings).unwrap();
+    let newest = nodes[0].app.height();
+    wait("the node to follow", || app.height() > newest + 2);
+    let calls = app.calls();
+    grammar::check(&calls).unwrap();
+    assert!(calls.contains(&Call::Apply) && !calls.contains(&Call::InitChain), "{calls:?}");
+    assert_eq!(calls.iter().filter(|call| **call == Call::Finalize(3)).count(), 0, "it executed from the start");
+    let health = supervisor.health();
+    wait("health that says so", || health.borrow().state == HealthState::Advancing && !health.borrow().catching_up);
+    assert!(layout.has_blocks());
+    supervisor.stop();
+
+    // The right proposers were taken over: what follows is signed by those whom CometBFT expects.
+    let rpc = |height: u64, of: &Rpc| runtime.block_on(of.validators(height)).unwrap();
+    assert_eq!(rpc(9, &nodes[0].rpc), rpc(9, &nodes[1].rpc));
+}

@@ -1,0 +1,213 @@
+//! What governance changes on the settlement chain: prices, limits, the treasury, trust, payouts, and the channels from
+//! the shards.
+//!
+//! It happens before anything else in a block, so one block works under one set of rules. Who shares the chain's own fees
+//! follows its validators by itself.
+
+use std::collections::BTreeMap;
+
+use db3_carry::Channel;
+use db3_governance::{
+    Accepted, Action, CatchUp, Misbehaviour, Replacement, Report, Session, SignedProposal, Subject, check_prices,
+    replace_channel, set_settlement_parameter,
+};
+use db3_primitives::fatal::{damaged, fatal};
+use db3_primitives::leaf::settlement::FEE_POOL;
+use db3_primitives::limits::CEILING_TAI_MAX;
+use db3_primitives::{
+    Address, BalanceLeaf, ChainId, LineLeaf, PayoutLeaf, Rejection, SettlementLeaf, ShardId, ShardLeaf, Tai, key,
+};
+use db3_state_tree::Tree;
+
+use crate::delivery;
+use crate::ledger::Ledger;
+
+/// The settlement chain as far as governance may change it.
+#[derive(Clone)]
+struct Changeable<'l> {
+    ledger: &'l Ledger,
+    changes: Changes,
+}
+
+/// What governance changed.
+#[derive(Clone)]
+struct Changes {
+    chain: SettlementLeaf,
+    trust: BTreeMap<Address, Tai>,
+    payouts: BTreeMap<ShardId, PayoutLeaf>,
+    channels: BTreeMap<ShardId, Channel>,
+    shards: BTreeMap<ShardId, ShardLeaf>,
+    lines: BTreeMap<(Address, ShardId), LineLeaf>,
+}
+
+impl<'l> Changeable<'l> {
+    fn of(ledger: &'l Ledger) -> Self {
+        let chain = (*ledger.chain).clone();
+        let (trust, payouts, channels) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let changes = Changes { chain, trust, payouts, channels, shards: BTreeMap::new(), lines: BTreeMap::new() };
+        Self { ledger, changes }
+    }
+
+    fn set_trust(&mut self, account: Address, trust: Tai) -> Result<(), String> {
+        if trust > CEILING_TAI_MAX {
+            return Err(format!("{trust} tai of trust: at most {CEILING_TAI_MAX} are possible"));
+        }
+        if self.ledger.balance(account).is_none() {
+            return Err(format!("{account} never had any money here: let somebody transfer to it first"));
+        }
+        self.changes.trust.insert(account, trust);
+        Ok(())
+    }
+
+    fn set_payouts(&mut self, shard: ShardId, recipients: &[(Address, u64)]) -> Result<(), String> {
+        self.known(shard)?;
+        let leaf = PayoutLeaf::new(recipients).map_err(|error| error.to_string())?;
+        self.changes.payouts.insert(shard, leaf);
+        Ok(())
+    }
+
+    fn known(&self, shard: ShardId) -> Result<(), String> {
+        let shards = self.changes.chain.shard_map.shards();
+        if shard.get() < shards {
+            Ok(())
+        } else {
+            Err(format!("there is no shard {shard}, the network has {shards}, numbered from 0"))
+        }
+    }
+
+    fn replace(&mut self, replacement: &Replacement) -> Result<(), String> {
+        let unheard = || format!("this chain hears nothing from {}", replacement.peer.root.chain_id());
+        let source = ChainId::parse(replacement.peer.root.chain_id()).map_err(|_| unheard())?;
+        let shard = delivery::shard_of(self.ledger, &source).map_err(|_| unheard())?;
+        let known = self.changes.channels.get(&shard).cloned();
+        let known = known.or_else(|| delivery::channel(self.ledger, &source)).ok_or_else(unheard)?;
+        let channel = replace_channel(&known, replacement, self.ledger.at.time)?;
+        let leaf = self.changes.shards.get(&shard).copied().unwrap_or_else(|| self.ledger.shard(shard));
+        let leaf = ShardLeaf { fault: None, ..leaf };
+        let leaf = match &replacement.catch_up {
+            Some(catch_up) => self.catch_up(shard, leaf, catch_up)?,
+            None if channel.cursor() == known.cursor() => leaf,
+            None => {
+                return Err("entries are passed over, and nothing is told of what they stated and closed".to_owned());
+            }
+        };
+        self.changes.shards.insert(shard, leaf);
+        self.changes.channels.insert(shard, channel);
+        Ok(())
+    }
+
+    /// Takes statements and a close on governance's word, under the bounds that the shard itself is under.
+    fn catch_up(&mut self, shard: ShardId, leaf: ShardLeaf, catch_up: &CatchUp) -> Result<ShardLeaf, String> {
+        let CatchUp { last, hash, statements } = catch_up;
+        if leaf.last_close.is_some_and(|closed| *last < closed) {
+            return Err(format!("epoch {last} was closed before"));
+        }
+        let end = last.next().and_then(|next| next.start_secs(self.changes.chain.epoch_secs));
+        if end.is_none_or(|end| end > self.ledger.at.time.secs) {
+            return Err(format!("epoch {last} has not ended"));
+        }
+        if !statements.is_sorted_by(|(left, _), (right, _)| left < right) {
+            return Err("the statements are not in order of address, each account once".to_owned());
+        }
+        for (account, sum) in statements {
+            let place = (*account, shard);
+            let line = self.changes.lines.get(&place).copied().or_else(|| self.ledger.line(*account, shard));
+            let line = line.ok_or_else(|| format!("{account} has no line on shard {shard}"))?;
+            if !(line.reported..=line.held).contains(sum) {
+                let LineLeaf { reported, held, .. } = line;
+                return Err(format!("{account} has stated {reported} tai and may state up to {held}, not {sum}"));
+            }
+            self.changes.lines.insert(place, LineLeaf { reported: *sum, ..line });
+        }
+        let (last_close, close_hash) = (Some(*last), *hash);
+        Ok(ShardLeaf { last_close, close_hash, statements: 0, total: Tai::ZERO, last_account: None, ..leaf })
+    }
+}
+
+impl Subject for Changeable<'_> {
+    fn change(&mut self, action: &Action) -> Result<(), String> {
+        match action {
+            Action::SetPrices(prices) => {
+                check_prices(&self.changes.chain.prices, prices)?;
+                self.changes.chain.prices = *prices;
+                Ok(())
+            }
+            Action::SetParameter { parameter, value } => {
+                set_settlement_parameter(&mut self.changes.chain, *parameter, *value)
+            }
+            Action::SetTreasury { treasury } => {
+                self.changes.chain.treasury = *treasury;
+                Ok(())
+            }
+            Action::SetTrust { account, trust } => self.set_trust(*account, *trust),
+            Action::SetPayouts { shard, recipients } => self.set_payouts(*shard, recipients),
+            Action::ReplaceChannel(replacement) => self.replace(replacement),
+            Action::SetValidator(_) | Action::RemoveValidator { .. } | Action::Cancel { .. } => {
+                Err("this is no change of the settlement chain's parameters".to_owned())
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.changes.chain.check().map_err(|field| format!("{field} would hold what no settlement chain can have"))
+    }
+}
+
+/// What a version holds of governance.
+pub(crate) fn load(tree: &Tree) -> Session {
+    Session::load(tree).unwrap_or_else(|_| damaged(&key::governance()))
+}
+
+/// Does what is due at the beginning of a block.
+pub(crate) fn begin(ledger: &mut Ledger, misbehaviours: &[Misbehaviour]) -> Session {
+    let mut session = load(&ledger.base);
+    let Some(before) = session.leaf().cloned() else { return session };
+    let Changes { chain, trust, payouts, channels, shards, lines } =
+        session.begin(ledger.at.height, misbehaviours, Changeable::of(ledger)).changes;
+    if chain != *ledger.chain {
+        ledger.governed.insert(key::chain(), Some(chain.to_bytes()));
+        ledger.chain = chain.into();
+    }
+    for (account, trust) in trust {
+        let leaf = ledger.balance(account).unwrap_or_default();
+        ledger.set_balance(account, BalanceLeaf { trust, ..leaf });
+        ledger.trusted.insert(account, trust);
+    }
+    for (shard, leaf) in payouts {
+        ledger.governed.insert(key::payout(shard), Some(leaf.to_bytes()));
+    }
+    for (shard, leaf) in shards {
+        ledger.set_shard(shard, leaf);
+    }
+    for ((account, shard), leaf) in lines {
+        ledger.set_line(account, shard, leaf);
+        ledger.mark_due(account);
+    }
+    ledger.channels.extend(channels.values().flat_map(Channel::leaves));
+    if let Some(now) = session.leaf().filter(|now| now.validators() != before.validators()) {
+        let leaf = PayoutLeaf::new(&now.payouts())
+            .unwrap_or_else(|error| fatal("the validators of a chain can share a pool", error));
+        ledger.governed.insert(key::payout(FEE_POOL), Some(leaf.to_bytes()));
+    }
+    ledger.keep();
+    session
+}
+
+/// Accepts a transaction of the block.
+pub(crate) fn accept(session: &mut Session, ledger: &Ledger, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+    let own = ledger.chain.chain_id();
+    session.accept(&own, ledger.at.height, ledger.at.time, signed, &Changeable::of(ledger))
+}
+
+/// Whether a block could accept it.
+pub(crate) fn judge(ledger: &Ledger, signed: &SignedProposal) -> Result<Accepted, Rejection> {
+    let (own, subject) = (ledger.chain.chain_id(), Changeable::of(ledger));
+    load(&ledger.base).judge(&own, ledger.at.height, ledger.at.time, signed, &subject)
+}
+
+/// Hands over what the block wrote.
+pub(crate) fn finish(session: Session, ledger: &mut Ledger) -> Report {
+    let (writes, report) = session.finish();
+    ledger.governed.extend(writes);
+    report
+}

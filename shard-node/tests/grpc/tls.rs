@@ -1,0 +1,85 @@
+//! The server behind a certificate.
+
+use std::time::Duration;
+
+use db3_node::TlsFiles;
+use db3_proto::v1;
+use db3_proto::v1::chain_service_client::ChainServiceClient;
+use db3_shard_node::ServeConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+use crate::node::{Plan, TestNode};
+
+struct Authority {
+    pem: String,
+    files: TlsFiles,
+    _folder: tempfile::TempDir,
+}
+
+fn authority() -> Authority {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    std::fs::write(&files.cert, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    Authority { pem: made.cert.pem(), files, _folder: folder }
+}
+
+async fn node(files: TlsFiles, change: impl FnOnce(&mut ServeConfig)) -> TestNode {
+    let mut serve = ServeConfig::new("127.0.0.1:0".parse().unwrap());
+    serve.tls = Some(files);
+    change(&mut serve);
+    TestNode::with(Plan { serve, ..Plan::default() }).await
+}
+
+async fn encrypted(port: u16, authority: &str) -> Result<Channel, tonic::transport::Error> {
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
+    Endpoint::from_shared(format!("https://localhost:{port}")).unwrap().tls_config(tls).unwrap().connect().await
+}
+
+#[tokio::test]
+async fn calls_pass_under_the_certificate_and_under_no_other() {
+    let authority_of_node = authority();
+    let node = node(authority_of_node.files.clone(), |_| {}).await;
+    let port = node.served.addr().port();
+    let channel = encrypted(port, &authority_of_node.pem).await.unwrap();
+    let status = ChainServiceClient::new(channel).get_status(v1::GetStatusRequest {}).await.unwrap().into_inner();
+    assert_eq!(status.chain_id, node.chain.chain_id());
+    assert!(encrypted(port, &authority().pem).await.is_err(), "a stranger's certificate");
+    let plain = Endpoint::from_shared(format!("http://localhost:{port}")).unwrap();
+    // A connection comes about; what is said on it is no handshake.
+    let plain = plain.connect_lazy();
+    let answer = ChainServiceClient::new(plain).get_status(v1::GetStatusRequest {}).await;
+    assert!(answer.is_err(), "nothing is answered without encryption");
+}
+
+#[tokio::test]
+async fn this_machine_reaches_the_node_without_a_certificate() {
+    let node = node(authority().files, |_| {}).await;
+    let plain = node.served.plain_addr();
+    assert!(plain.ip().is_loopback() && plain != node.served.addr());
+    let channel = Endpoint::from_shared(format!("http://{plain}")).unwrap().connect().await.unwrap();
+    ChainServiceClient::new(channel).get_status(v1::GetStatusRequest {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_never_ends_the_handshake_keeps_nobody_out() {
+    let authority = authority();
+    let node = node(authority.files.clone(), |serve| {
+        serve.limits.connections_max = 3;
+        serve.limits.opening_time_max = Duration::from_millis(300);
+    })
+    .await;
+    let address = node.served.addr();
+    // The test's own connection holds the third place.
+    let mut silent = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+    silent[0].write_all(&[0x16, 0x03, 0x01]).await.unwrap();
+    for stream in &mut silent {
+        let mut rest = Vec::new();
+        // Closed by the node: an end or a reset, both are.
+        let _ = stream.read_to_end(&mut rest).await;
+    }
+    encrypted(address.port(), &authority.pem).await.unwrap();
+}
