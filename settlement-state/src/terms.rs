@@ -101,13 +101,12 @@ pub(crate) fn beside<K: Ord + Copy, T: Default, V>(
     let mut known = terms.iter_mut().peekable();
     for (key, value) in said {
         while known.next_if(|(other, _)| *other < key).is_some() {}
-        match known.peek_mut().filter(|(other, _)| *other == key) {
-            Some((_, term)) => set(term, value),
-            None => {
-                let mut term = T::default();
-                set(&mut term, value);
-                unknown.push((key, term));
-            }
+        if let Some((_, term)) = known.peek_mut().filter(|(other, _)| *other == key) {
+            set(term, value);
+        } else {
+            let mut term = T::default();
+            set(&mut term, value);
+            unknown.push((key, term));
         }
     }
     if !unknown.is_empty() {
