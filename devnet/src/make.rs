@@ -9,11 +9,12 @@ use anyhow::{Context as _, Result, bail};
 use db3_chain::{ChainConfig, InitInput, genesis_file, make_key};
 use db3_client::devnet_args::{ACCOUNTS_DEFAULT, EPOCH_SECS_DEFAULT, SHARDS_DEFAULT, StartArgs};
 use db3_genesis::{
-    AccountEntry, AppState, CreditRules, PayoutEntry, PeerEntry, SettlementGenesis, ShardGenesis, TrustEntry,
+    AccountEntry, AppState, CreditRules, GenesisOperator, PayoutEntry, PeerEntry, SettlementGenesis, ShardGenesis,
+    TrustEntry,
 };
 use db3_primitives::{Address, BlockTime, ChainId, Height, NetworkName, ShardId, TAI_PER_DB3, Tai};
 
-use crate::accounts::Keys;
+use crate::accounts::{DevAccount, Keys};
 use crate::failure::Failure;
 use crate::home::{Home, Made};
 use crate::publish::NETWORK;
@@ -113,13 +114,25 @@ pub fn make_chains(home: &Home, made: &Made, keys: &Keys) -> Result<Chains> {
     let network = network_name()?;
     let settlement = peer(&chains.settlement)?;
     let shards = chains.shards.iter().map(peer).collect::<Result<Vec<_>>>()?;
-    let state = settlement_genesis(&network, epoch_secs, made, keys, shards)?;
-    init(home, &chains.settlement, state.into(), time)?;
-    for (chain_id, shard) in chains.shards.iter().zip((0..).map(ShardId::new)) {
+    let (own, of_shards) = keys.payouts.split_first().context("no address to pay")?;
+    // By the power of its validator, as what it earns is shared among operators.
+    let power = make_key(&home.chain(&chains.settlement))?.power;
+    let state = settlement_genesis(&network, epoch_secs, made, keys, shards, power)?;
+    let operators = operators(home, &chains.settlement, keys, own)?;
+    init(home, &chains.settlement, SettlementGenesis { operators, ..state }.into(), time)?;
+    for ((chain_id, shard), payout) in chains.shards.iter().zip((0..).map(ShardId::new)).zip(of_shards) {
         let state = ShardGenesis::new(&network, shard, made.shards, epoch_secs, settlement.clone());
-        init(home, chain_id, state.into(), time)?;
+        let operators = self::operators(home, chain_id, keys, payout)?;
+        init(home, chain_id, ShardGenesis { operators, ..state }.into(), time)?;
     }
     Ok(chains)
+}
+
+/// The first account operates every chain's validator, so that parameters and channels can be governed.
+fn operators(home: &Home, chain_id: &ChainId, keys: &Keys, payout: &Address) -> Result<Vec<GenesisOperator>> {
+    let validator = make_key(&home.chain(chain_id))?;
+    let operator = |account: &DevAccount| GenesisOperator::new(&validator.pubkey, &account.address, payout);
+    Ok(keys.accounts.first().map(operator).into_iter().collect())
 }
 
 fn init(home: &Home, chain_id: &ChainId, app_state: AppState, time: BlockTime) -> Result<()> {
@@ -141,6 +154,7 @@ fn settlement_genesis(
     made: &Made,
     keys: &Keys,
     shards: Vec<PeerEntry>,
+    power: u64,
 ) -> Result<SettlementGenesis> {
     let faucet = keys.faucet.address();
     let mut funded = keys.accounts.iter().map(|account| account.address).collect::<Vec<_>>();
@@ -165,7 +179,7 @@ fn settlement_genesis(
         write_off_epochs: 20,
         ..CreditRules::new(epoch_secs)
     };
-    let payout = |address: &Address| vec![PayoutEntry { address: address.to_string(), power: 1 }];
+    let payout = |address: &Address| vec![PayoutEntry { address: address.to_string(), power }];
     let (own, of_shards) = keys.payouts.split_first().context("no address to pay")?;
     let payouts = of_shards.iter().chain([own]).map(payout).collect();
     Ok(SettlementGenesis { credit, payouts, ..genesis })

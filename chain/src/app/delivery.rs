@@ -86,7 +86,7 @@ impl<M: Machine> Inner<M> {
         let turn = Arc::clone(&self.gate.one).acquire_owned().await.map_err(|_| SubmitError::Stopping)?;
         let inner = Arc::clone(self);
         let checked = tokio::task::spawn_blocking(move || {
-            let taken = inner.take_delivery(delivery);
+            let taken = inner.take_delivery(inner.without_known(delivery));
             drop((turn, place));
             taken.map_err(|rejection| inner.rejected(rejection, None))
         });
@@ -100,6 +100,20 @@ impl<M: Machine> Inner<M> {
             Some(rejection) => Err(rejection),
             None => Ok(()),
         }
+    }
+
+    /// The delivery without headers that are known here: they would take room in a block for nothing. Nobody signed it, so
+    /// whoever takes it in may leave them out.
+    fn without_known(&self, delivery: Delivery) -> Delivery {
+        let version = self.versions.committed();
+        let Some(channel) = M::channel(&version.state, &delivery.source) else { return delivery };
+        let is_known = |claim: ClaimedHeader| {
+            channel.client().trusted(claim.height).is_some_and(|known| known.header_hash == claim.header_hash)
+        };
+        let mut lighter = delivery.clone();
+        lighter.headers.retain(|header| !ClaimedHeader::read(&header.light_block).is_ok_and(is_known));
+        // Headers alone that are all known bring nothing, and are told so.
+        if lighter.headers.is_empty() && lighter.is_headers_alone() { delivery } else { lighter }
     }
 
     /// Checks a delivery in full and lets it wait for a block.
@@ -164,7 +178,7 @@ fn worth<M: Machine>(state: &M::State, delivery: &Delivery) -> Worth {
     }
     if delivery.is_headers_alone() {
         let trusted = channel.map_or(0, |channel| channel.trusted_height());
-        return Worth::Headers { to: claims().last().map_or(0, |claim| claim.height), trusted };
+        return Worth::Headers { to: claims().next_back().map_or(0, |claim| claim.height), trusted };
     }
     Worth::Entries { end: delivery.log.start.saturating_add(delivery.log.entries.len() as u64) }
 }

@@ -26,16 +26,13 @@ impl Step {
     /// Ends the process here if the test asked for it, or panics: `DB3_TEST_ABORT_AT` or `DB3_TEST_PANIC_AT` names the step
     /// and how often it passes before (`AfterBlock:3`).
     #[cfg(test)]
-    #[expect(clippy::panic, reason = "a test asks for it")]
     pub(crate) fn reached(self) {
         static ABORT: Wanted = Wanted::new();
         static PANIC: Wanted = Wanted::new();
         if self.is_wanted(&ABORT, "DB3_TEST_ABORT_AT") {
             std::process::abort();
         }
-        if self.is_wanted(&PANIC, "DB3_TEST_PANIC_AT") {
-            panic!("a test lets {self:?} fail");
-        }
+        assert!(!self.is_wanted(&PANIC, "DB3_TEST_PANIC_AT"), "a test lets {self:?} fail");
     }
 
     #[cfg(test)]

@@ -242,7 +242,7 @@ fn a_delivery_without_effect_takes_its_place_in_a_block_as_the_state_says() {
     let txs = vec![tx(&bad), tx(&good), Bytes::from(encode_bundle([envelope.clone()]))];
     // The block stands in the files as an engine would have put it there.
     let (data, height) =
-        (Some(Data { txs: txs.iter().map(Bytes::to_vec).collect() }), Height::new(u64::try_from(height).unwrap()));
+        (Some(Data { txs: txs.iter().map(|tx| tx.to_vec()).collect() }), Height::new(u64::try_from(height).unwrap()));
     chain.app.inner.store.put_block(height, &Block { data, ..Block::default() }.encode_to_vec(), &[]).unwrap();
     chain.decide(txs);
     let verified = db3_proto::decode_mutation(&envelope).unwrap().verify().unwrap();

@@ -10,7 +10,7 @@ use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::RequestCheckTx;
 
 use super::deliveries::{Bare, line, refused, tx};
-use super::support::{Account, CEILING, Settlement, home_of, settings, settlement, soon, start};
+use super::support::{Account, CEILING, Settlement, home_of, settings, settlement, shard_id, soon, start};
 use crate::Bearer;
 
 /// A settlement chain of so many blocks, all of whose validators change with every other one.
@@ -130,13 +130,33 @@ async fn a_reader_far_behind_catches_up_in_several_deliveries_and_then_hears_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn headers_that_are_known_take_no_room_in_a_block() {
+    let (_folder, home, mut source) = home_of(settings);
+    let chain = start(&home).await;
+    for ceiling in 1..=3 {
+        source.says(line(&Account::new(1), CEILING + ceiling));
+        source.block();
+    }
+    let first = source.source.delivery_at(1, &shard_id(), 0, usize::MAX, 0).unwrap();
+    chain.submit_delivery(first).await.unwrap().block(soon()).await.unwrap().unwrap();
+    // The same header again, beside the one that proves more.
+    let mut padded = source.source.delivery_at(3, &shard_id(), 2, usize::MAX, 1).unwrap();
+    let needed = tx(&padded);
+    padded.headers.insert(0, header_update(source.source.headers(), 1, 0).unwrap());
+    let height = chain.submit_delivery(padded).await.unwrap().block(soon()).await.unwrap().unwrap();
+    let block = chain.store().block(height).unwrap().unwrap();
+    assert_eq!(block.data.unwrap().txs, [needed.to_vec()]);
+    assert_eq!(chain.committed().state.channel(&settlement()).unwrap().cursor(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_nodes_own_relay_has_a_place_when_strangers_take_all() {
     let (_folder, home, mut source) = home_of(settings);
     let chain = start(&home).await;
     source.says(line(&Account::new(1), CEILING));
     let delivery = source.delivery(0, 0);
     let strangers = chain.inner().gate.fill();
-    assert_eq!(refused(&chain, delivery.clone()).await.name(), "OVERLOADED");
+    assert_eq!(chain.submit_delivery(delivery.clone()).await.unwrap_err().rejection().name(), "OVERLOADED");
     let own = chain.submit_delivery_of(Bearer::Own, delivery).await.unwrap();
     own.block(soon()).await.unwrap().unwrap();
     drop(strangers);

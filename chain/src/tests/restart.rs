@@ -64,7 +64,11 @@ async fn a_copy_of_the_folder_in_the_middle_of_work_is_a_whole_chain() {
             assert_eq!(stored, *receipt);
         }
         let last = acknowledged.last().unwrap().height;
-        assert_eq!(restored.version_at(last).unwrap().root, chain.store().summary(last).unwrap().unwrap().root);
+        match restored.version_at(last) {
+            Ok(version) => assert_eq!(version.root, chain.store().summary(last).unwrap().unwrap().root),
+            // The copy was slow, and the snapshot in it is of a later block.
+            Err(error) => assert!(restored.earliest() > last, "{error}"),
+        }
     }
 }
 

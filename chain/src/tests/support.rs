@@ -223,7 +223,7 @@ fn unix(time: BlockTime) -> UnixTime {
     UnixTime::new(i64::try_from(time.secs).unwrap(), time.nanos).unwrap()
 }
 
-fn shard_id() -> ChainId {
+pub(super) fn shard_id() -> ChainId {
     ChainId::shard(&"test".parse().unwrap(), ShardId::new(0))
 }
 

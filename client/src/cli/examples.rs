@@ -97,6 +97,17 @@ pub const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("statement show", ["db3 statement show last", "db3 statement show last --output json"]),
     ("statement export", ["db3 statement export", "db3 statement export last --charges --file statement.csv"]),
     ("statement", ["db3 statement list", "db3 statement show last"]),
+    (
+        "governance propose",
+        [
+            "db3 governance propose change.json --shard 0 --set expiry_max_secs=1800",
+            "db3 governance propose prices.json --prices 2000,5,500,20,20 --expires-in 24h",
+        ],
+    ),
+    ("governance sign", ["db3 governance sign change.json", "db3 governance sign prices.json --account dev0"]),
+    ("governance show", ["db3 governance show", "db3 governance show change.json --output json"]),
+    ("governance submit", ["db3 governance submit change.json", "db3 governance submit prices.json --output json"]),
+    ("governance", ["db3 governance show", "db3 governance show --shard 0"]),
     ("status", ["db3 status", "db3 status --output json"]),
     ("relay", ["db3 relay --for 1s", "db3 relay --for 1s --jitter 10ms --output json"]),
     (

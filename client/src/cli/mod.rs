@@ -11,6 +11,7 @@ mod epoch;
 pub mod examples;
 mod export;
 mod failure;
+mod governance;
 mod home;
 mod import;
 mod money;
@@ -120,6 +121,7 @@ async fn dispatch(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Epoch(command) => epoch::epoch(session, command).await,
         Command::Transfer(args) => money::transfer(session, args).await,
         Command::Credit(command) => money::credit(session, command).await,
+        Command::Governance(command) => governance::governance(session, command).await,
         Command::Status => status::status(session).await,
         Command::Relay(args) => relay::relay(session, args).await,
         Command::Bench(command) => bench::bench(session, command).await,

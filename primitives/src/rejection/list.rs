@@ -203,7 +203,7 @@ rejections! {
     221 CHANNEL_FROZEN = ChannelFrozen { chain_id: ChainId, detail: String },
         FailedPrecondition, Some("delivery.source"), "This chain no longer trusts the delivery's source.",
         ("deliveries from {chain_id} are stopped: {detail}"),
-        "Ask whoever runs the network: only governance opens this channel again.";
+        "Only governance opens this channel again: operators propose it with `db3 governance propose --replace-channel CHAIN_ID`.";
     222 HEADERS_NOT_DUE = HeadersNotDue { height: Height },
         FailedPrecondition, Some("delivery.headers"), "Headers alone are not needed yet.",
         ("the delivery holds headers alone, and the trusted header of height {height} is young enough"),

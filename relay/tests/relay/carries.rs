@@ -192,7 +192,9 @@ async fn several_relays_lead_a_reader_through_changes_of_all_validators_together
             }
         };
         within(arrived, || format!("{:?}", monitors.iter().map(db3_relay::Monitor::reports).collect::<Vec<_>>())).await;
-        running.into_iter().for_each(|relay| relay.abort());
+        for relay in running {
+            relay.abort();
+        }
         assert_eq!(pair.carried(), numbered(40));
         // Who comes second is told that it is done, or to look again.
         let refused = pair.settlement.lock().refused.clone();

@@ -33,11 +33,34 @@ fn validator(number: u8, power: u64) -> Validator {
 fn governed() -> (Chain, Settlement, Actor) {
     let alice = actor(1);
     let setup = genesis(&[(alice.address, 1_000_000_000)]);
+    (governed_by_three(Chain::new(&setup)), Settlement::of(&setup), alice)
+}
+
+/// The same chain, as if its genesis had named three validators.
+pub fn governed_by_three(mut chain: Chain) -> Chain {
     let leaf = GovernanceLeaf::new(&[validator(1, 10), validator(2, 10), validator(3, 10)]).unwrap();
-    let mut chain = Chain::new(&setup);
     let tree = chain.state.tree().apply(vec![(tree_key::governance(), Some(leaf.to_bytes()))]).unwrap();
     chain.state = ShardState::from_tree(tree).unwrap();
-    (chain, Settlement::of(&setup), alice)
+    chain
+}
+
+/// A validator voted twice.
+pub fn deed(number: u8) -> Misbehaviour {
+    Misbehaviour {
+        validator: validator_address(&validator(number, 10).key),
+        kind: MisbehaviourKind::DuplicateVote,
+        height: Height::new(1),
+        time: BlockTime::from_secs(START_SECS),
+    }
+}
+
+/// A change of the furthest expiry at a height, signed by these operators.
+pub fn later(chain: &Chain, at_height: u64, by: &[u8]) -> SignedProposal {
+    let proposal = proposal(chain, vec![set(Parameter::ExpiryMaxSecs, 1_800)]);
+    let at_height = Height::new(at_height);
+    let mut signed = SignedProposal::unsigned(Proposal { at_height, expire_unix_secs: chain.time + 3_600, ..proposal });
+    by.iter().for_each(|number| signed.sign(&operator(*number), Scheme::Raw));
+    signed
 }
 
 fn proposal(chain: &Chain, actions: Vec<Action>) -> Proposal {
@@ -84,7 +107,7 @@ fn prices_and_limits_count_from_the_next_block_on() {
     let change = vec![Action::SetPrices(dear), set(Parameter::BlockMutationsMax, 1)];
     let _ = executor.govern(&signed(proposal(&chain, change))).unwrap();
     assert!(matches!(executor.apply(&write(1)), Outcome::Applied(_)));
-    let before = chain.take(0, executor).bills[0];
+    let before = chain.take(0, executor).bills.remove(0);
     assert_eq!((before.price_version, chain.state.chain().prices.version), (1, 1));
     let mut executor = chain.executor(0);
     let Outcome::Applied(receipt) = executor.apply(&write(2)) else { panic!() };
@@ -153,12 +176,7 @@ fn a_scheduled_change_lives_on_in_a_state_that_was_restored_from_its_leaves() {
 #[test]
 fn misbehaviour_costs_the_power_and_again_nothing() {
     let (mut chain, _, _) = governed();
-    let deed = Misbehaviour {
-        validator: validator_address(&validator(2, 10).key),
-        kind: MisbehaviourKind::LightClientAttack,
-        height: Height::new(1),
-        time: BlockTime::from_secs(START_SECS),
-    };
+    let deed = deed(2);
     let mut block = |deeds: &[Misbehaviour]| -> Effects {
         let (height, time) = (Height::new(chain.height + 1), BlockTime::from_secs(chain.time));
         let executor = Executor::begin(&chain.state, height, time, deeds);

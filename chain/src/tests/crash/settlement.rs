@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use db3_primitives::{Epoch, Height, Tai, TransactionOperation};
 
-use super::super::settlement::{BALANCE, Network, SHARD, Settlement, Shard, epoch_secs, shard_id, transaction};
+use super::super::stated::{BALANCE, Network, SHARD, Settlement, Shard, epoch_secs, shard_id, transaction};
 use super::super::support::{Account, settings, soon, until};
 use super::{Acknowledged, Failed, Trial, acknowledged, told_home, told_settings, until_stopped};
-use crate::machine::Machine as _;
 use crate::{PostingFilter, ReceiptState, SettlementMachine, StatementFilter, audit};
 
 /// Entries of one close: two statements and the close.
@@ -70,7 +69,7 @@ async fn work(home: &Path, chain: &Settlement) -> Result<(), Failed> {
         log.note(format_args!("closes {}", closes_heard(chain)));
         let epoch = Epoch::new(first.get() + closes);
         // Every other round is still under way when the next close comes in.
-        if closes % 2 == 0 {
+        if closes.is_multiple_of(2) {
             until("the round", || chain.committed().state.round().settled >= Some(epoch)).await;
             log.note(format_args!("settled {epoch}"));
         }

@@ -1,7 +1,8 @@
-//! Power that fails: of what was written and not synced nothing may be left, or a part, or something else. The last record of
-//! the database's log is cut or overwritten; everything before it was synced.
+//! Power that fails: of what was written and not synced nothing may be left, or the beginning. The last record of the
+//! database's log is cut, or nothing but zeros stands in its place; everything before it was synced. (A file system that
+//! journals makes a file longer only after its bytes were written; other bytes in their place are damage, and refused.)
 //!
-//! The log (RocksDB, "Write Ahead Log File Format") is made of blocks of 32 KiB; a part of a record has a head of a checksum
+//! The log (`RocksDB`, "Write Ahead Log File Format") is made of blocks of 32 KiB; a part of a record has a head of a checksum
 //! (4), a length (2, little endian) and a type (1: 1 whole, 2 first, 3 middle, 4 last), and none crosses the end of a block.
 
 use std::fs::{self, File};
@@ -55,18 +56,16 @@ pub(super) async fn at_every_part(trial: &Trial<'_>, check: impl AsyncFn(&Path))
     let log = newest_log(trial.home);
     let bytes = fs::read(&log).unwrap();
     let unsynced = bytes.len() - last_record(&bytes);
-    for lost in [1, unsynced / 2, unsynced - 1, unsynced] {
-        for overwritten in [false, true] {
-            let copy = trial.home.with_file_name(format!("lost-{lost}-{overwritten}"));
-            copy_folder(trial.home, &copy);
-            let log = File::options().write(true).open(copy.join(log.strip_prefix(trial.home).unwrap())).unwrap();
-            let left = u64::try_from(bytes.len() - lost).unwrap();
-            if overwritten {
-                log.write_all_at(&vec![0xa5; lost], left).unwrap();
-            } else {
-                log.set_len(left).unwrap();
-            }
-            check(&copy).await;
+    for (number, lost) in [1, unsynced / 2, unsynced - HEAD_BYTES + 1, unsynced, unsynced].into_iter().enumerate() {
+        let copy = trial.home.with_file_name(format!("lost-{number}"));
+        copy_folder(trial.home, &copy);
+        let log = File::options().write(true).open(copy.join(log.strip_prefix(trial.home).unwrap())).unwrap();
+        let left = u64::try_from(bytes.len() - lost).unwrap();
+        if number < 4 {
+            log.set_len(left).unwrap();
+        } else {
+            log.write_all_at(&vec![0; lost], left).unwrap();
         }
+        check(&copy).await;
     }
 }

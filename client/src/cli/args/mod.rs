@@ -2,6 +2,7 @@
 
 mod billing;
 mod bulk;
+mod governance;
 mod money;
 mod names;
 mod parse;
@@ -21,6 +22,7 @@ pub use billing::{
     StatusChoice, SumBy,
 };
 pub use bulk::{BenchCommand, BenchReadArgs, BenchWriteArgs, ExportArgs, FileFormat, ImportArgs, RelayArgs};
+pub use governance::{GovernanceCommand, ProposeArgs};
 pub use money::{AllocateArgs, CreditCommand, DepositArgs, TransferArgs};
 pub use names::{AccountCommand, NamespaceCommand, NetworkCommand, TableCommand};
 pub use parse::duration as parse_duration;
@@ -160,6 +162,9 @@ pub enum Command {
     /// Credit of an account: what secures it, where it may be used, what is owed
     #[command(subcommand)]
     Credit(CreditCommand),
+    /// What the operators of a chain decide together: validators, parameters, channels
+    #[command(subcommand)]
+    Governance(GovernanceCommand),
     /// Where the network's chains stand, and what they hear of one another
     Status,
     /// Carry what the network's chains have to say to one another; anyone may, and needs no account

@@ -1,0 +1,174 @@
+//! `db3 governance`: what the operators of a chain decide together. A proposal is a file that goes from operator to
+//! operator; each looks at what it says, and signs.
+
+mod file;
+mod propose;
+
+use std::path::Path;
+
+use db3_governance::SignedProposal;
+use db3_primitives::{Address, BlockTime, ChainId, Scheme, ShardId};
+use db3_proto::v1;
+
+use super::args::GovernanceCommand;
+use super::failure::Failure;
+use super::render::{at, hex};
+use super::session::Session;
+use super::value::{Object, Value};
+use crate::console::OutputFormat;
+use crate::{Client, GovernanceView};
+
+/// `db3 governance`
+pub async fn governance(session: &Session, command: &GovernanceCommand) -> Result<(), Failure> {
+    match command {
+        GovernanceCommand::Propose(args) => propose::propose(session, args).await,
+        GovernanceCommand::Sign { file } => sign(session, file),
+        GovernanceCommand::Submit { file } => submit(session, file).await,
+        GovernanceCommand::Show { file: Some(file), .. } => show_file(session, file).await,
+        GovernanceCommand::Show { file: None, shard } => {
+            let client = session.client().await?;
+            let chain_id = chain_of(&client, *shard)?;
+            show(session, &client, &chain_id).await
+        }
+    }
+}
+
+/// The chain that is meant.
+fn chain_of(client: &Client, shard: Option<u32>) -> Result<ChainId, Failure> {
+    let network = client.network();
+    let entry = match shard {
+        Some(shard) => network.shard(ShardId::new(shard)),
+        None => network.settlement(),
+    };
+    let what = || shard.map_or_else(|| "settlement chain".to_owned(), |shard| format!("shard {shard}"));
+    entry.map(|entry| entry.chain_id.clone()).ok_or_else(|| {
+        Failure::input(format!("the network {} has no {}", network.name, what()), "see `db3 status` for its chains")
+    })
+}
+
+/// Signs raw: the text of the file is what the operator has read.
+fn sign(session: &Session, path: &Path) -> Result<(), Failure> {
+    let mut signed = file::read(path)?;
+    let network = session.network()?;
+    let known = network.file.chains.iter().any(|entry| entry.chain_id == signed.proposal.chain_id);
+    if !known {
+        return Err(Failure::input(
+            format!("the proposal is for {}, which is no chain of {}", signed.proposal.chain_id, network.file.name),
+            "choose its network with --network",
+        ));
+    }
+    session.output.say(&signed.proposal.signing_text());
+    let key = session.signer(&network)?;
+    if signed.signers()?.contains(&key.address()) {
+        session.output.say(&format!("{} has signed it already", key.address()));
+        return Ok(());
+    }
+    signed.sign(&key, Scheme::Raw);
+    file::write(path, &signed)?;
+    session.output.say(&format!("{} has signed {}", key.address(), path.display()));
+    Ok(())
+}
+
+async fn submit(session: &Session, path: &Path) -> Result<(), Failure> {
+    let signed = file::read(path)?;
+    let client = session.client().await?;
+    let answer = client.submit_governance(&signed).await?;
+    let object = Object::new()
+        .with("id", hex(&answer.id))
+        .with("chain_id", signed.proposal.chain_id.as_str())
+        .with("sequence", signed.proposal.sequence)
+        .with_some("height", Some(answer.height).filter(|height| *height > 0))
+        .with_some("at_height", Some(answer.at_height).filter(|height| *height > 0));
+    session.output.object(&object)
+}
+
+/// What a file says, and what its signatures are worth to the chain.
+async fn show_file(session: &Session, path: &Path) -> Result<(), Failure> {
+    let signed = file::read(path)?;
+    let client = session.client().await?;
+    let governance = client.governance(&signed.proposal.chain_id).await?.value;
+    let object = proposal_object(&signed, &governance)?;
+    if session.output.format == OutputFormat::Table {
+        session.output.raw(format!("{}\n\n", signed.proposal.signing_text()).as_bytes())?;
+    }
+    session.output.object(&object)
+}
+
+fn proposal_object(signed: &SignedProposal, governance: &GovernanceView) -> Result<Object, Failure> {
+    let proposal = &signed.proposal;
+    let power = |signer: &Address| governance.leaf.as_ref().and_then(|leaf| leaf.operated_by(signer));
+    let signer = |signer: &Address| {
+        Value::Object(Object::new().with("operator", signer.to_string()).with("power", power(signer).unwrap_or(0)))
+    };
+    let signers = signed.signers()?;
+    let total = governance.leaf.as_ref().map_or(0, db3_governance::GovernanceLeaf::total_power);
+    let verdict = match &governance.leaf {
+        None => Err(db3_primitives::Rejection::GovernanceUnavailable { chain_id: proposal.chain_id.clone() }),
+        Some(leaf) => signed.check(leaf),
+    };
+    Ok(Object::new()
+        .with("id", proposal.id().to_string())
+        .with("chain_id", proposal.chain_id.as_str())
+        .with("sequence", proposal.sequence)
+        .with("next_sequence", governance.next_sequence())
+        .with_some("at_height", Some(proposal.at_height.get()).filter(|height| *height > 0))
+        .with("expire_time", BlockTime::from_secs(proposal.expire_unix_secs).to_string())
+        .with("actions", proposal.actions.iter().map(|action| Value::from(action.to_string())).collect::<Vec<_>>())
+        .with("signers", signers.iter().map(signer).collect::<Vec<_>>())
+        .with("total_power", total)
+        .with("enough", verdict.is_ok())
+        .with_some("problem", verdict.err().map(|rejection| rejection.to_string())))
+}
+
+/// Who governs a chain.
+async fn show(session: &Session, client: &Client, chain_id: &ChainId) -> Result<(), Failure> {
+    let answer = client.governance(chain_id).await?;
+    let governance = &answer.value;
+    let validators: Vec<Object> = governance.leaf.iter().flat_map(|leaf| leaf.validators()).map(validator).collect();
+    let scheduled: Vec<Object> = governance
+        .scheduled
+        .iter()
+        .map(|(at_height, proposal)| {
+            let actions = proposal.actions.iter().map(|action| Value::from(action.to_string())).collect::<Vec<_>>();
+            Object::new().with("at_height", *at_height).with("sequence", proposal.sequence).with("actions", actions)
+        })
+        .collect();
+    let evidence: Vec<Object> = governance.evidence.iter().map(recorded).collect();
+    let object = at(Object::new(), &answer.at).with("next_sequence", governance.next_sequence());
+    if session.output.format != OutputFormat::Table {
+        let object = object.with("validators", validators).with("scheduled", scheduled).with("evidence", evidence);
+        return session.output.object(&object);
+    }
+    session.output.object(&object)?;
+    for (columns, rows, empty) in [
+        (&["key", "power", "operator", "payout"][..], validators, "nobody governs this chain"),
+        (&["at_height", "sequence", "actions"][..], scheduled, "nothing is scheduled"),
+        (&["key", "kind", "height", "recorded_height", "power", "removed"][..], evidence, "no validator misbehaved"),
+    ] {
+        session.output.raw(b"\n")?;
+        let mut list = session.output.list(columns);
+        rows.iter().try_for_each(|row| list.push(row))?;
+        list.finish(empty)?;
+    }
+    Ok(())
+}
+
+fn validator(validator: &db3_governance::Validator) -> Object {
+    Object::new()
+        .with("key", hex(&validator.key))
+        .with("power", validator.power)
+        .with("operator", validator.operator.to_string())
+        .with("payout", validator.payout.to_string())
+}
+
+fn recorded(evidence: &v1::ValidatorEvidence) -> Object {
+    Object::new()
+        .with("key", hex(&evidence.key))
+        .with("kind", evidence.kind)
+        .with("height", evidence.height)
+        .with_some("time", evidence.time.as_ref().and_then(db3_proto::convert::block_time))
+        .with("recorded_height", evidence.recorded_height)
+        .with("power", evidence.power)
+        .with("operator", hex(&evidence.operator))
+        .with("removed", evidence.removed)
+}
