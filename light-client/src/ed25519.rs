@@ -1,4 +1,4 @@
-//! ed25519 signatures by the rules of ZIP-215, which are CometBFT's: many at once, or one.
+//! ed25519 signatures by the rules of ZIP-215, which are `CometBFT`'s: many at once, or one.
 //!
 //! Keys and the first half of a signature (R) may be any encoding of a point, also one that is not canonical; the second
 //! half (s) must be below the group's order L; and 8·s·B = 8·R + 8·k·A, where k = SHA-512(R ‖ A ‖ message) mod L. By these rules
@@ -46,6 +46,7 @@ pub(crate) fn first_false(claims: &[Claim<'_>]) -> Option<usize> {
 }
 
 /// Whether all equations hold: Σ zᵢ·Rᵢ + Σ zᵢ·kᵢ·Aᵢ − (Σ zᵢ·sᵢ)·B, times 8, is nothing.
+#[expect(clippy::arithmetic_side_effects, reason = "sums in a group and its field wrap by their nature")]
 fn hold_together(equations: &[&Equation]) -> bool {
     let mut hasher = Sha512::new_with_prefix(SEED_TAG);
     for equation in equations {
@@ -90,6 +91,7 @@ impl Equation {
     }
 
     /// 8·R = 8·(s·B − k·A).
+    #[expect(clippy::arithmetic_side_effects, reason = "sums in a group and its field wrap by their nature")]
     fn holds(&self) -> bool {
         let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&-self.k, &self.a, &self.s);
         (self.r - expected).mul_by_cofactor().is_identity()

@@ -51,7 +51,7 @@ impl VotingPowerCalculator for BatchedPower {
 struct Votes<'h> {
     commit: &'h Commit,
     chain_id: &'h chain::Id,
-    votes: Vec<CommitVote<'h>>,
+    by_voter: Vec<CommitVote<'h>>,
 }
 
 /// One of them.
@@ -65,13 +65,14 @@ struct CommitVote<'h> {
 /// A walk over a validator set: whose votes count, and what ended it before the threshold, if something did.
 struct Walk<'s> {
     tally: VotingPowerTally,
-    /// Validators of the set, and where their vote stands in [`Votes::votes`].
+    /// Validators of the set, and where their vote stands in [`Votes::by_voter`].
     counted: Vec<(&'s validator::Info, usize)>,
     /// A validator whose vote was counted already.
     duplicate: Option<&'s validator::Info>,
 }
 
 impl<'h> Votes<'h> {
+    #[expect(clippy::result_large_err, reason = "it is the verifier's own error")]
     fn of(signed_header: &'h SignedHeader) -> Result<Self, VerificationError> {
         let (commit, chain_id) = (&signed_header.commit, &signed_header.header.chain_id);
         let mut votes = Vec::with_capacity(commit.signatures.len());
@@ -83,18 +84,22 @@ impl<'h> Votes<'h> {
             votes.push(CommitVote { voter: *validator_address, index, time: *timestamp, signature });
         }
         votes.sort_unstable_by_key(|vote| vote.voter);
-        if let Some([vote, _]) = votes.array_windows().find(|[one, next]| one.voter == next.voter) {
-            return Err(VerificationError::duplicate_validator(vote.voter));
+        let same = |pair: &[CommitVote<'_>]| match pair {
+            [one, next] if one.voter == next.voter => Some(one.voter),
+            _ => None,
+        };
+        if let Some(voter) = votes.windows(2).find_map(same) {
+            return Err(VerificationError::duplicate_validator(voter));
         }
-        Ok(Self { commit, chain_id, votes })
+        Ok(Self { commit, chain_id, by_voter: votes })
     }
 
     fn walk<'s>(&self, total: u64, set: &'s ValidatorSet, trust_threshold: TrustThreshold) -> Walk<'s> {
         let tally = VotingPowerTally { total, tallied: 0, trust_threshold };
         let mut walk = Walk { tally, counted: Vec::new(), duplicate: None };
-        let mut seen = vec![false; self.votes.len()];
+        let mut seen = vec![false; self.by_voter.len()];
         for validator in set.validators() {
-            let Ok(at) = self.votes.binary_search_by_key(&validator.address, |vote| vote.voter) else { continue };
+            let Ok(at) = self.by_voter.binary_search_by_key(&validator.address, |vote| vote.voter) else { continue };
             walk.counted.push((validator, at));
             if seen.get_mut(at).is_none_or(|seen| std::mem::replace(seen, true)) {
                 walk.duplicate = Some(validator);
@@ -109,14 +114,15 @@ impl<'h> Votes<'h> {
     }
 
     /// Verifies the votes that the walks count, each once.
+    #[expect(clippy::result_large_err, reason = "it is the verifier's own error")]
     fn verify<const WALKS: usize>(&self, walks: [&Walk<'_>; WALKS]) -> Result<(), VerificationError> {
-        let mut verified = vec![false; self.votes.len()];
+        let mut verified = vec![false; self.by_voter.len()];
         let mut claims = Vec::new();
         let mut ends = Vec::with_capacity(WALKS);
         for walk in walks {
             for (validator, at) in &walk.counted {
                 if let (Some(vote), Some(false)) =
-                    (self.votes.get(*at), verified.get_mut(*at).map(|done| std::mem::replace(done, true)))
+                    (self.by_voter.get(*at), verified.get_mut(*at).map(|done| std::mem::replace(done, true)))
                 {
                     claims.push((*validator, vote, self.sign_bytes(vote)));
                 }

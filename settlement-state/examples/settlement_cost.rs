@@ -33,6 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BEGIN: u64 = 1_767_225_600;
 const EPOCH_SECS: u64 = 600;
 const WANT: u128 = 8_000;
+/// Deliveries in a block: as many of one shard as a node keeps waiting.
+const PER_BLOCK: usize = 2;
 
 fn main() {
     let statements: u32 = std::env::args().nth(1).map_or(1_000_000, |count| count.parse().expect("a number"));
@@ -71,7 +73,7 @@ fn measure(chain: &mut Chain, source: &Source, network: &NetworkName, statements
         deliveries.push(delivery);
     }
     let began = cpu_secs();
-    for piece in deliveries.chunks(4) {
+    for piece in deliveries.chunks(PER_BLOCK) {
         let effects = chain.block(piece);
         assert!(effects.refused.is_empty() && effects.faults.is_empty());
     }
@@ -85,7 +87,7 @@ fn measure(chain: &mut Chain, source: &Source, network: &NetworkName, statements
          {:.1} delivered, {:.1} posted, {:.1} of ceilings",
         verified - began,
         posted - verified,
-        deliveries.len().div_ceil(4),
+        deliveries.len().div_ceil(PER_BLOCK),
         round.blocks,
         posted - began,
         per(delivered_bytes),

@@ -21,53 +21,13 @@ use crate::objects::Balances;
 use crate::reads::Reads;
 use crate::sums;
 use crate::table::{Entry, stored, stored_near};
+use crate::terms::{CreditTerm, LineTerm, PayeeTerm, Posted, PurseTerm, beside, united};
 
 /// A broken rule, and every term that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Imbalance {
     rule: &'static str,
     terms: Vec<String>,
-}
-
-/// A purse: what it held, what the journal says, what it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct PurseTerm {
-    before: u128,
-    came: u128,
-    went: u128,
-    after: u128,
-}
-
-/// A line's leaves before and after, and what the postings add to its sums. One that is not there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct LineTerm<'l> {
-    before: Option<&'l LineLeaf>,
-    after: Option<&'l LineLeaf>,
-    posted: Posted,
-}
-
-/// What postings say of one line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Posted {
-    debited: u128,
-    paid: u128,
-    written_off: u128,
-}
-
-/// A payee's income, and what the postings pay to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct PayeeTerm {
-    before: u128,
-    after: u128,
-    paid: u128,
-}
-
-/// What an account holds above its limit (negative: what is free), and by how much seizures and write-offs move that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct CreditTerm {
-    before: i128,
-    after: i128,
-    involuntary: i128,
 }
 
 /// A line's key.
@@ -92,41 +52,6 @@ pub(crate) fn check(ledger: &Ledger) -> Result<(), Imbalance> {
 
 fn plus(sum: &mut u128, amount: Tai) {
     *sum = sum.saturating_add(amount.get());
-}
-
-/// Sorts rows by key and makes one of those with the same.
-fn united<K: Ord, T>(mut rows: Vec<(K, T)>, unite: impl Fn(&mut T, &T)) -> Vec<(K, T)> {
-    rows.sort_by(|(left, _), (right, _)| left.cmp(right));
-    rows.dedup_by(|(key, later), (kept, earlier)| {
-        let same = key == kept;
-        if same {
-            unite(earlier, later);
-        }
-        same
-    });
-    rows
-}
-
-/// Writes what one sorted list says beside what another knows under the same keys. A key that is not there gets a term with
-/// nothing else, which no check lets pass unless it says nothing.
-fn beside<K: Ord + Copy, T: Default, V>(terms: &mut Vec<(K, T)>, said: Vec<(K, V)>, set: impl Fn(&mut T, V)) {
-    let mut unknown = Vec::new();
-    let mut known = terms.iter_mut().peekable();
-    for (key, value) in said {
-        while known.next_if(|(other, _)| *other < key).is_some() {}
-        match known.peek_mut().filter(|(other, _)| *other == key) {
-            Some((_, term)) => set(term, value),
-            None => {
-                let mut term = T::default();
-                set(&mut term, value);
-                unknown.push((key, term));
-            }
-        }
-    }
-    if !unknown.is_empty() {
-        terms.append(&mut unknown);
-        terms.sort_by_key(|(key, _)| *key);
-    }
 }
 
 impl<'l> Books<'l> {
@@ -322,39 +247,6 @@ impl<'l> Books<'l> {
     }
 }
 
-impl PurseTerm {
-    fn balances(&self) -> bool {
-        self.before.checked_add(self.came).and_then(|sum| sum.checked_sub(self.went)) == Some(self.after)
-    }
-}
-
-impl LineTerm<'_> {
-    fn balances(&self) -> bool {
-        let Posted { debited, paid, written_off } = self.posted;
-        self.grows(debited, |line| line.debited)
-            && self.grows(paid, |line| line.paid)
-            && self.grows(written_off, |line| line.written_off)
-    }
-
-    fn grows(&self, by: u128, of: fn(&LineLeaf) -> Tai) -> bool {
-        self.before.map_or(0, |line| of(line).get()).checked_add(by)
-            == Some(self.after.map_or(0, |line| of(line).get()))
-    }
-
-    fn is_sound(&self) -> bool {
-        let Some(after) = self.after else { return self.before.is_none() };
-        after.is_ordered() && self.before.is_none_or(|before| before.reported <= after.reported)
-    }
-}
-
-impl CreditTerm {
-    /// Rounds come first in a block, so seizures and write-offs move what there was, and nothing after them goes above
-    /// that or above the limit.
-    fn is_sound(&self) -> bool {
-        self.after <= self.before.saturating_add(self.involuntary).max(0)
-    }
-}
-
 /// An account's trust after governance and before everything else in the block.
 fn trust_before(ledger: &Ledger, account: &Address, stored: Tai) -> Tai {
     ledger.trusted.get(account).copied().unwrap_or(stored)
@@ -453,20 +345,5 @@ mod tests {
         assert!(broken(|books| term(books).after = Some(&LESS_HELD)).starts_with("I9"));
         assert!(broken(|books| term(books).before = Some(&MORE_REPORTED)).starts_with("I9"));
         assert!(broken(|books| books.credits[0].1.after = 1).starts_with("I8"));
-    }
-
-    #[test]
-    fn rows_of_one_key_are_one() {
-        let rows = vec![(2, 1), (1, 10), (2, 2), (3, 5), (2, 4)];
-        assert_eq!(united(rows, |sum, more| *sum += more), [(1, 10), (2, 7), (3, 5)]);
-    }
-
-    #[test]
-    fn an_excess_may_stay_and_may_grow_only_by_what_was_involuntary() {
-        let sound = |before, after, involuntary| CreditTerm { before, after, involuntary }.is_sound();
-        assert!(sound(5, 5, 0) && !sound(5, 6, 0));
-        assert!(sound(5, 9, 4) && !sound(5, 10, 4));
-        assert!(sound(-5, 0, 0) && !sound(-5, 1, 0));
-        assert!(sound(-5, 0, 3) && !sound(-5, 1, 3));
     }
 }

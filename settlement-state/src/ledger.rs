@@ -188,7 +188,7 @@ impl Ledger {
 
     /// A line's H or the limit of the account may have changed.
     pub(crate) fn touch_credit(&mut self, account: Address) {
-        self.credited.get_or_insert_with(account, || ());
+        self.credited.update(account, || (), |()| ());
     }
 
     /// Writes an entry for a shard and tells its index in the log.

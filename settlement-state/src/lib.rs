@@ -44,6 +44,7 @@ mod settle;
 mod state;
 mod sums;
 mod table;
+mod terms;
 #[cfg(test)]
 mod trials;
 

@@ -56,29 +56,29 @@ impl<K: Ord + Copy, R> Rows<K, R> {
         }
     }
 
-    pub(crate) fn get_or_insert_with(&mut self, key: K, row: impl FnOnce() -> R) -> &mut R {
+    /// Changes the row of a key, or the one that is made for it, and tells what the change tells.
+    pub(crate) fn update<T>(&mut self, key: K, make: impl FnOnce() -> R, change: impl FnOnce(&mut R) -> T) -> T {
         if self.is_above_all(&key) {
-            return self.push(key, row());
+            let mut row = make();
+            let told = change(&mut row);
+            self.push(key, row);
+            return told;
         }
-        match self.place(&key) {
-            Some((chunk, at)) => match self.run.get_mut(chunk).and_then(|chunk| chunk.get_mut(at)) {
-                Some((_, found)) => found,
-                // Never: the place was found just now.
-                None => self.late.entry(key).or_insert_with(row),
-            },
-            None => self.late.entry(key).or_insert_with(row),
+        let place = self.place(&key);
+        match place.and_then(|(chunk, at)| self.run.get_mut(chunk)?.get_mut(at)) {
+            Some((_, row)) => change(row),
+            None => change(self.late.entry(key).or_insert_with(make)),
         }
     }
 
-    fn push(&mut self, key: K, row: R) -> &mut R {
-        let chunk = match self.run.pop() {
-            Some(chunk) if chunk.len() < CHUNK_ROWS => self.run.push_mut(chunk),
-            full => {
-                self.run.extend(full);
-                self.run.push_mut(Vec::with_capacity(CHUNK_ROWS))
-            }
-        };
-        &mut chunk.push_mut((key, row)).1
+    fn push(&mut self, key: K, row: R) {
+        if let Some(chunk) = self.run.last_mut().filter(|chunk| chunk.len() < CHUNK_ROWS) {
+            chunk.push((key, row));
+        } else {
+            let mut chunk = Vec::with_capacity(CHUNK_ROWS);
+            chunk.push((key, row));
+            self.run.push(chunk);
+        }
     }
 
     /// All rows, in order of key.
@@ -146,7 +146,7 @@ mod tests {
                 keys.sort_unstable();
             }
             for (number, key) in keys.iter().enumerate() {
-                *rows.get_or_insert_with(*key, || 0) += number;
+                rows.update(*key, || 0, |row| *row += number);
                 *map.entry(*key).or_insert(0) += number;
             }
             if let (Some(row), Some(expected)) = (rows.get_mut(&from), map.get_mut(&from)) {

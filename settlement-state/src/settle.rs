@@ -25,12 +25,13 @@ pub(crate) struct Visited {
 ///    the account outstanding, after the grace period delinquent. 4. A delinquent account's lines are cut to what is
 ///    used, then its collateral pays, and at last the rest is written off. 5. Other accounts' ceilings are renewed.
 ///
-/// An account that still owes, or whose collateral paid in this round, is due again at the next. Of the epochs since the
-/// round before, `skipped` were settled by no round: a debt is not older for them, so it ages by one with every round.
-pub(crate) fn visit(ledger: &mut Ledger, mut open: Open, epoch: Epoch, skipped: u64) -> Visited {
+/// An account that still owes, or whose collateral paid in this round, is due again at the next. A debt is not older for
+/// `forgiven` of the epochs since the round before, those that no round settled by itself and the round's own where it comes
+/// too late; so it ages by at most one with every round.
+pub(crate) fn visit(ledger: &mut Ledger, mut open: Open, epoch: Epoch, forgiven: u64) -> Visited {
     let account = open.address;
     if open.leaf.stage != Stage::Clear {
-        open.leaf.since = Epoch::new(open.leaf.since.get().saturating_add(skipped));
+        open.leaf.since = Epoch::new(open.leaf.since.get().saturating_add(forgiven));
     }
     // As they were read, until the account is closed.
     let before = std::mem::take(&mut open.stored_lines);

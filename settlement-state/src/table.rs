@@ -83,11 +83,11 @@ impl<O: Object> Table<O> {
     }
 
     fn write_over(&mut self, key: O::Key, read: impl FnOnce() -> Option<O::Leaf>, leaf: Option<O::Leaf>) {
-        let entry = self.entries.get_or_insert_with(key, || {
+        let make = || {
             let before = read();
             Entry { now: before.clone(), before }
-        });
-        let replaced = std::mem::replace(&mut entry.now, leaf);
+        };
+        let replaced = self.entries.update(key, make, |entry| std::mem::replace(&mut entry.now, leaf));
         if let Some(undo) = &mut self.undo {
             undo.push((key, replaced));
         }

@@ -47,7 +47,9 @@ const SHORT_BYTES: usize = 256;
 fn digest(parts: &[&[u8]]) -> Hash {
     short_digest(parts).unwrap_or_else(|| {
         let mut hasher = Sha256::new();
-        parts.iter().for_each(|part| hasher.update(part));
+        for part in parts {
+            hasher.update(part);
+        }
         hasher.finalize().into()
     })
 }
