@@ -134,6 +134,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "tests")]
     use proptest::prelude::*;
 
     use super::*;

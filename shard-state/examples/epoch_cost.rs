@@ -8,7 +8,10 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::cast_sign_loss,
     clippy::arithmetic_side_effects,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -77,7 +80,9 @@ fn close(accounts: usize, mutations: usize) {
         took[usize::from(!effects.entries.is_empty())].push(duration);
     }
     assert_eq!(statements, accounts + SIGNERS + 1, "everybody's statement, and the close");
-    took.iter_mut().for_each(|took| took.sort_unstable());
+    for took in &mut took {
+        took.sort_unstable();
+    }
     let [away, during] = &took;
     let mut all: Vec<Duration> = took.concat();
     all.sort_unstable();
