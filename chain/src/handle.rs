@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use db3_comet::keys;
 use db3_genesis::GenesisDocument;
 use db3_primitives::time::UNIX_SECS_MAX;
-use db3_primitives::{BlockTime, Epoch, Hash32, Height, Rejection, Verified};
+use db3_primitives::{BlockTime, Height, Rejection, Verified};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -23,6 +23,7 @@ use crate::machine::{Machine, ShardMachine};
 use crate::open::{Opened, open};
 use crate::pool::Verifiers;
 use crate::solo::Engine as Solo;
+use crate::status::{ChainStatus, StopReason};
 use crate::store::{Store, StoreError};
 use crate::version::VersionOf;
 
@@ -53,6 +54,7 @@ enum Engine {
     CometBft(CometEngine),
 }
 
+<<<<<<< HEAD
 /// Why a chain makes no more blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopReason {
@@ -102,6 +104,8 @@ pub struct ChainStatus {
     pub ready: bool,
 }
 
+=======
+>>>>>>> h-B
 impl<M: Machine> Chain<M> {
     /// Opens the folder of `config`, brings the chain to its newest block and starts it. Returns when a state can be
     /// read and proven.
@@ -172,7 +176,7 @@ impl<M: Machine> Chain<M> {
                 let thread = std::thread::Builder::new().name("solo".to_owned());
                 Engine::Solo(thread.spawn(move || run_solo(solo, &inner)).map_err(StartError::Thread)?)
             }
-            EngineKind::CometBft => Engine::CometBft(CometEngine::start(app, stopped, Handle::current())?),
+            EngineKind::CometBft => Engine::CometBft(CometEngine::start(app, stopped, &Handle::current())?),
         };
         *lock(&running.engine) = Some(engine);
         Ok(Self { running: Arc::new(running) })

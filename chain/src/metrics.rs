@@ -40,7 +40,7 @@ pub(crate) struct Metrics {
     block_time: Number,
     /// Newest height that can be proven.
     pub(crate) provable_height: Number,
-    /// Time to make, execute and store one block.
+    /// Time to make, execute and store one block; under `CometBFT`, from one block to the next.
     pub(crate) block_seconds: Histogram,
     /// Time to execute one block.
     pub(crate) execution_seconds: Histogram,

@@ -62,7 +62,16 @@ impl<M: Machine> Bundler<M> {
         starts: Arc<AtomicU64>,
     ) -> Self {
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-        Self { inner, broadcast, runtime, stopped, starts, in_flight, handing: JoinSet::new(), delivered: Arc::default() }
+        Self {
+            inner,
+            broadcast,
+            runtime,
+            stopped,
+            starts,
+            in_flight,
+            handing: JoinSet::new(),
+            delivered: Arc::default(),
+        }
     }
 
     /// Works until it is stopped.
@@ -83,7 +92,7 @@ impl<M: Machine> Bundler<M> {
             self.gather();
             self.bundle(started);
             // What came while the last bundle was made raised nothing.
-            if self.in_flight.available_permits() > 0 && self.inner.mempool.has_free() {
+            if self.in_flight.available_permits() > 0 && self.inner.mempool.free_bytes() > 0 {
                 self.inner.signal.raise();
             }
             while self.handing.try_join_next().is_some() {}
@@ -96,7 +105,7 @@ impl<M: Machine> Bundler<M> {
         let busy = IN_FLIGHT_MAX.saturating_sub(self.in_flight.available_permits());
         for _ in 0..=busy.min(GATHERS_MAX) {
             std::thread::sleep(GATHER);
-            if !self.inner.mempool.free(BUNDLE_BYTES, BUNDLE_MUTATIONS_MAX).1 {
+            if self.inner.mempool.free_bytes() >= BUNDLE_BYTES {
                 return;
             }
         }

@@ -52,7 +52,7 @@ impl CometEngine {
     pub(crate) fn start<M: Machine>(
         app: App<M>,
         stopped: Arc<AtomicBool>,
-        runtime: Handle,
+        runtime: &Handle,
     ) -> Result<Self, StartError> {
         let inner = Arc::clone(&app.inner);
         let settings = inner.config.cometbft.clone();
@@ -66,10 +66,10 @@ impl CometEngine {
         let genesis = fs::read_to_string(&path).map_err(|source| StoreError::File { path, source })?;
         layout.make_folders()?;
 
-        let served = Served::new(app);
-        let starts = served.starts();
+        let application = Served::new(app);
+        let starts = application.starts();
         let address = layout.abci_address(&settings)?;
-        let server = abci::serve(served, &address, FrameLimits::for_genesis(genesis.len()))
+        let server = abci::serve(application, &address, FrameLimits::for_genesis(genesis.len()))
             .map_err(|source| StartError::Serve { address: address.to_string(), source })?;
         write_config(&layout, &settings, server.address(), &genesis, inner.config.sync_servers)?;
 
@@ -86,9 +86,9 @@ impl CometEngine {
         let supervisor = Supervisor::start(layout, binary, settings)?;
         let (told, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        tasks.spawn_on(follow(Arc::clone(&inner), rpc, stopped), &runtime);
-        tasks.spawn_on(watch_health(Arc::clone(&inner), supervisor.health()), &runtime);
-        tasks.spawn_on(watch_faults(Arc::clone(&inner), server.faults()), &runtime);
+        tasks.spawn_on(follow(Arc::clone(&inner), rpc, stopped), runtime);
+        tasks.spawn_on(watch_health(Arc::clone(&inner), supervisor.health()), runtime);
+        tasks.spawn_on(watch_faults(Arc::clone(&inner), server.faults()), runtime);
         Ok(Self { supervisor, server, bundler, tasks, signal: Arc::clone(&inner.signal), told })
     }
 

@@ -1,8 +1,9 @@
 //! The application as `CometBFT` is served it. A call that could not go on is never answered: `CometBFT` would take a
 //! made-up root for the chain's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use db3_comet::abci::refuse;
 use tendermint_abci::Application;
@@ -15,23 +16,28 @@ use tendermint_proto::v0_38::abci::{
 };
 
 use crate::app::App;
+use crate::lock;
 use crate::machine::Machine;
+use crate::metrics::observe;
 
 /// The application and how often `CometBFT` has been started.
 pub(super) struct Served<M: Machine> {
     app: App<M>,
     starts: Arc<AtomicU64>,
+    /// When the newest block was committed, if that was since the start.
+    committed: Arc<Mutex<Option<Instant>>>,
 }
 
 impl<M: Machine> Clone for Served<M> {
     fn clone(&self) -> Self {
-        Self { app: self.app.clone(), starts: Arc::clone(&self.starts) }
+        let (starts, committed) = (Arc::clone(&self.starts), Arc::clone(&self.committed));
+        Self { app: self.app.clone(), starts, committed }
     }
 }
 
 impl<M: Machine> Served<M> {
     pub(super) fn new(app: App<M>) -> Self {
-        Self { app, starts: Arc::default() }
+        Self { app, starts: Arc::default(), committed: Arc::default() }
     }
 
     /// How often `CometBFT` has been started: what its mempool held before is gone.
@@ -52,6 +58,7 @@ impl<M: Machine> Application for Served<M> {
     /// The first call of a `CometBFT` that starts.
     fn info(&self, request: RequestInfo) -> ResponseInfo {
         self.app.inner.mempool.forget_bundles();
+        *lock(&self.committed) = None;
         self.starts.fetch_add(1, Ordering::SeqCst);
         self.app.inner.signal.raise();
         self.answered(self.app.info(request))
@@ -78,7 +85,13 @@ impl<M: Machine> Application for Served<M> {
     }
 
     fn commit(&self) -> ResponseCommit {
-        self.answered(self.app.commit())
+        let answer = self.answered(self.app.commit());
+        let now = Instant::now();
+        if let Some(before) = lock(&self.committed).replace(now) {
+            // From one block to the next.
+            observe(&self.app.inner.metrics.block_seconds, now.saturating_duration_since(before));
+        }
+        answer
     }
 
     fn list_snapshots(&self) -> ResponseListSnapshots {

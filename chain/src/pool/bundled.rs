@@ -38,6 +38,11 @@ impl Bundled {
         self.free.iter().copied()
     }
 
+    /// How many stand in no bundle.
+    pub(super) fn free_count(&self) -> usize {
+        self.free.len()
+    }
+
     /// Whether none is free.
     pub(super) fn all_bundled(&self) -> bool {
         self.free.is_empty()

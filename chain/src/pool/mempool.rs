@@ -148,9 +148,11 @@ impl<M: Machine> Mempool<M> {
         (taken, true)
     }
 
-    /// Whether something stands in no bundle.
-    pub(crate) fn has_free(&self) -> bool {
-        !lock(&self.pool).bundled.all_bundled()
+    /// Bytes of what stands in no bundle, by the average of all that waits; 0 where nothing does.
+    pub(crate) fn free_bytes(&self) -> usize {
+        let pool = lock(&self.pool);
+        let average = pool.bytes.checked_div(pool.queue.len()).unwrap_or_default();
+        pool.bundled.free_count().saturating_mul(average)
     }
 
     /// Notes that a bundle holds these mutations, as far as they wait and stand in no other; whether it holds one.

@@ -133,7 +133,7 @@ fn a_mutation_that_came_with_a_peers_bundle_stays_when_somebody_asks_for_it() {
     let (apps, _folders) = nodes(1);
     let app = &apps[0];
     let envelope = Account::new(1).put_with_nonce(time(app), "k", 1, 1);
-    assert!(checks(app, &bundle(&[envelope.clone()]), false));
+    assert!(checks(app, &bundle(std::slice::from_ref(&envelope)), false));
     let submitted = app.inner.admit(envelope).unwrap();
     app.inner.mempool.forget_bundles();
     assert_eq!((waiting(app), free(app)), (1, 1));
