@@ -26,8 +26,8 @@ use db3_comet::{CometSettings, keys};
 use db3_genesis::{GenesisDocument, GenesisInput, PeerEntry, ShardGenesis, TrustEntry, Validator};
 use db3_light_client::{Options, UnixTime};
 use db3_primitives::{
-    BlockTime, ChainId, CreditEntry, Epoch, Heartbeat, Height, LineEntry, Mutation, Namespace, NetworkName, Nonce, Operation,
-    RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
+    BlockTime, ChainId, CreditEntry, Epoch, Heartbeat, Height, LineEntry, Mutation, Namespace, NetworkName, Nonce,
+    Operation, RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
 };
 use db3_proto::{encode_body, encode_envelope};
 

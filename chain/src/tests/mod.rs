@@ -21,7 +21,7 @@ mod proposals;
 mod real;
 mod restart;
 mod settlement;
-mod stated;
 mod state_sync;
+mod stated;
 mod support;
 mod transfer;
