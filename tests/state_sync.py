@@ -27,7 +27,8 @@ from telling import chapter, check, free_port, the_end
 EVERY = 10
 CHAIN = "local-shard-0"
 # A block a second leaves the processes time; a snapshot for others at every tenth.
-CROWDED = {"DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000", "DB3_NODE_SYNC_SNAPSHOT_BLOCKS": str(EVERY)}
+CROWDED = {"DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000", "DB3_NODE_SYNC_SNAPSHOT_BLOCKS": str(EVERY),
+           "DB3_NODE_SYNC_SNAPSHOTS_KEPT": "100"}
 
 
 def started(net, node):
