@@ -294,7 +294,7 @@ async fn what_the_errors_advise_works() {
     // A snapshot, and the key of the node that stopped.
     let restored = folder.path().join("restored");
     snapshot::restore::<ShardMachine>(&restored, &made, &settings(&restored)).unwrap();
-    fs::copy(crate::solo::key_file(&damaged), crate::solo::key_file(&restored)).unwrap();
+    fs::copy(db3_comet::keys::validator_key_file(&damaged), db3_comet::keys::validator_key_file(&restored)).unwrap();
     let chain = try_start(&restored).await.unwrap();
     let mut account = Account::new(1);
     account.nonce = chain.committed().state.window(&account.address(), &account.namespace()).next().get();
