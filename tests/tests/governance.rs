@@ -14,9 +14,7 @@ use std::num::NonZeroU64;
 
 use db3_carry::Channel;
 use db3_carry::build::Source;
-use db3_governance::{
-    Action, Misbehaviour, MisbehaviourKind, Proposal, SignedProposal, Validator, validator_address,
-};
+use db3_governance::{Action, Misbehaviour, MisbehaviourKind, Proposal, SignedProposal, Validator, validator_address};
 use db3_light_client::build::ValidatorKey;
 use db3_light_client::{Options, UnixTime};
 use db3_primitives::{BlockTime, ChainId, Height, NetworkName, PriceTable, Scheme, SecretKey, ShardId};
@@ -88,10 +86,20 @@ impl Network {
         // The header of this height names the same validators for the next one; the next header names the new ones.
         self.source.block(unix(time.secs)).unwrap();
         for (key, power) in effects.governance.validator_updates {
-            if power == 0 { self.powers.remove(&key) } else { self.powers.insert(key, power) };
+            if power == 0 {
+                self.powers.remove(&key)
+            } else {
+                self.powers.insert(key, power)
+            };
         }
         let keys: Vec<_> = self.powers.iter().map(|(key, power)| (self.seeds[key], *power)).collect();
         self.source.headers_mut().change_validators(&keys).unwrap();
+    }
+
+    fn blocks(&mut self, count: usize) {
+        for _ in 0..count {
+            self.block(&[], None);
+        }
     }
 
     /// Signed by all operators.
@@ -129,12 +137,10 @@ fn a_light_client_follows_every_change_that_governance_makes() {
     net.carry().unwrap();
     // One at a time all four are exchanged; the channel hears of each change only some blocks later.
     for (old, new) in [(1, 11), (2, 12), (3, 13), (4, 14)] {
-        let swap = vec![
-            Action::SetValidator(validator(new, 10)),
-            Action::RemoveValidator { key: validator(old, 10).key },
-        ];
+        let swap =
+            vec![Action::SetValidator(validator(new, 10)), Action::RemoveValidator { key: validator(old, 10).key }];
         net.block(&[], Some(swap));
-        (0..3).for_each(|_| net.block(&[], None));
+        net.blocks(3);
         net.carry().unwrap();
         assert_eq!(net.channel.cursor(), net.height);
     }
@@ -145,7 +151,7 @@ fn a_light_client_follows_every_change_that_governance_makes() {
         time: BlockTime::from_secs(BEGIN),
     };
     net.block(&[deed], None);
-    (0..3).for_each(|_| net.block(&[], None));
+    net.blocks(3);
     net.carry().unwrap();
     assert_eq!((net.channel.cursor(), net.powers.len()), (net.height, 3));
     assert_eq!(net.channel.frozen(), None);

@@ -47,7 +47,9 @@ pub fn later(net: &mut Net, at_height: u64) {
     let mut signed = net.proposal(vec![set(Parameter::ExpiryMaxSecs, 1_800)]);
     signed.proposal.at_height = Height::new(at_height);
     signed.signatures.clear();
-    (1..=2).for_each(|number| signed.sign(&operator(number), Scheme::Raw));
+    for number in 1..=2 {
+        signed.sign(&operator(number), Scheme::Raw);
+    }
     net.height += 1;
     let (height, time) = (Height::new(net.height), BlockTime::from_secs(net.now));
     let mut executor = Executor::begin(&net.state, height, time, &[deed(3)]);
@@ -74,7 +76,9 @@ impl Net {
             actions,
         };
         let mut signed = SignedProposal::unsigned(proposal);
-        (1..=3).for_each(|number| signed.sign(&operator(number), Scheme::Raw));
+        for number in 1..=3 {
+            signed.sign(&operator(number), Scheme::Raw);
+        }
         signed
     }
 

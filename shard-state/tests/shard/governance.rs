@@ -59,7 +59,9 @@ pub fn later(chain: &Chain, at_height: u64, by: &[u8]) -> SignedProposal {
     let proposal = proposal(chain, vec![set(Parameter::ExpiryMaxSecs, 1_800)]);
     let at_height = Height::new(at_height);
     let mut signed = SignedProposal::unsigned(Proposal { at_height, expire_unix_secs: chain.time + 3_600, ..proposal });
-    by.iter().for_each(|number| signed.sign(&operator(*number), Scheme::Raw));
+    for number in by {
+        signed.sign(&operator(*number), Scheme::Raw);
+    }
     signed
 }
 
@@ -75,7 +77,9 @@ fn proposal(chain: &Chain, actions: Vec<Action>) -> Proposal {
 
 fn signed(proposal: Proposal) -> SignedProposal {
     let mut signed = SignedProposal::unsigned(proposal);
-    (1..=3).for_each(|number| signed.sign(&operator(number), Scheme::Raw));
+    for number in 1..=3 {
+        signed.sign(&operator(number), Scheme::Raw);
+    }
     signed
 }
 
