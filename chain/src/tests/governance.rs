@@ -32,7 +32,7 @@ fn home() -> (TempDir, PathBuf) {
     let key = make_key(&home).unwrap();
     let account = operator().address();
     let operators = vec![GenesisOperator::new(&key.pubkey, &account, &account)];
-    let InitInput { app_state: AppState::Shard(state), time } = Settlement::new().shard() else { panic!() };
+    let InitInput { app_state: AppState::Shard(state), time } = Settlement::new().shard(None) else { panic!() };
     let input = InitInput { app_state: ShardGenesis { operators, ..state }.into(), time };
     init(&home, &input, &settings(&home)).unwrap();
     (folder, home)
