@@ -14,19 +14,18 @@ Needs the Debian package iso-codes (a real data set). Talks to this machine alon
 import argparse
 import concurrent.futures
 import hashlib
-import http.client
 import json
-import os
 import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+import telling
+from telling import Commands, chapter, check, free_port, the_end, total
 
 LANGUAGES = Path("/usr/share/iso-codes/json/iso_639-3.json")
 SHARDS = 3
@@ -34,37 +33,11 @@ FUNDS = 7_000_000  # To pay with, in tai, and as much credit on every shard: eno
 ALMOST_NOTHING = 60_000  # What the poor account keeps, in tai: enough for a few bills.
 PAYEE = "0x" + "ee" * 20  # Where everything goes that validators earn.
 FEE_POOL = 2**32 - 1  # The settlement chain's own pool, beside those of the shards.
-PAYOUT = 5  # SETTLEMENT_KIND_PAYOUT
 PATIENCE = 90  # Seconds after which something that does not come is missed.
-
-passed = 0
-
-
-def check(claim, holds, detail=""):
-    """States a claim, and ends the story where it does not hold."""
-    global passed
-    if not holds:
-        print(f"FAILED  {claim}\n{detail}", flush=True)
-        print(f"{passed} passed, 1 failed", flush=True)
-        sys.exit(1)
-    passed += 1
-    print(f"ok      {claim}", flush=True)
-
-
-def chapter(title):
-    print(f"\n-- {title}", flush=True)
 
 
 def wait_until(claim, condition):
-    """Waits for what must come, and says what was seen last where it does not."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        holds, seen = condition()
-        if holds:
-            return seen
-        if time.monotonic() > end:
-            check(f"{claim} (within {PATIENCE} s)", False, seen)
-        time.sleep(0.1)
+    return telling.wait_until(claim, condition, PATIENCE)
 
 
 def together(*tasks):
@@ -73,70 +46,21 @@ def together(*tasks):
         return [future.result() for future in [pool.submit(task) for task in tasks]]
 
 
-def free_port(count):
-    """The first of `count` neighbouring ports that nobody uses."""
-    for port in random.sample(range(20000, 50000), 200):
-        try:
-            sockets = [socket.create_server(("127.0.0.1", port + n)) for n in range(count)]
-        except OSError:
-            continue
-        for s in sockets:
-            s.close()
-        return port
-    raise SystemExit("no free ports")
-
-
 def shard_of(namespace):
     """The shard of a namespace: the first ten bits of its SHA-256 are its slot, and the shards share the 1 024 slots."""
     slot = int.from_bytes(hashlib.sha256(namespace.encode()).digest()[:2], "big") >> 6
     return slot * SHARDS // 1024
 
 
-def total(rows, field):
-    return sum(int(row[field]) for row in rows)
-
-
-# The settlement chain is asked over gRPC-Web for what no command prints. A message is a row of (number, value); only the two
-# kinds of value that occur here are read: whole numbers, and bytes (text, and messages within messages).
-
-def fields(message):
-    found, at = {}, 0
-
-    def number():
-        nonlocal at
-        value, shift = 0, 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while at < len(message):
-        tag = number()
-        value = number()
-        if tag & 7 == 2:
-            value, at = message[at:at + value], at + value
-        found.setdefault(tag >> 3, []).append(value)
-    return found
-
-
-def amount(found, field):
-    return int(found.get(field, [b"0"])[0] or b"0")
-
-
-class Network:
+class Network(Commands):
     """Three shards, their settlement chain, and relays: each a process of its own, in one folder."""
 
     def __init__(self, programs, folder, epoch_secs):
-        self.programs = Path(programs)
-        self.folder = Path(folder)
+        super().__init__(programs, folder)
         self.epoch_secs = epoch_secs
         self.port = free_port(1 + SHARDS)
         self.processes = {}
         self.fees = []  # Of transactions on the settlement chain.
-        self.environment = {**os.environ, "DB3_HOME": str(self.folder / "user"), "NO_COLOR": "1"}
         (self.folder / "password").write_text("a password of a test\n")
 
     # Processes
@@ -187,25 +111,8 @@ class Network:
 
     # Commands
 
-    def command(self, *arguments):
-        return [str(self.programs / "db3"), "--network", str(self.file), "--no-input", "--password-file",
-                str(self.folder / "password"), *map(str, arguments)]
-
-    def run(self, *arguments):
-        return subprocess.run(self.command(*arguments), env=self.environment, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=120)
-
-    def done(self, *arguments):
-        result = self.run(*arguments)
-        if result.returncode != 0:
-            check(f"db3 {' '.join(map(str, arguments))}", False, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
-        return result
-
-    def json(self, *arguments):
-        return json.loads(self.done("--output", "json", *arguments).stdout)
-
-    def lines(self, *arguments):
-        return [json.loads(line) for line in self.done("--output", "json", *arguments).stdout.splitlines()]
+    def chosen(self):
+        return "--network", self.file, "--password-file", self.folder / "password"
 
     def transfer(self, sender, receiver, tai):
         receipt = self.json("--account", sender.name, "transfer", receiver.address, f"{tai}tai")
@@ -214,40 +121,28 @@ class Network:
         receiver.balance += tai
         self.fees.append(fee)
 
-    # Questions to the settlement chain
-
-    def ask(self, method, request=b""):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request("POST", f"/db3.v1.SettlementService/{method}", b"\0" + len(request).to_bytes(4, "big") + request,
-                           {"Content-Type": "application/grpc-web+proto"})
-        body = connection.getresponse().read()
-        connection.close()
-        if b"grpc-status:0" not in body:
-            check(f"{method} is answered", False, body)
-        return fields(body[5:5 + int.from_bytes(body[1:5], "big")])
+    # What the settlement chain knows, proven
 
     def shards(self):
-        """What the settlement chain knows of each shard: the last close, what was earned, and what of it waits."""
-        return [{"closed": shard.get(4, [None])[0], "pool": amount(shard, 9), "income": amount(shard, 10), "fault": shard.get(11, [0])[0]}
-                for shard in map(fields, self.ask("ListShards").get(1, []))]
+        """What it knows of each shard: the last close, what was earned, and what of it waits."""
+        pools = {pool["chain_id"]: pool for pool in self.lines("pool", "list")}
+        rows = [row for row in self.lines("status") if "-shard-" in row.get("chain_id", "")]
+        return [{"closed": row.get("closed_epoch"), "fault": row.get("fault"), "pool": int(pools[row["chain_id"]]["pool_tai"]),
+                 "income": int(pools[row["chain_id"]]["income_tai"])} for row in rows]
 
     def closed(self):
         return [shard["closed"] for shard in self.shards()]
 
     def postings(self, address):
         """Every posting of an account, oldest first."""
-        found, token = [], b""
-        while True:
-            request = b"\x0a\x14" + bytes.fromhex(address[2:]) + b"\x30\xe8\x07"  # account; page_size 1 000
-            answer = self.ask("ListSettlements", request + (b"\x3a" + bytes([len(token)]) + token if token else b""))
-            found += map(fields, answer.get(1, []))
-            token = answer.get(2, [b""])[0]
-            if not token:
-                break
-        return [{"index": p.get(2, [0])[0], "kind": p.get(3, [0])[0], "number": p.get(8, [0])[0], "debit": amount(p, 9), "paid": amount(p, 10),
-                 "outstanding": amount(p, 12), "balance": amount(p, 13),
-                 "lines": [{"shard": line.get(1, [0])[0], "debited": (amount(line, 2), amount(line, 3)), "covered": (amount(line, 4), amount(line, 5))}
-                           for line in map(fields, p.get(14, []))]} for p in reversed(found)]
+        def of(line, what):
+            return int(line[f"{what}_from_tai"]), int(line[f"{what}_to_tai"])
+
+        postings = reversed(self.lines("--account", address, "posting", "list"))
+        return [{"index": p["index"], "kind": p["kind"], "number": int(p["number"]), "debit": int(p["debit_tai"]), "paid": int(p["paid_tai"]),
+                 "outstanding": int(p["outstanding_tai"]), "balance": int(p["balance_tai"]), "verified": p["verified"],
+                 "lines": [{"shard": line["shard"], "debited": of(line, "debited"), "covered": of(line, "covered")} for line in p["lines"]]}
+                for p in postings]
 
 
 class Person:
@@ -422,7 +317,7 @@ def the_settlement(net, people):
 
     _, shards, accounts = wait_until("every bill is debited", settled)
     check(f"every bill is debited: {sum(map(len, bills.values()))} bills over {sum(fees.values())} tai", True)
-    check("no shard is at fault, and none has a payment waiting", all(shard["fault"] == 0 and shard["pool"] == 0 for shard in shards), shards)
+    check("no shard is at fault, and none has a payment waiting", all(not shard["fault"] and shard["pool"] == 0 for shard in shards), shards)
     return bills, accounts
 
 
@@ -464,8 +359,8 @@ def an_account(net, person, bills, now):
               want * 3 <= lent * 4 and lent <= want == FUNDS, line)
 
     postings = net.postings(person.address)
-    check(f"{person.role} has {len(postings)} postings, numbered without gaps",
-          [posting["number"] for posting in postings] == list(range(1, len(postings) + 1)) and len(postings) == int(now["postings"]), postings)
+    check(f"{person.role} has {len(postings)} postings, each proved, numbered without gaps",
+          all(posting["verified"] for posting in postings) and [posting["number"] for posting in postings] == list(range(1, len(postings) + 1)) and len(postings) == int(now["postings"]), postings)
     debited, covered, outstanding = {}, {}, 0
     for posting in postings:
         debit = cover = 0
@@ -510,7 +405,7 @@ def the_income(net, people, accounts, paid):
     check(f"the settlement chain's own earned {wanted[FEE_POOL]} tai: the fees of {len(net.fees)} transactions", earned[FEE_POOL] == wanted[FEE_POOL])
     balance = int(net.json("--account", PAYEE, "credit", "show")["balance_tai"])
     check(f"the payee received it in {len(postings)} payouts and has {balance} tai",
-          all(posting["kind"] == PAYOUT for posting in postings) and sum(posting["paid"] for posting in postings) == balance == sum(wanted.values()), (balance, wanted))
+          all(posting["kind"] == "payout" for posting in postings) and sum(posting["paid"] for posting in postings) == balance == sum(wanted.values()), (balance, wanted))
     check("not a tai was made or lost: all balances come to what the network began with",
           total(accounts.values(), "balance_tai") + balance == len(people) * FUNDS)
 
@@ -549,7 +444,7 @@ def proofs(net, bills):
     everything = [(role, bill) for role in bills for bill in bills[role]]
     for role, bill in random.sample(everything, 12):
         proof = net.json("bill", "verify", bill["reference"])
-        paid = bill["status"] == "BILL_STATUS_PAID"
+        paid = bill["status"] == "paid"
         check(f"{role}'s bill {bill['seq']} from shard {bill['shard']} is proved under its epoch's close, and posting {proof.get('debited_by')} debited it",
               proof["verified"] and proof["under"] == "the close of its epoch" and proof.get("debited_by") is not None
               and (proof.get("covered_by") is not None) == paid, (bill, proof))
@@ -562,7 +457,7 @@ def the_debt(net, people, bills, now):
     missing = fees - dora.balance
     check(f"dora's bills are {fees} tai, she had {dora.balance}: just the missing {missing} tai are outstanding",
           missing > 0 and int(now["outstanding_tai"]) == missing == int(now["owed_tai"]) and int(now["balance_tai"]) == 0
-          and now["stage"] == "ACCOUNT_STAGE_OUTSTANDING", now)
+          and now["stage"] == "outstanding", now)
     owed = net.lines("--account", dora.name, "bill", "list", "--status", "outstanding")
     check(f"the bills that are not paid in full are her last {len(owed)}",
           {bill["bill"] for bill in owed} == {bill["bill"] for bill in bills if int(bill["cumulative_tai"]) > dora.balance}, owed)
@@ -572,7 +467,7 @@ def the_debt(net, people, bills, now):
 
     def clear():
         account = net.json("--account", dora.name, "credit", "show")
-        return account["stage"] == "ACCOUNT_STAGE_CLEAR", account
+        return account["stage"] == "clear", account
 
     account = wait_until("dora's debt is paid", clear)
     check("anna helps out with a tai more than is missing, and the next round takes what is owed",
@@ -580,7 +475,7 @@ def the_debt(net, people, bills, now):
     proof = net.json("bill", "verify", owed[0]["reference"])
     check(f"posting {proof.get('covered_by')} is proved to have paid the bill", proof["verified"] and proof["covered_kind"] == "round", proof)
     check("now every bill of everybody is paid",
-          all(bill["status"] == "BILL_STATUS_PAID" for all_of_one in bills_of(net, people).values() for bill in all_of_one))
+          all(bill["status"] == "paid" for all_of_one in bills_of(net, people).values() for bill in all_of_one))
 
 
 def the_records(net, people):
@@ -624,7 +519,7 @@ def main():
         proofs(net, bills)
         the_debt(net, people, bills["dora"], accounts["dora"])
         the_records(net, people)
-        print(f"\n{passed} passed, 0 failed", flush=True)
+        the_end()
     finally:
         net.end_all()
         if arguments.keep:

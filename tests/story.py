@@ -16,54 +16,25 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from telling import Commands, chapter, check, free_port, the_end, total
 
 LANGUAGES = Path("/usr/share/iso-codes/json/iso_639-3.json")
 CHARACTERS = Path("/usr/share/unicode/UnicodeData.txt")
 COLUMNS = "code,name,category,combining,bidi,decomposition,decimal,digit,numeric,mirrored,old_name,comment,upper,lower,title"
 
-passed = 0
-
-
-def check(claim, holds, detail=""):
-    """States a claim, and ends the story where it does not hold."""
-    global passed
-    if not holds:
-        print(f"FAILED  {claim}\n{detail}", flush=True)
-        print(f"{passed} passed, 1 failed", flush=True)
-        sys.exit(1)
-    passed += 1
-    print(f"ok      {claim}", flush=True)
-
-
-def free_port(count):
-    """The first of `count` neighbouring ports that nobody uses."""
-    for port in random.sample(range(20000, 50000), 200):
-        try:
-            sockets = [socket.create_server(("127.0.0.1", port + n)) for n in range(count)]
-        except OSError:
-            continue
-        for s in sockets:
-            s.close()
-        return port
-    raise SystemExit("no free ports")
-
-
-class Network:
+class Network(Commands):
     """A devnet in a folder of its own, and the commands that speak to it."""
 
     def __init__(self, programs, folder):
-        self.programs = Path(programs)
-        self.folder = Path(folder)
+        super().__init__(programs, folder)
         self.port = free_port(4)
         self.process = None
         self.ready = None
-        self.environment = {**os.environ, "DB3_HOME": str(self.folder / "user"), "NO_COLOR": "1"}
 
     def start(self):
         ready_file = self.folder / "ready.json"
@@ -90,24 +61,8 @@ class Network:
             self.process.terminate()
             self.process.wait()
 
-    def command(self, *arguments):
-        return [str(self.programs / "db3"), "--network", self.ready["network_file"], "--no-input", *map(str, arguments)]
-
-    def run(self, *arguments):
-        return subprocess.run(self.command(*arguments), env=self.environment, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=300)
-
-    def done(self, *arguments):
-        result = self.run(*arguments)
-        if result.returncode != 0:
-            check(f"db3 {' '.join(map(str, arguments))}", False, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
-        return result
-
-    def json(self, *arguments):
-        return json.loads(self.done("--output", "json", *arguments).stdout)
-
-    def lines(self, *arguments):
-        return [json.loads(line) for line in self.done("--output", "json", *arguments).stdout.splitlines()]
+    def chosen(self):
+        return "--network", self.ready["network_file"]
 
 
 def languages():
@@ -126,7 +81,7 @@ def as_table(records):
 
 
 def an_import(net):
-    print("\n-- A real data set goes in", flush=True)
+    chapter("A real data set goes in")
     expected = characters()
     summary = net.json("--account", "dev0", "import", "characters", CHARACTERS, "--format", "csv", "--delimiter", ";",
                        "--columns", COLUMNS, "--key", "code")
@@ -139,7 +94,7 @@ def an_import(net):
 
 
 def reads(net):
-    print("\n-- Every answer is proved", flush=True)
+    chapter("Every answer is proved")
     expected = characters()
     for code in random.sample(sorted(expected), 10):
         value = net.done("--account", "dev0", "get", "characters", code).stdout
@@ -154,7 +109,7 @@ def reads(net):
 
 
 def proofs(net, folder):
-    print("\n-- A kept proof", flush=True)
+    chapter("A kept proof")
     kept = folder / "proof.json"
     net.done("--account", "dev1", "get", "languages", "eng", "--proof-file", kept)
     check("a kept proof holds, offline", net.run("verify", kept).returncode == 0)
@@ -171,17 +126,13 @@ def proofs(net, folder):
     check("a proof with a byte changed is refused, at 25 places", True)
 
 
-def total(rows, field):
-    return sum(int(row[field]) for row in rows)
-
-
 def credit(net, name):
     return net.json("--account", name, "credit", "show")
 
 
 def an_epoch(net, before):
     """`before`: what the accounts had before they wrote anything."""
-    print("\n-- Bills, statements, and the debit that pays them", flush=True)
+    chapter("Bills, statements, and the debit that pays them")
     bills = {name: net.lines("--account", name, "bill", "list") for name in before}
     for name in bills:
         now = credit(net, name)
@@ -192,7 +143,7 @@ def an_epoch(net, before):
         fees = total(known, "fee_tai")
         after = credit(net, name)
         check(f"{name} has {len(known)} bills over {fees} tai, and all of them are paid now",
-              all(bill["status"] == "BILL_STATUS_PAID" for bill in net.lines("--account", name, "bill", "list")))
+              all(bill["status"] == "paid" for bill in net.lines("--account", name, "bill", "list")))
         statements = net.lines("--account", name, "statement", "list")
         check(f"{name}'s statements come to the same, and are paid",
               total(statements, "amount_tai") == fees and total(statements, "paid_tai") == fees, statements)
@@ -209,11 +160,11 @@ def an_epoch(net, before):
         exported = net.lines("--account", name, "statement", "export")
         check(f"{name}'s bookkeeper gets the same", total(exported, "amount_tai") == fees, exported)
     for epoch in net.lines("epoch", "show", "last"):
-        check(f"epoch {epoch['epoch']} of shard {epoch['shard']} is settled", epoch["status"] == "BILL_STATUS_SETTLED", epoch)
+        check(f"epoch {epoch['epoch']} of shard {epoch['shard']} is settled", epoch["status"] == "settled", epoch)
 
 
 def a_debt(net):
-    print("\n-- Somebody who cannot pay", flush=True)
+    chapter("Somebody who cannot pay")
     balance = int(credit(net, "dev3")["balance_tai"])
     net.done("--account", "dev3", "put", "debts", "k", "v")
     # All but the fee of the transfer and a tai goes away, so that the bill cannot be paid from the balance.
@@ -226,7 +177,7 @@ def a_debt(net):
     net.done("devnet", "--home", net.folder / "net", "advance", "600")
     owing = credit(net, "dev3")
     check("dev3's balance is used up, and the rest is outstanding",
-          int(owing["balance_tai"]) == 0 and int(owing["outstanding_tai"]) > 0 and owing["stage"] == "ACCOUNT_STAGE_OUTSTANDING", owing)
+          int(owing["balance_tai"]) == 0 and int(owing["outstanding_tai"]) > 0 and owing["stage"] == "outstanding", owing)
     outstanding = net.lines("--account", "dev3", "bill", "list", "--status", "outstanding")
     check(f"{len(outstanding)} bills are outstanding", len(outstanding) > 0)
     net.done("transfer", "dev3", "10db3")
@@ -234,16 +185,16 @@ def a_debt(net):
     check("as long as something is outstanding dev3 may not withdraw", refused.returncode == 1 and "308" in refused.stderr, refused.stderr)
     net.done("--account", "dev3", "credit", "pay")
     paid = credit(net, "dev3")
-    check("once dev3 has money and pays, nothing is owed", int(paid["outstanding_tai"]) == 0 and paid["stage"] == "ACCOUNT_STAGE_CLEAR", paid)
+    check("once dev3 has money and pays, nothing is owed", int(paid["outstanding_tai"]) == 0 and paid["stage"] == "clear", paid)
     check("and every bill is paid, by whoever paid it",
-          all(bill["status"] == "BILL_STATUS_PAID" for bill in net.lines("--account", "dev3", "bill", "list")))
+          all(bill["status"] == "paid" for bill in net.lines("--account", "dev3", "bill", "list")))
     proof = net.json("bill", "verify", outstanding[0]["reference"])
     check("the bill that was outstanding is proved to be paid by dev3's own transaction",
           proof["verified"] and proof["covered_kind"] == "pay", proof)
 
 
 def kills(net, folder, count):
-    print(f"\n-- kill -9, {count} times in the middle of an import", flush=True)
+    chapter(f"kill -9, {count} times in the middle of an import")
     undisturbed = as_table(net.lines("--account", "dev0", "export", "characters"))
     receipts = folder / "receipts.ndjson"
     importer = subprocess.Popen(
@@ -269,7 +220,7 @@ def kills(net, folder, count):
         for receipt in random.sample(known, min(3, len(known))):
             found = net.json("receipt", receipt["id"])
             check(f"kill {number}: mutation {receipt['id'][:10]}… was acknowledged, and is applied",
-                  found["state"] == "RECEIPT_STATE_APPLIED" and found["height"] == receipt["height"], found)
+                  found["state"] == "applied" and found["height"] == receipt["height"], found)
     check(f"{number} kills found the import at work", importer.poll() is None or number == count)
     out, error = importer.communicate(timeout=300)
     check("the import went on by itself and finished", importer.returncode == 0, out + error)
@@ -284,7 +235,7 @@ def kills(net, folder, count):
 
 
 def replays(net):
-    print("\n-- The same root again", flush=True)
+    chapter("The same root again")
     net.stop()
     for node in net.ready["nodes"]:
         home = net.folder / "net" / node["chain_id"]
@@ -317,7 +268,7 @@ def main():
         a_debt(net)
         kills(net, folder, arguments.kills)
         replays(net)
-        print(f"\n{passed} passed, 0 failed", flush=True)
+        the_end()
     finally:
         net.stop()
         shutil.rmtree(folder, ignore_errors=True)

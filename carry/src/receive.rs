@@ -61,7 +61,7 @@ impl Channel {
             self.client.trusted(claim.height).is_some_and(|known| known.header_hash != claim.header_hash)
         };
         if !claims.iter().any(contradicts) {
-            if !self.headers_due(now) {
+            if !self.headers_due(now) && !self.catches_up(&claims, delivery, now)? {
                 return Err(Rejection::HeadersNotDue { height: Height::new(self.trusted_height()) });
             }
             if claims.last().is_none_or(|newest| newest.height <= self.trusted_height()) {
@@ -72,6 +72,35 @@ impl Channel {
             Updated::Client(client) => Received::Headers(Self { client, ..self.clone() }),
             Updated::Frozen(client) => self.frozen_by(client),
         })
+    }
+
+    /// Whether headers alone lead to one that the newest trusted header cannot vouch for, because the source changed more than
+    /// two thirds of its validators' power between them. Such headers a reader has to take before any entry beyond them, and
+    /// more of them than one delivery holds come in several. Each such delivery costs its relayer a change of validators that
+    /// really happened, so nobody fills blocks with headers that are not needed.
+    fn catches_up(&self, claims: &[ClaimedHeader], delivery: &Delivery, now: UnixTime) -> Result<bool, Rejection> {
+        let new = claims.iter().position(|claim| claim.height > self.trusted_height());
+        let [first, .., last] = new.and_then(|new| delivery.headers.get(new..)).unwrap_or_default() else {
+            return Ok(false);
+        };
+        let refused = |error: LightClientError| Rejection::HeaderRefused { detail: error.to_string() };
+        let Some(named) = self.named_beside(first).map_err(refused)? else { return Ok(false) };
+        match self.client.is_out_of_reach(&last.light_block, &named, now) {
+            Ok(out_of_reach) => Ok(out_of_reach),
+            Err(error @ LightClientError::FromTheFuture { .. }) => {
+                Err(Rejection::HeaderTooEarly { detail: error.to_string() })
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// The validators that the newest trusted header names, where they are at hand: beside a header, as its own, or the root's.
+    fn named_beside(&self, header: &HeaderUpdate) -> Result<Option<ValidatorSet>, LightClientError> {
+        let wanted = self.client.newest().map_or(self.client.root().validators().hash(), |it| it.next_validators_hash);
+        let beside = header.trusted_next_validators.as_deref().map(ValidatorSet::from_proto_bytes).transpose()?;
+        let own = ValidatorSet::of_light_block(&header.light_block)?;
+        let sets = [beside, Some(own), Some(self.client.root().validators().clone())];
+        Ok(sets.into_iter().flatten().find(|set| set.hash() == wanted))
     }
 
     /// Whether something of it is new, and nothing before it is missing.

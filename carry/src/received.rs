@@ -1,6 +1,6 @@
 //! What a good delivery brings, and what the reader's state becomes when it takes it, or the first part of it.
 
-use db3_light_client::LightClient;
+use db3_light_client::{LightClient, UnixTime};
 use db3_merkle_log::CompletedNode;
 
 use crate::channel::{Channel, Leaf};
@@ -52,6 +52,15 @@ impl<'d> Received<'d> {
         match self {
             Self::Entries(new) => new.new.first,
             Self::Headers(channel) | Self::Frozen(channel) => channel.cursor(),
+        }
+    }
+
+    /// Time of the newest header that the source's light client trusts with this delivery.
+    #[must_use]
+    pub fn trusted_time(&self) -> UnixTime {
+        match self {
+            Self::Entries(new) => new.client.newest().map_or(new.before.peer().root.time(), |header| header.time),
+            Self::Headers(channel) | Self::Frozen(channel) => channel.trusted_time(),
         }
     }
 

@@ -8,6 +8,7 @@ use db3_carry::build::{Source, header_update};
 use db3_carry::{Delivery, HeaderUpdate, Received};
 use db3_light_client::Options;
 use db3_primitives::Rejection;
+use proptest::prelude::*;
 use support::{Reader, at, entry, reader, seeds, shard, source, source_with};
 
 const PERIOD: u64 = 3_000;
@@ -110,6 +111,115 @@ fn validators_may_change_all_the_time() {
     assert_eq!(delivery.headers.len(), 15);
     behind.take(&delivery, at(300)).unwrap();
     assert_eq!(behind.read.len(), 29);
+}
+
+/// A source all of whose validators change every other height.
+fn restless(heights: u8) -> Source {
+    let mut source = source();
+    for height in 1..=heights {
+        let first = 4 * height.div_ceil(2);
+        source.headers_mut().change_validators(&seeds(first, first + 4)).unwrap();
+        source.append(&reader(), &entry(usize::from(height) - 1)).unwrap();
+        source.block(at(i64::from(height) * 10)).unwrap();
+    }
+    source
+}
+
+/// Headers alone at these heights, for who trusts that of another.
+fn steps(source: &Source, trusted: u64, heights: &[u64]) -> Delivery {
+    let headers = heights.iter().scan(trusted, |trusted, height| {
+        Some(header_update(source.headers(), *height, std::mem::replace(trusted, *height)).unwrap())
+    });
+    Delivery::of_headers(shard(), headers.collect())
+}
+
+#[test]
+fn headers_alone_that_lead_where_no_single_one_does_are_welcome_before_they_are_due() {
+    let source = restless(40);
+    let mut state = Reader::of(&source, expiring());
+    let now = at(400);
+    let mut trusted = 0;
+    // Two heights share a set, and the first of each pair names it: one step a height is always possible.
+    let far: Vec<u64> = (1..=16).collect();
+    state.take(&steps(&source, trusted, &far), now).unwrap();
+    trusted = 16;
+    assert_eq!(state.channel().trusted_height(), trusted);
+    // One that can be trusted at once is not needed, nor are several that end there, wherever they begin.
+    for heights in [&[17][..], &[18], &[17, 18]] {
+        let reachable = source.headers().next_validators(trusted).unwrap().hash()
+            == source.headers().validators(*heights.last().unwrap()).unwrap().hash();
+        let result = state.clone().take(&steps(&source, trusted, heights), now);
+        assert_eq!(result.is_err_and(|refused| refused.code() == 222), heights.len() == 1 || reachable, "{heights:?}");
+    }
+    // The last one must be signed like any other, and what is not at hand decides nothing.
+    let mut forged = steps(&source, trusted, &[17, 18, 19, 20]);
+    let middle = forged.headers[3].light_block.len() / 2;
+    forged.headers[3].light_block[middle] ^= 1;
+    assert!(state.clone().take(&forged, now).is_err());
+    let late = steps(&source, 18, &[19, 20, 21, 22]);
+    assert!(matches!(state.clone().take(&late, now).unwrap_err().code(), 219 | 222));
+    // In parts, to the end; and then entries, with the headers that are left.
+    while trusted < 32 {
+        let heights: Vec<u64> = (trusted + 1..=trusted + 4).collect();
+        state.take(&steps(&source, trusted, &heights), now).unwrap();
+        trusted += 4;
+    }
+    let mut delivery = source.delivery(&reader(), 0, usize::MAX, trusted).unwrap();
+    delivery.headers = steps(&source, trusted, &(33..=40).collect::<Vec<_>>()).headers;
+    state.take(&delivery, now).unwrap();
+    assert_eq!(state.read.len(), 40);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever anybody brings: headers alone before they are due lead beyond what is trusted at once, or are refused. And a
+    /// reader is led to any height, through any changes of validators, in deliveries of as few headers as one likes.
+    #[test]
+    fn nobody_fills_blocks_with_headers_that_are_not_needed(
+        changes in prop::collection::vec(0..5_u8, 8..40),
+        tried in prop::collection::vec(prop::collection::btree_set(1..40_u64, 1..6), 1..30),
+        most in 2..16_usize,
+    ) {
+        let mut source = source();
+        let (mut first, mut firsts) = (0_u8, vec![0_u8, 0]);
+        for (height, change) in (1..).zip(&changes) {
+            first += change;
+            source.headers_mut().change_validators(&seeds(first, first + 4)).unwrap();
+            firsts.push(first);
+            source.block(at(height * 10)).unwrap();
+        }
+        let newest = changes.len() as u64;
+        let now = at(10 * i64::try_from(newest).unwrap() + 5);
+        let set_of = |height: u64| firsts[usize::try_from(height).unwrap()];
+        // Of four validators with equal power two are more than a third.
+        let vouches = |from: u64, to: u64| to == from + 1 || set_of(to) - set_of(from + 1) <= 2;
+        let mut state = Reader::of(&source, expiring());
+        for heights in tried {
+            let trusted = state.channel().trusted_height();
+            let heights: Vec<u64> = heights.into_iter().filter(|height| (trusted + 1..=newest).contains(height)).collect();
+            let Some(last) = heights.last() else { continue };
+            if state.take(&steps(&source, trusted, &heights), now).is_ok() {
+                prop_assert!(!vouches(trusted, *last), "{heights:?} from {trusted}");
+                prop_assert_eq!(state.channel().trusted_height(), *last);
+            }
+        }
+        loop {
+            let trusted = state.channel().trusted_height();
+            let mut heights: Vec<u64> = Vec::new();
+            while heights.len() < most {
+                let from = heights.last().copied().unwrap_or(trusted);
+                let Some(next) = (from + 1..=newest).rev().find(|to| vouches(from, *to)) else { break };
+                heights.push(next);
+            }
+            if heights.len() < 2 {
+                // What is left can be trusted at once: it comes beside entries.
+                prop_assert!(trusted == newest || vouches(trusted, newest));
+                break;
+            }
+            state.take(&steps(&source, trusted, &heights), now).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(crate) trait Archive: Send + Sync {
     fn block(&self, height: Height) -> Option<Block>;
     /// The same of `tendermint.types.LightBlock`.
     fn light_block(&self, height: Height) -> Option<Vec<u8>>;
+    /// The same of the validators' priorities as proposers.
+    fn priorities(&self, height: Height) -> Option<Vec<i64>>;
 }
 
 /// The blocks of one chain.
@@ -50,5 +52,11 @@ impl Blocks {
             Some(bytes) => Ok(Some(bytes)),
             None => Ok(self.archive.get().and_then(|archive| archive.light_block(height))),
         }
+    }
+
+    /// The priorities as proposers of the validators of a height, in their order; none where the engine does not know
+    /// them, or has no such thing.
+    pub(crate) fn priorities(&self, height: Height) -> Vec<i64> {
+        self.archive.get().and_then(|archive| archive.priorities(height)).unwrap_or_default()
     }
 }

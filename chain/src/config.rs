@@ -122,7 +122,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("{}: {detail}", path.display())]
+    #[error("{}: {}; correct the file", path.display(), detail.trim_end())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -130,14 +130,14 @@ pub enum ConfigError {
         detail: String,
     },
     /// A setting is unknown or of the wrong type.
-    #[error("section [{section}] of {}, {prefix}* in the environment or a flag: {detail}", path.display())]
+    #[error(
+        "{place}: {detail}; correct it there, or leave it out: what `init` wrote into config/node.toml shows every setting of [{section}] with its default"
+    )]
     Setting {
-        /// The file.
-        path: PathBuf,
+        /// The file's section, the environment's variable, or the command line.
+        place: String,
         /// The section.
         section: &'static str,
-        /// Prefix of its environment variables.
-        prefix: &'static str,
         /// What is wrong.
         detail: String,
     },
@@ -145,7 +145,7 @@ pub enum ConfigError {
     #[error(transparent)]
     CometBft(#[from] CometError),
     /// A setting is out of its range.
-    #[error("{name} is {value}: expected {expected}")]
+    #[error("{name} is {value}: expected {expected}; correct it in config/node.toml, its variable or its option")]
     Range {
         /// The setting.
         name: &'static str,
@@ -230,19 +230,34 @@ pub fn load_section<T: DeserializeOwned>(
     flags: Table,
 ) -> Result<T, ConfigError> {
     let path = config_file(home);
-    let mut settings = read_section(&path, section)?;
-    for (name, value) in std::env::vars() {
-        if let Some(name) = name.strip_prefix(prefix) {
-            settings.insert(name.to_ascii_lowercase(), environment_value(&value));
+    let file = read_section(&path, section)?;
+    let mut settings = file.clone();
+    let mut variables = Vec::new();
+    for (variable, value) in std::env::vars() {
+        if let Some(name) = variable.strip_prefix(prefix) {
+            let (name, value) = (name.to_ascii_lowercase(), environment_value(&value));
+            settings.insert(name.clone(), value.clone());
+            variables.push((variable, name, value));
         }
     }
     settings.extend(flags);
-    settings.try_into().map_err(|error: toml::de::Error| ConfigError::Setting {
-        path,
-        section,
-        prefix,
-        detail: error.to_string(),
-    })
+    let error = match settings.try_into() {
+        Ok(section) => return Ok(section),
+        Err(error) => error,
+    };
+    // Which of them it was that cannot be read: each is looked at alone.
+    let is_wrong = |settings: Table| settings.try_into::<T>().is_err();
+    let place = if is_wrong(file) {
+        format!("section [{section}] of {}", path.display())
+    } else {
+        let wrong =
+            variables.into_iter().find(|(_, name, value)| is_wrong(Table::from_iter([(name.clone(), value.clone())])));
+        wrong.map_or_else(|| "the command line".to_owned(), |(variable, ..)| format!("the variable {variable}"))
+    };
+    // Several lines, the last of which says where.
+    let lines: Vec<String> = error.to_string().lines().map(|line| line.trim().to_owned()).collect();
+    let detail = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ");
+    Err(ConfigError::Setting { place, section, detail })
 }
 
 fn read_section(path: &Path, section: &str) -> Result<Table, ConfigError> {

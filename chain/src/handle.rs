@@ -262,6 +262,8 @@ impl<M: Machine> Chain<M> {
             root: committed.root,
             provable_height: self.provable().height,
             earliest_height: inner.versions.earliest(),
+            block_hash: inner.store.summary(committed.height)?.map(|summary| summary.hash),
+            history_from_height: inner.store.first_summary()?,
             open_epoch: M::open_epoch(&committed.state, committed.time),
             state_leaves: M::tree(&committed.state).len(),
             pool_mutations: mutations as u64,

@@ -150,6 +150,13 @@ impl<M: Machine> Chain<M> {
         Ok(self.inner().events.at(height)?)
     }
 
+    /// The priorities as proposers of the validators of a height, in their order, for a node that comes from a
+    /// snapshot; none where they are not known. May wait for the engine that keeps them.
+    #[must_use]
+    pub fn proposer_priorities(&self, height: Height) -> Vec<i64> {
+        self.inner().blocks.priorities(height)
+    }
+
     /// Header, commit and validators of a height, `tendermint.types.LightBlock`. May wait for the engine that keeps it:
     /// call it on a thread that may block.
     pub fn light_block(&self, height: Height) -> Result<Vec<u8>, QueryError> {

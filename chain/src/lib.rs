@@ -43,16 +43,16 @@ mod version;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use app::{
-    App, BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
-    IN_MEMORY, MutationBody, MutationBodyOf, ShardApp, Submitted,
+    App, Bearer, BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation,
+    EventMutationOf, IN_MEMORY, MutationBody, MutationBodyOf, ShardApp, Submitted, cost_signatures,
 };
-pub use comet::{Consensus, ConsensusState};
+pub use comet::{Consensus, ConsensusState, RollbackError, RolledBack, rollback};
 pub use config::{ChainConfig, ConfigError, EngineKind};
 pub use error::{AdvanceError, FatalError, StartError, SubmitError};
 pub use handle::{Chain, ChainHandle};
 pub use history::{BillProof, OutboxPage, QueryError};
 pub use init::{InitInput, genesis_file, init, make_key};
-pub use machine::{Appended, At, Machine, SettlementMachine, ShardMachine};
+pub use machine::{Appended, At, LogRow, Machine, SettlementMachine, ShardMachine};
 pub use pool::{DeliveryState, ReceiptState, ReceiptWatch, SubmittedDelivery};
 pub use status::{ChainStatus, StopReason};
 pub use store::StoreError;

@@ -9,7 +9,7 @@ use db3_governance::SignedProposal;
 use db3_primitives::MutationId;
 use tokio::sync::oneshot;
 
-use crate::app::Submitted;
+use crate::app::{Bearer, Submitted};
 use crate::error::SubmitError;
 use crate::handle::Chain;
 use crate::machine::Machine;
@@ -80,7 +80,16 @@ impl<M: Machine> Chain<M> {
     /// Takes a delivery of another chain's entries. Returns when it is checked and waits for a block; one that brings
     /// what is there already is refused as [`DeliveryStale`](db3_primitives::Rejection::DeliveryStale).
     pub async fn submit_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, SubmitError> {
-        self.inner().submit_delivery(delivery).await
+        self.submit_delivery_of(Bearer::Stranger, delivery).await
+    }
+
+    /// The same, where it is known who brings it.
+    pub async fn submit_delivery_of(
+        &self,
+        bearer: Bearer,
+        delivery: Delivery,
+    ) -> Result<SubmittedDelivery, SubmitError> {
+        self.inner().submit_delivery(delivery, bearer).await
     }
 
     /// Takes a proposal that enough operators have signed. Returns when it is checked and waits for a block.

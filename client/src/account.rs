@@ -4,10 +4,12 @@ use bytes::Bytes;
 use db3_primitives::{Address, Namespace, NamespaceLeaf, TableLeaf, TableName, Tai, key};
 use db3_proto::convert::{checked_credit_line, checked_namespace, checked_table};
 use db3_proto::v1;
+use futures::future::join_all;
 
 use crate::chain::{At, Chain, StatePoint};
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::partial::{Partial, Unanswered};
 use crate::prove::{self, LeafOf, Page, TreeRange};
 use crate::record::Answer;
 use crate::wire::{shard, timed};
@@ -160,11 +162,15 @@ impl AccountView<'_> {
         self.address
     }
 
-    /// Its credit on every shard.
-    pub async fn credit_lines(&self) -> Result<Vec<CreditLine>, ClientError> {
-        let mut lines = Vec::new();
-        for (number, chain) in (0u32..).zip(self.client.shards()) {
-            lines.push(self.credit_line(number, chain).await?);
+    /// Its credit on every shard that answers. All are asked at once.
+    pub async fn credit_lines(&self) -> Result<Partial<Vec<CreditLine>>, ClientError> {
+        let asked = (0u32..).zip(self.client.shards()).map(|(number, chain)| self.credit_line(number, chain));
+        let mut lines = Partial { value: Vec::new(), unanswered: Vec::new() };
+        for outcome in join_all(asked).await {
+            match outcome {
+                Ok(line) => lines.value.push(line),
+                Err(error) => lines.unanswered.push(Unanswered::of(error)?),
+            }
         }
         Ok(lines)
     }

@@ -1,4 +1,4 @@
-//! Bills: listing them, and proving that one stands in its epoch's log under a verified header.
+//! One bill: asked for, and proven to stand in its epoch's log under a verified header. Lists are in `bill_pages`.
 
 use bytes::Bytes;
 use db3_merkle_log::Frontier;
@@ -6,7 +6,7 @@ use db3_primitives::leaf::epoch_leaf;
 use db3_primitives::{
     Address, Bill, BlockTime, EmissionLeaf, EpochClose, Hash32, LogEntry, MutationId, OpenEpochLeaf, key,
 };
-use db3_proto::convert::{block_time, checked_bill, timestamp};
+use db3_proto::convert::{block_time, checked_bill};
 use db3_proto::v1;
 
 use crate::chain::{At, Chain, StatePoint};
@@ -15,9 +15,6 @@ use crate::error::ClientError;
 use crate::log_proof::included;
 use crate::prove;
 use crate::wire::{shard, timed};
-
-/// Bills of one page.
-const PAGE_SIZE: i32 = 1_000;
 
 /// A bill whose shown fields agree with the bytes that are hashed.
 #[derive(Clone, Debug)]
@@ -36,23 +33,6 @@ pub struct BillView {
     pub charges: Vec<v1::Charge>,
     /// How far it has come.
     pub status: v1::BillStatus,
-}
-
-/// Which bills to list; all conditions hold.
-#[derive(Clone, Debug, Default)]
-pub struct BillFilter {
-    /// Of this account.
-    pub account: Option<Address>,
-    /// Of this epoch.
-    pub epoch: Option<u64>,
-    /// In blocks at or after this time.
-    pub since: Option<BlockTime>,
-    /// In blocks before this time.
-    pub until: Option<BlockTime>,
-    /// Of this namespace.
-    pub namespace: Option<String>,
-    /// In this status.
-    pub status: Option<v1::BillStatus>,
 }
 
 /// Which bill.
@@ -80,35 +60,17 @@ pub struct BillProof {
     pub log_size: u64,
     /// Root of the log.
     pub log_root: Hash32,
-    /// The close that holds the root; none while the epoch is open.
+    /// The close that holds the root; none while it is not written.
     pub close: Option<EpochClose>,
+    /// First and last epoch that the log is of.
+    pub epochs: (u64, u64),
+    /// Whether that epoch is still open.
+    pub is_open: bool,
     /// The state that holds the close's hash, or the log's frontier.
     pub at: StatePoint,
 }
 
-/// A listing of bills under way, newest first.
-pub struct BillPages<'c> {
-    chain: &'c Chain,
-    request: v1::ListBillsRequest,
-    is_done: bool,
-}
-
 impl Client {
-    /// Bills of one shard, newest first, in pages.
-    pub fn bills(&self, shard: u32, filter: &BillFilter) -> Result<BillPages<'_>, ClientError> {
-        let request = v1::ListBillsRequest {
-            account: filter.account.map(|account| Bytes::copy_from_slice(account.as_bytes())).unwrap_or_default(),
-            epoch: filter.epoch,
-            since: filter.since.map(timestamp),
-            until: filter.until.map(timestamp),
-            namespace: filter.namespace.clone().unwrap_or_default(),
-            status: filter.status.unwrap_or(v1::BillStatus::Unspecified).into(),
-            page_size: PAGE_SIZE,
-            page_token: String::new(),
-        };
-        Ok(BillPages { chain: self.shard(shard)?, request, is_done: false })
-    }
-
     /// One bill, and its proof if one is wanted.
     pub async fn bill(&self, which: BillRef, prove: bool) -> Result<(BillView, Option<BillProof>), ClientError> {
         match which {
@@ -130,26 +92,11 @@ impl Client {
 
 const BILL_NOT_FOUND: u32 = 404;
 
-impl BillPages<'_> {
-    /// The next page; none after the last.
-    pub async fn next_page(&mut self) -> Result<Option<Vec<BillView>>, ClientError> {
-        if self.is_done {
-            return Ok(None);
-        }
-        let answer = self
-            .chain
-            .call(|channel, limit| {
-                let request = self.request.clone();
-                async move { shard(channel).list_bills(timed(request, limit)).await }
-            })
-            .await?;
-        self.is_done = answer.next_page_token.is_empty();
-        self.request.page_token = answer.next_page_token;
-        answer.bills.into_iter().map(|bill| view(self.chain, bill)).collect::<Result<Vec<_>, _>>().map(Some)
-    }
-}
-
-async fn bill_on(chain: &Chain, which: BillRef, prove: bool) -> Result<(BillView, Option<BillProof>), ClientError> {
+pub(crate) async fn bill_on(
+    chain: &Chain,
+    which: BillRef,
+    prove: bool,
+) -> Result<(BillView, Option<BillProof>), ClientError> {
     let by = match which {
         BillRef::Seq { account, seq, .. } => {
             v1::get_bill_request::By::Name(v1::BillName { account: Bytes::copy_from_slice(account.as_bytes()), seq })
@@ -183,7 +130,7 @@ async fn bill_on(chain: &Chain, which: BillRef, prove: bool) -> Result<(BillView
     Ok((bill, Some(proven)))
 }
 
-fn view(chain: &Chain, message: v1::Bill) -> Result<BillView, ClientError> {
+pub(crate) fn view(chain: &Chain, message: v1::Bill) -> Result<BillView, ClientError> {
     let bill = checked_bill(&message).map_err(|error| ClientError::proof(&chain.id, error.to_string()))?;
     Ok(BillView {
         bill,
@@ -200,20 +147,26 @@ fn view(chain: &Chain, message: v1::Bill) -> Result<BillView, ClientError> {
 fn check_proof(bill: &BillView, proof: &v1::LogProof, at: StatePoint) -> Result<BillProof, String> {
     let log_root = included(&bill.bill.to_bytes(), proof)?;
     let leaf = prove::existing(&at.root, &proof.root_ics23_proof)?;
-    let close = committed(&leaf, proof, &log_root)?;
-    if let Some(close) = &close
-        && (bill.bill.shard != close.shard || bill.epoch < close.first.get() || bill.epoch > close.last.get())
-    {
-        return Err("the bill names another epoch than the close that holds it".to_owned());
+    let log = committed(&leaf, proof, &log_root)?;
+    let (first, last) = log.epochs;
+    if log.close.is_some_and(|close| close.shard != bill.bill.shard) || bill.epoch < first || bill.epoch > last {
+        return Err("the bill names another epoch than the log that holds it".to_owned());
     }
-    Ok(BillProof { log_index: proof.leaf_index, log_size: proof.tree_size, log_root, close, at })
+    let Log { close, epochs, is_open } = log;
+    Ok(BillProof { log_index: proof.leaf_index, log_size: proof.tree_size, log_root, close, epochs, is_open, at })
 }
 
-/// Checks that a proven leaf of the state commits to the log, and returns the close if it does so through one.
-fn committed(leaf: &(Vec<u8>, Vec<u8>), proof: &v1::LogProof, log_root: &Hash32) -> Result<Option<EpochClose>, String> {
+/// What is known of a log of bills that the state commits to.
+struct Log {
+    close: Option<EpochClose>,
+    epochs: (u64, u64),
+    is_open: bool,
+}
+
+/// Checks that a proven leaf of the state commits to the log.
+fn committed(leaf: &(Vec<u8>, Vec<u8>), proof: &v1::LogProof, log_root: &Hash32) -> Result<Log, String> {
     let (tree_key, value) = leaf;
-    let differs = || "the state commits to another log of bills".to_owned();
-    if !proof.close_leaf.is_empty() {
+    let log = if !proof.close_leaf.is_empty() {
         let Ok(LogEntry::EpochClose(close)) = LogEntry::from_bytes(&proof.close_leaf) else {
             return Err("the epoch's close is malformed".to_owned());
         };
@@ -221,17 +174,20 @@ fn committed(leaf: &(Vec<u8>, Vec<u8>), proof: &v1::LogProof, log_root: &Hash32)
             && *value == epoch_leaf(&close)
             && close.bills_root == *log_root
             && close.bill_count == proof.tree_size;
-        return if holds { Ok(Some(close)) } else { Err(differs()) };
-    }
-    let holds = if *tree_key == key::open_epoch() {
+        let epochs = (close.first.get(), close.last.get());
+        holds.then_some(Log { close: Some(close), epochs, is_open: false })
+    } else if *tree_key == key::open_epoch() {
         let open = OpenEpochLeaf::from_bytes(value).map_err(|error| error.to_string())?;
         let frontier = Frontier::from_bytes(&open.bills).map_err(|error| error.to_string())?;
-        frontier.root() == *log_root && frontier.size() == proof.tree_size
+        let holds = frontier.root() == *log_root && frontier.size() == proof.tree_size;
+        holds.then_some(Log { close: None, epochs: (open.open.get(), open.open.get()), is_open: true })
     } else if *tree_key == key::emission() {
         let emission = EmissionLeaf::from_bytes(value).map_err(|error| error.to_string())?;
-        emission.bills_root == *log_root && emission.bill_count == proof.tree_size
+        let holds = emission.bills_root == *log_root && emission.bill_count == proof.tree_size;
+        let epochs = (emission.first.get(), emission.last.get());
+        holds.then_some(Log { close: None, epochs, is_open: false })
     } else {
-        false
+        None
     };
-    if holds { Ok(None) } else { Err(differs()) }
+    log.ok_or_else(|| "the state commits to another log of bills".to_owned())
 }

@@ -314,12 +314,12 @@ impl Chain {
     }
 
     /// A header that is kept, or fetched and verified.
-    async fn trusted_header(&self, height: u64) -> Result<TrustedHeader, ClientError> {
+    pub async fn trusted_header(&self, height: u64) -> Result<TrustedHeader, ClientError> {
         if let Some(header) = self.light().trusted(height) {
             return Ok(header.clone());
         }
         let trusted_height = self.light().basis(height).map_or(0, |(basis, _)| basis);
-        let request = v1::GetLightBlockRequest { height, trusted_height };
+        let request = v1::GetLightBlockRequest { height, trusted_height, with_proposer_priorities: false };
         let answer =
             self.call(|channel, limit| async move {
                 crate::wire::chain(channel).get_light_block(timed(request, limit)).await

@@ -20,8 +20,6 @@ pub const EPOCH_SECS_DEFAULT: u64 = 60;
 pub const PORT_DEFAULT: u16 = 7300;
 /// Password of the devnet's accounts, whose keys everybody knows.
 pub const DEV_PASSWORD: &str = "dev";
-/// The mnemonic of the devnet's accounts, the one that wallets and anvil use for tests.
-pub const DEV_MNEMONIC: &str = "test test test test test test test test test test test junk";
 
 /// The program `db3-devnet`.
 #[derive(Clone, Debug, Parser)]

@@ -194,6 +194,12 @@ impl ClientError {
         Self::Input { what: what.into(), remedy: remedy.into() }
     }
 
+    /// Whether it says that nobody answered for this chain.
+    #[must_use]
+    pub fn is_unreachable(&self, of: &str) -> bool {
+        matches!(self, Self::Unreachable { chain_id, .. } if chain_id == of)
+    }
+
     /// The number of the rejection, if it is one.
     #[must_use]
     pub fn code(&self) -> Option<u32> {

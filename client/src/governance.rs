@@ -88,7 +88,7 @@ impl Client {
     /// node's word: whoever signs this compares it with what they know.
     pub async fn newest_root(&self, chain_id: &ChainId) -> Result<TrustRoot, ClientError> {
         let chain = self.chain_named(chain_id)?;
-        let request = v1::GetLightBlockRequest { height: 0, trusted_height: 0 };
+        let request = v1::GetLightBlockRequest { height: 0, trusted_height: 0, ..Default::default() };
         let answer = chain
             .call(|channel, limit| async move { chain_service(channel).get_light_block(timed(request, limit)).await })
             .await?;

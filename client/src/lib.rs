@@ -22,11 +22,14 @@
 mod account;
 #[cfg(feature = "cli")]
 mod batch;
+mod bill_pages;
+mod bill_run;
 mod bills;
 mod chain;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod client;
+mod closes;
 #[cfg(feature = "cli")]
 pub mod console;
 #[cfg(feature = "cli")]
@@ -47,11 +50,13 @@ mod nonces;
 mod on_the_way;
 mod options;
 mod order;
+mod partial;
 mod prove;
 mod read;
 mod receipt;
 mod record;
 mod settled;
+mod settlement_pages;
 mod settlements;
 mod signer;
 mod standing;
@@ -63,24 +68,28 @@ mod window;
 mod wire;
 
 pub use account::{AccountView, CreditLine, NamespaceInfo, TableInfo};
-pub use bills::{BillFilter, BillPages, BillProof, BillRef, BillView};
+pub use bill_pages::{BillFilter, BillPages};
+pub use bills::{BillProof, BillRef, BillView};
 pub use chain::StatePoint;
 pub use client::Client;
+pub use closes::ArrivedClose;
 pub use epochs::EpochView;
 pub use error::{ClientError, Refusal};
 pub use governance::GovernanceView;
 pub use inboxes::InboxView;
 pub use kept_proof::{KeptProof, KeptProofError, Proven, Shown};
 pub use log_proof::LogPlace;
-pub use money::Money;
+pub use money::{Books, Money};
 pub use mutation::{MutationBuilder, PreparedMutation};
 pub use options::Options;
 pub use order::{Estimate, Lane, Order, Prepared};
+pub use partial::{Partial, Unanswered};
 pub use read::{Range, Scan};
 pub use receipt::{Receipt, ReceiptState, WaitMode};
 pub use record::{Answer, Record};
 pub use settled::Settled;
-pub use settlements::{SettlementFilter, SettlementPages, SettlementRef, SettlementView, Sum};
+pub use settlement_pages::{SettlementFilter, SettlementPages};
+pub use settlements::{SettlementRef, SettlementView, Sum};
 pub use signer::{Signer, WalletStyle};
 pub use standing::Standing;
 pub use statements::{StatementFilter, StatementSettlement, StatementView};

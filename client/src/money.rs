@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use db3_primitives::{
-    Address, BalanceLeaf, LineLeaf, NonceWindow, RoundLeaf, SettlementLeaf, ShardId, ShardLeaf, Tai, key,
+    Address, BalanceLeaf, LineLeaf, NonceWindow, RoundLeaf, SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Tai, key,
 };
 use db3_proto::convert::{
     AccountLeaves, checked_round, checked_settlement_account, checked_settlement_params, checked_settlement_shard,
@@ -16,6 +16,15 @@ use crate::error::ClientError;
 use crate::prove::{self, LeafOf, Page, TreeRange};
 use crate::record::Answer;
 use crate::wire::{chain as chain_service, settlement, timed};
+
+/// What the chains have earned, and all money there is.
+#[derive(Clone, Debug)]
+pub struct Books {
+    /// The shards, in order; all of them.
+    pub shards: Vec<(ShardId, ShardLeaf)>,
+    /// The money as a whole, and the settlement chain's own fees.
+    pub supply: SupplyLeaf,
+}
 
 /// An account's money.
 #[derive(Clone, Debug)]
@@ -52,6 +61,12 @@ impl Money {
     pub fn line(&self, shard: u32) -> LineLeaf {
         let found = self.leaves.lines.iter().find(|(number, _)| number.get() == shard);
         found.map(|(_, line)| *line).unwrap_or_default()
+    }
+
+    /// Whether it has a line on a shard.
+    #[must_use]
+    pub fn has_line(&self, shard: u32) -> bool {
+        self.leaves.lines.iter().any(|(number, _)| number.get() == shard)
     }
 
     /// The nonces of its transactions.
@@ -156,6 +171,12 @@ impl Client {
 
     /// What the settlement chain knows of every shard; all of them, in order.
     pub async fn settlement_shards(&self) -> Result<Answer<Vec<(ShardId, ShardLeaf)>>, ClientError> {
+        let Answer { value, at } = self.settlement_books().await?;
+        Ok(Answer { value: value.shards, at })
+    }
+
+    /// What the chains have earned: what is known of every shard, in order, and of the money as a whole.
+    pub async fn settlement_books(&self) -> Result<Answer<Books>, ClientError> {
         let chain = self.settlement()?;
         let asked = chain.read_options(At::default());
         let request = v1::ListShardsRequest { read: Some(asked) };
@@ -164,9 +185,10 @@ impl Client {
             .await?;
         let at = chain.check(answer.context.as_ref(), &asked).await?;
         let network = &self.network().name;
+        let flawed = |flaw: String| ClientError::proof(&chain.id, flaw);
         let shards = answer.shards.iter().map(|message| checked_settlement_shard(message, network));
-        let shards =
-            shards.collect::<Result<Vec<_>, _>>().map_err(|error| ClientError::proof(&chain.id, error.to_string()))?;
+        let shards = shards.collect::<Result<Vec<_>, _>>().map_err(|error| flawed(error.to_string()))?;
+        let supply = SupplyLeaf::from_bytes(&answer.supply_stored).map_err(|error| flawed(error.to_string()))?;
         if at.verified {
             let leaves = shards.iter().map(|(shard, leaf)| (key::shard(*shard), LeafOf::Bytes(leaf.to_bytes())));
             let page = Page {
@@ -176,10 +198,11 @@ impl Client {
                 complete_to: &answer.complete_to,
                 is_last: true,
             };
-            prove::page(Some(&at.root), &TreeRange::of_prefix(key::shard_prefix()), &page)
-                .map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
+            prove::page(Some(&at.root), &TreeRange::of_prefix(key::shard_prefix()), &page).map_err(flawed)?;
+            prove::leaf(&at.root, &key::supply(), Some(&supply.to_bytes()), &answer.supply_ics23_proof)
+                .map_err(flawed)?;
         }
-        Ok(Answer { value: shards, at })
+        Ok(Answer { value: Books { shards, supply }, at })
     }
 
     /// The rounds of settlement: which epoch the newest one settled, and how far a running one is.

@@ -7,7 +7,7 @@ use crate::account::AccountView;
 use crate::bills::BillView;
 use crate::error::ClientError;
 use crate::money::Money;
-use crate::settlements::SettlementFilter;
+use crate::settlement_pages::SettlementFilter;
 use crate::standing::Standing;
 
 /// An account's money, with the stretches of its sums that were written off.
@@ -46,21 +46,37 @@ impl AccountView<'_> {
                 }));
             }
         }
+        for (shard, line) in money.lines() {
+            let own = write_offs.iter().filter(|stretch| stretch.shard == shard.get());
+            let sum = own.fold(0u128, |sum, stretch| sum.saturating_add(stretch.amount().get()));
+            if sum != line.written_off.get() && !self.client.options().unverified {
+                let chain = self.client.settlement()?;
+                return Err(ClientError::proof(&chain.id, format!("write-offs of shard {shard} are left out")));
+            }
+        }
         Ok(Settled { money, write_offs })
     }
 }
 
+impl WriteOff {
+    fn amount(&self) -> Tai {
+        self.to.saturating_sub(self.from)
+    }
+}
+
 impl Settled {
-    /// How far a bill has come: open and closed are its shard's word, the rest follows from the account's line.
+    /// How far a bill has come: open and closed are its shard's word, the rest follows from the account's line. What the
+    /// shard has stated to the settlement chain is not open, whatever it says here.
     #[must_use]
     pub fn status(&self, bill: &BillView) -> BillStatus {
-        if bill.status == BillStatus::Open {
-            return BillStatus::Open;
-        }
         let to = bill.bill.cum_after;
         let from = to.saturating_sub(bill.bill.fee);
         let shard = bill.bill.shard.get();
-        let status = Standing::of(&self.money.line(shard), from, to).status;
+        let line = self.money.line(shard);
+        if bill.status == BillStatus::Open && to > line.reported {
+            return BillStatus::Open;
+        }
+        let status = Standing::of(&line, from, to).status;
         let is_written_off =
             self.write_offs.iter().any(|stretch| stretch.shard == shard && stretch.from < to && to <= stretch.to);
         if status == BillStatus::Paid && is_written_off { BillStatus::WrittenOff } else { status }

@@ -1,19 +1,17 @@
 //! Postings: what settlement did to an account. Each can be proven to stand in the log of postings, whose frontier is a
-//! leaf of the settlement chain's state.
+//! leaf of the settlement chain's state. Lists are in `settlement_pages`.
 
 use bytes::Bytes;
-use db3_primitives::{Address, BlockTime, Posting, PostingKind, Tai, key};
-use db3_proto::convert::{checked_settlement, settlement_kind, timestamp};
+use db3_primitives::{Address, Posting, PostingKind, Tai, key};
+use db3_proto::convert::checked_settlement;
 use db3_proto::v1;
 
-use crate::chain::{At, Chain};
+use crate::chain::At;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::log_proof::{LogPlace, under_frontier};
 use crate::wire::{settlement, timed};
 
-/// Postings of one page.
-const PAGE_SIZE: i32 = 1_000;
 /// Number of the rejection that says that there is no such posting.
 const SETTLEMENT_NOT_FOUND: u32 = 409;
 
@@ -48,28 +46,6 @@ pub struct Sum {
     pub shard: u32,
     /// How much.
     pub cumulative: Tai,
-}
-
-/// Which postings to list; all conditions hold.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SettlementFilter {
-    /// Of this account.
-    pub account: Option<Address>,
-    /// Of rounds of this epoch.
-    pub epoch: Option<u64>,
-    /// Of this kind.
-    pub kind: Option<PostingKind>,
-    /// In blocks at or after this time.
-    pub since: Option<BlockTime>,
-    /// In blocks before this time.
-    pub until: Option<BlockTime>,
-}
-
-/// A listing of postings under way, newest first.
-pub struct SettlementPages<'c> {
-    chain: &'c Chain,
-    request: v1::ListSettlementsRequest,
-    is_done: bool,
 }
 
 impl Client {
@@ -115,44 +91,6 @@ impl Client {
             None
         };
         Ok(Some(SettlementView { index: message.index, posting, place }))
-    }
-
-    /// Postings, newest first, in pages; what a page leaves out is not proven.
-    pub fn settlements(&self, filter: &SettlementFilter) -> Result<SettlementPages<'_>, ClientError> {
-        let request = v1::ListSettlementsRequest {
-            account: filter.account.map(|account| Bytes::copy_from_slice(account.as_bytes())).unwrap_or_default(),
-            epoch: filter.epoch,
-            kind: filter.kind.map_or(v1::SettlementKind::Unspecified, settlement_kind).into(),
-            since: filter.since.map(timestamp),
-            until: filter.until.map(timestamp),
-            page_size: PAGE_SIZE,
-            page_token: String::new(),
-        };
-        Ok(SettlementPages { chain: self.settlement()?, request, is_done: false })
-    }
-}
-
-impl SettlementPages<'_> {
-    /// The next page; none after the last.
-    pub async fn next_page(&mut self) -> Result<Option<Vec<SettlementView>>, ClientError> {
-        if self.is_done {
-            return Ok(None);
-        }
-        let answer = self
-            .chain
-            .call(|channel, limit| {
-                let request = timed(self.request.clone(), limit);
-                async move { settlement(channel).list_settlements(request).await }
-            })
-            .await?;
-        self.is_done = answer.next_page_token.is_empty();
-        self.request.page_token = answer.next_page_token;
-        let view = |message: &v1::Settlement| {
-            let posting =
-                checked_settlement(message).map_err(|error| ClientError::proof(&self.chain.id, error.to_string()))?;
-            Ok(SettlementView { index: message.index, posting, place: None })
-        };
-        answer.settlements.iter().map(view).collect::<Result<Vec<_>, _>>().map(Some)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error::ClientError;
 use crate::log_proof::{LogPlace, under_frontier};
 use crate::money::Money;
 use crate::on_the_way::following;
+use crate::partial::{Partial, Unanswered};
 use crate::standing::Standing;
 use crate::wire::{settlement, timed};
 
@@ -99,15 +100,24 @@ pub struct StatementFilter {
 }
 
 impl AccountView<'_> {
-    /// Its statements by shard, oldest first.
-    pub async fn statements(&self, filter: &StatementFilter) -> Result<Vec<StatementView>, ClientError> {
+    /// Its statements by shard, oldest first. Those of a shard that does not answer are the ones that have arrived on the
+    /// settlement chain, which may not be all that it has written.
+    pub async fn statements(&self, filter: &StatementFilter) -> Result<Partial<Vec<StatementView>>, ClientError> {
         let money = self.money().await?.value;
         let mut all = Vec::new();
+        let mut unanswered = Vec::new();
         for (number, shard) in (0u32..).zip(self.client.shards()) {
             if filter.shard.is_some_and(|only| only != number) {
                 continue;
             }
-            let mut on_the_way = self.client.on_the_way(number, shard, money.account).await?;
+            let mut on_the_way = match self.client.on_the_way(number, shard, money.account).await {
+                Ok(found) => found,
+                Err(error) if error.is_unreachable(&shard.id) => {
+                    unanswered.push(Unanswered::of(error)?);
+                    Vec::new()
+                }
+                Err(error) => return Err(error),
+            };
             let mut arrived = self.arrived(number, filter.epoch_min, filter.limit, &money).await?;
             arrived.reverse();
             // What arrived meanwhile is not on its way any more.
@@ -118,7 +128,7 @@ impl AccountView<'_> {
             let left_out = filter.limit.map_or(0, |limit| arrived.len().saturating_sub(limit));
             all.extend(arrived.into_iter().skip(left_out));
         }
-        Ok(all)
+        Ok(Partial { value: all, unanswered })
     }
 
     /// Those that have arrived from one shard, newest first.
@@ -137,32 +147,44 @@ impl AccountView<'_> {
             ..v1::ListStatementsRequest::default()
         };
         let wanted = limit.unwrap_or(usize::MAX);
+        let is_old =
+            |message: &v1::Statement| message.epoch.is_some_and(|epoch| epoch_min.is_some_and(|least| epoch < least));
         let mut listed: Vec<v1::Statement> = Vec::new();
-        loop {
+        let mut older = None;
+        let reaches_first = loop {
             let answer = chain
                 .call(|channel, limit| {
                     let request = timed(request.clone(), limit);
                     async move { settlement(channel).list_statements(request).await }
                 })
                 .await?;
-            let is_old = |message: &v1::Statement| {
-                message.epoch.is_some_and(|epoch| epoch_min.is_some_and(|minimum| epoch < minimum))
-            };
-            let reached_old = answer.statements.iter().any(is_old);
-            listed.extend(answer.statements.into_iter().take_while(|message| !is_old(message)));
-            request.page_token = answer.next_page_token;
-            if request.page_token.is_empty() || reached_old || listed.len() >= wanted {
-                break;
+            let mut statements = answer.statements.into_iter();
+            let taken = statements.by_ref().take(wanted.saturating_sub(listed.len()));
+            for message in taken {
+                if is_old(&message) {
+                    older = Some(message);
+                    break;
+                }
+                listed.push(message);
             }
-        }
-        listed.truncate(wanted);
+            request.page_token = answer.next_page_token;
+            if older.is_some() || listed.len() >= wanted {
+                break false;
+            }
+            if request.page_token.is_empty() {
+                break true;
+            }
+        };
+        let count = listed.len();
+        // The first that is too old shows that none between it and the others is left out.
+        listed.extend(older);
         let views = stream::iter(listed).map(|message| self.arrived_one(chain, number, message, money));
-        let views: Vec<StatementView> = views.buffered(PROOFS_AT_ONCE).try_collect().await?;
+        let mut views: Vec<StatementView> = views.buffered(PROOFS_AT_ONCE).try_collect().await?;
         let reported = money.line(number).reported;
-        if views.is_empty() && !reported.is_zero() && wanted > 0 && epoch_min.is_none() {
-            return Err(ClientError::proof(&chain.id, format!("the statements of shard {number} are missing")));
+        if wanted > 0 {
+            check_sequence(&views, reported, reaches_first).map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
         }
-        check_sequence(&views, reported).map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
+        views.truncate(count);
         Ok(views)
     }
 
@@ -234,17 +256,20 @@ impl AccountView<'_> {
 }
 
 /// Newest first: each begins where the next one ends, the newest at what the chain has noted of the shard, or above
-/// where more has arrived since that was read.
-fn check_sequence(views: &[StatementView], reported: Tai) -> Result<(), String> {
-    if views.first().is_some_and(|newest| newest.cumulative < reported) {
+/// where more has arrived since that was read; the first of all begins at nothing.
+fn check_sequence(views: &[StatementView], reported: Tai, reaches_first: bool) -> Result<(), String> {
+    if views.first().map_or(Tai::ZERO, |newest| newest.cumulative) < reported {
         return Err("the newest statement is missing from the list".to_owned());
     }
     let gap = views.windows(2).find(|pair| matches!(pair, [newer, older] if newer.previous != older.cumulative));
-    match gap {
-        Some([newer, ..]) => {
-            Err(format!("the statement before that of {} on shard {} is missing", newer.cumulative, newer.shard))
+    if let Some([newer, ..]) = gap {
+        return Err(format!("the statement before that of {} on shard {} is missing", newer.cumulative, newer.shard));
+    }
+    match views.last() {
+        Some(oldest) if reaches_first && !oldest.previous.is_zero() => {
+            Err(format!("the statement before that of {} on shard {} is missing", oldest.cumulative, oldest.shard))
         }
-        _ => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -278,11 +303,14 @@ mod tests {
     #[test]
     fn a_statement_that_is_left_out_is_missed() {
         let reported = Tai::new(90);
-        assert!(check_sequence(&[view(60, 90), view(20, 60), view(0, 20)], reported).is_ok());
-        assert!(check_sequence(&[view(60, 90), view(20, 60)], reported).is_ok(), "a limit ends the list early");
-        assert!(check_sequence(&[view(60, 90), view(0, 20)], reported).unwrap_err().contains("is missing"));
-        assert!(check_sequence(&[view(20, 60), view(0, 20)], reported).unwrap_err().contains("newest"));
-        assert!(check_sequence(&[view(90, 95), view(60, 90)], reported).is_ok(), "one has arrived meanwhile");
-        assert!(check_sequence(&[], Tai::ZERO).is_ok());
+        let check = |views: &[StatementView], reaches_first| check_sequence(views, reported, reaches_first);
+        assert!(check(&[view(60, 90), view(20, 60), view(0, 20)], true).is_ok());
+        assert!(check(&[view(60, 90), view(20, 60)], false).is_ok(), "a limit ends the list early");
+        assert!(check(&[view(60, 90), view(20, 60)], true).unwrap_err().contains("is missing"), "the first of all");
+        assert!(check(&[view(60, 90), view(0, 20)], true).unwrap_err().contains("is missing"));
+        assert!(check(&[view(20, 60), view(0, 20)], true).unwrap_err().contains("newest"));
+        assert!(check(&[], true).unwrap_err().contains("newest"));
+        assert!(check(&[view(90, 95), view(60, 90)], false).is_ok(), "one has arrived meanwhile");
+        assert!(check_sequence(&[], Tai::ZERO, true).is_ok());
     }
 }

@@ -19,8 +19,8 @@ use crate::settings::{CometSettings, StateSyncSettings};
 const NOTHING_SIGNED: &str = "{\n  \"height\": \"0\",\n  \"round\": 0,\n  \"step\": 0\n}\n";
 
 /// Writes what `CometBFT` is started with. Keys are made if they are missing. `abci` is where the application listens,
-/// `genesis_json` the chain's genesis as `CometBFT` reads it, `sync_servers` where state sync asks for headers (needed if,
-/// and only if, the settings want state sync and there are no blocks).
+/// `genesis_json` the chain's genesis as `CometBFT` reads it, `sync_servers` where state sync asks for headers (needed
+/// if the settings want state sync; `CometBFT` looks at it only where it has no state).
 ///
 /// # Errors
 /// A setting cannot be, or a file cannot be written.
@@ -34,7 +34,8 @@ pub fn write_config(
     settings.check()?;
     layout.make_folders()?;
     keys::ensure(layout.home())?;
-    let sync = settings.state_sync.as_ref().filter(|_| !layout.has_blocks()).zip(sync_servers);
+    // Whether it still wants a snapshot is known to CometBFT alone: a kill may have left its databases there and empty.
+    let sync = settings.state_sync.as_ref().zip(sync_servers);
     let config = config_toml(layout, settings, abci, sync);
     replace(&layout.config().join("config.toml"), &config)?;
     replace(&layout.config().join("genesis.json"), genesis_json)?;
@@ -51,6 +52,7 @@ fn replace(path: &Path, text: &str) -> Result<(), CometError> {
 }
 
 /// The configuration. All paths and addresses in it were looked at: none can end a text.
+#[expect(clippy::too_many_lines, reason = "one text, which reads best in one piece")]
 fn config_toml(
     layout: &Layout,
     settings: &CometSettings,
@@ -164,7 +166,8 @@ prometheus = false
         version = crate::COMETBFT_VERSION,
     );
     if let Some((sync, [first, second])) = sync {
-        let StateSyncSettings { trust_height, trust_hash, trust_hours, .. } = sync;
+        let StateSyncSettings { trust_height, trust_hours, .. } = sync;
+        let trust_hash = sync.trust_hash_digits();
         // Writing to a text cannot fail.
         let _ = write!(
             text,

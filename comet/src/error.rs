@@ -71,6 +71,12 @@ pub enum CometError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// It could not go back by one height.
+    #[error("CometBFT cannot go back: {detail}")]
+    Rollback {
+        /// What it said.
+        detail: String,
+    },
     /// A thread could not be started.
     #[error("the supervisor of CometBFT cannot start: {source}")]
     Thread {

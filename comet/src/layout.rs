@@ -104,7 +104,7 @@ impl Layout {
         })
     }
 
-    /// Whether `CometBFT` has a state here, and so neither takes a genesis nor syncs from a snapshot.
+    /// Whether `CometBFT` was started here before. (A kill may have left its databases empty.)
     #[must_use]
     pub fn has_blocks(&self) -> bool {
         self.data().join("state.db").is_dir()

@@ -86,7 +86,7 @@ impl Default for CometSettings {
 pub struct StateSyncSettings {
     /// A height that the operator trusts.
     pub trust_height: u64,
-    /// Hash of its header, 64 hex digits.
+    /// Hash of its header, 64 hex digits, with or without 0x.
     pub trust_hash: String,
     /// gRPC addresses of two or more nodes of this chain, of different operators.
     pub peers: Vec<String>,
@@ -151,6 +151,11 @@ impl CometSettings {
 }
 
 impl StateSyncSettings {
+    /// The hash's digits alone.
+    pub(crate) fn trust_hash_digits(&self) -> &str {
+        self.trust_hash.strip_prefix("0x").unwrap_or(&self.trust_hash)
+    }
+
     fn check(&self) -> Result<(), CometError> {
         let setting = |name: &'static str, value: String, detail: &str| {
             Err(CometError::Setting { name, value, detail: detail.to_owned() })
@@ -158,8 +163,8 @@ impl StateSyncSettings {
         if self.trust_height == 0 || i64::try_from(self.trust_height).is_err() {
             return setting("state_sync.trust_height", self.trust_height.to_string(), "expected 1 or more");
         }
-        if hex::decode(&self.trust_hash).map_or(0, |hash| hash.len()) != 32 {
-            return setting("state_sync.trust_hash", self.trust_hash.clone(), "expected 64 hex digits, without 0x");
+        if hex::decode(self.trust_hash_digits()).map_or(0, |hash| hash.len()) != 32 {
+            return setting("state_sync.trust_hash", self.trust_hash.clone(), "expected 64 hex digits");
         }
         if !(1..=100_000).contains(&self.trust_hours) {
             return setting("state_sync.trust_hours", self.trust_hours.to_string(), "expected 1 to 100000");

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use bip32::{DerivationPath, XPrv};
-use db3_client::devnet_args::{DEV_MNEMONIC, DEV_PASSWORD};
+use db3_client::devnet_args::DEV_PASSWORD;
 use db3_client::keystore::{Folder, ScryptCost, seal};
+use db3_genesis::TEST_MNEMONIC;
 use db3_primitives::{Address, SecretKey};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,7 @@ pub struct Keys {
 /// The keys of a devnet with so many accounts and shards.
 pub fn derive(accounts: u32, shards: u32) -> Result<Keys> {
     let mut seed = [0; 64];
-    pbkdf2::pbkdf2_hmac::<sha2::Sha512>(DEV_MNEMONIC.as_bytes(), SEED_SALT, SEED_ROUNDS, &mut seed);
+    pbkdf2::pbkdf2_hmac::<sha2::Sha512>(TEST_MNEMONIC.as_bytes(), SEED_SALT, SEED_ROUNDS, &mut seed);
     let account = |index: u32| {
         let key = key_at(&seed, 0, index)?;
         let address = SecretKey::from_bytes(key).context("a derived key")?.address();

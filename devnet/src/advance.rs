@@ -19,6 +19,8 @@ impl Network {
         let chains = &self.chains;
         let before: Vec<Epoch> = chains.shards.iter().map(|shard| shard.committed().state.open_epoch().0).collect();
         let first_posting = chains.settlement.committed().state.postings().size();
+        // What moving time was interrupted in earlier is finished first.
+        chains.align_time().await?;
         chains.move_time(secs).await?;
         let open: Vec<Epoch> = chains
             .shards
@@ -47,14 +49,28 @@ impl RunningChains {
         let mut order: Vec<(BlockTime, Option<usize>)> = vec![(self.settlement.now(), None)];
         order.extend(self.shards.iter().enumerate().map(|(at, shard)| (shard.now(), Some(at))));
         order.sort_by_key(|(now, _)| std::cmp::Reverse(now.secs));
-        for (_, which) in order {
-            match which.map(|at| self.shards.get(at)) {
-                None => move_one(self.settlement.clone(), secs).await?,
-                Some(Some(shard)) => move_one(shard.clone(), secs).await?,
-                Some(None) => {}
+        for (nth, (_, which)) in order.into_iter().enumerate() {
+            let moved = match which.map(|at| self.shards.get(at)) {
+                None => move_one(self.settlement.clone(), secs).await,
+                Some(Some(shard)) => move_one(shard.clone(), secs).await,
+                Some(None) => Ok(()),
+            };
+            match moved {
+                Err(error) if nth > 0 => self.follow(&error).await?,
+                moved => moved?,
             }
         }
         Ok(())
+    }
+
+    /// Tries once more to bring a chain that did not move up to those that did.
+    async fn follow(&self, error: &anyhow::Error) -> Result<()> {
+        self.align_time().await.map_err(|again| {
+            anyhow!(
+                "{error}; and again: {again}; the other chains have moved, and this one follows them with the next \
+                 `db3 devnet advance`, or when the devnet starts again"
+            )
+        })
     }
 
     /// Brings chains whose time lags behind another's up to it: what moving them was interrupted in is finished.
@@ -165,4 +181,38 @@ fn what_closed(chain: &db3_chain::ChainHandle, open_before: Epoch) -> Result<Adv
         closed,
         settled: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use db3_client::devnet_args::StartArgs;
+
+    use crate::accounts::derive;
+    use crate::home::Home;
+    use crate::make::{make_chains, settle};
+    use crate::start::start_chains;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn chains_that_were_left_behind_follow_before_time_moves_on() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let home = Home::find(Some(folder.path())).unwrap();
+        let made = settle(&home, &StartArgs::default()).unwrap();
+        let keys = derive(1, made.shards).unwrap();
+        let names = make_chains(&home, &made, &keys).unwrap();
+        let chains = start_chains(&home, &names, &keys.accounts).await.unwrap();
+        let times = || {
+            let all = chains.shards.iter().map(db3_chain::ChainHandle::now).chain([chains.settlement.now()]);
+            all.map(|time| time.secs).collect::<Vec<_>>()
+        };
+        let apart = || times().iter().max().unwrap().abs_diff(*times().iter().min().unwrap());
+        // As when the second of three chains could not be moved.
+        chains.shards[0].advance_time(3_600).unwrap();
+        assert!(apart() >= 3_600);
+        chains.align_time().await.unwrap();
+        assert!(apart() <= 2, "{:?}", times());
+        let before = times()[0];
+        chains.move_time(600).await.unwrap();
+        assert!(apart() <= 2 && times().iter().all(|time| *time >= before.saturating_add(600)), "{:?}", times());
+    }
 }

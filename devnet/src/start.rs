@@ -159,7 +159,7 @@ fn endpoints(chains: &Chains, listeners: &[TcpListener]) -> Result<Vec<ChainEndp
 }
 
 /// Starts all chains at once, and encrypts the accounts' keys meanwhile.
-async fn start_chains(home: &Home, chains: &Chains, accounts: &[DevAccount]) -> Result<RunningChains> {
+pub(crate) async fn start_chains(home: &Home, chains: &Chains, accounts: &[DevAccount]) -> Result<RunningChains> {
     let settlement = tokio::spawn(Chain::start(settings(home, &chains.settlement)));
     let starting: Vec<_> =
         chains.shards.iter().map(|chain_id| tokio::spawn(Chain::start(settings(home, chain_id)))).collect();

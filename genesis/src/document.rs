@@ -129,7 +129,7 @@ impl GenesisDocument {
             path: PathBuf::new(),
             line: error.line(),
             column: error.column(),
-            detail: error.to_string(),
+            detail: crate::json_fault(&error),
         })?;
         text.push('\n');
         Ok(text)
@@ -253,7 +253,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T, GenesisErr
         path: path.to_owned(),
         line: error.line(),
         column: error.column(),
-        detail: error.to_string(),
+        detail: crate::json_fault(&error),
     })
 }
 

@@ -39,6 +39,13 @@ pub enum GenesisError {
     },
 }
 
+/// What JSON's parser says is wrong, without the place, which whoever reports it names.
+#[must_use]
+pub fn json_fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
 impl GenesisError {
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have, often a temporary")]
     pub(crate) fn field(field: impl Into<String>, value: impl ToString, expected: impl ToString) -> Self {
@@ -81,5 +88,24 @@ impl NetworkFileError {
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have, often a temporary")]
     pub(crate) fn field(field: impl Into<String>, value: impl ToString, expected: impl ToString) -> Self {
         Self::Field { field: field.into(), value: value.to_string(), expected: expected.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_fault_is_told_once() {
+        let error = serde_json::from_str::<Vec<u8>>("[1,\n x]").unwrap_err();
+        assert_eq!(json_fault(&error), "expected value");
+        let said = GenesisError::Malformed {
+            path: PathBuf::from("genesis.json"),
+            line: error.line(),
+            column: error.column(),
+            detail: json_fault(&error),
+        };
+        assert_eq!(said.to_string(), "genesis.json: line 2, column 2: expected value");
     }
 }

@@ -20,10 +20,11 @@ mod peer;
 mod prices;
 mod settlement;
 mod shard;
+mod test_accounts;
 
 pub use app_state::{AppState, GenesisState};
 pub use document::{GenesisDocument, GenesisInput, Validator};
-pub use error::{GenesisError, NetworkFileError};
+pub use error::{GenesisError, NetworkFileError, json_fault};
 pub use file::{write_atomic, write_secret};
 pub use network::{ChainEntry, ChainKind, NetworkFile, NetworkKind, TrustEntry};
 pub use operators::{GenesisOperator, Operator, payouts as operator_payouts};
@@ -31,3 +32,4 @@ pub use peer::{PeerEntry, PeerValidator};
 pub use prices::Prices;
 pub use settlement::{AccountEntry, CreditRules, PayoutEntry, SettlementGenesis, SettlementKind, WantEntry};
 pub use shard::{ShardGenesis, ShardKind};
+pub use test_accounts::{TEST_MNEMONIC, is_test_account};

@@ -111,7 +111,9 @@ fn content(action: &Action) -> Vec<u8> {
             if let Some(CatchUp { last, hash, statements }) = &replacement.catch_up {
                 bytes.extend(last.get().to_be_bytes());
                 bytes.extend(hash);
-                statements.iter().for_each(|(account, sum)| write_amount(&mut bytes, *account, *sum));
+                for (account, sum) in statements {
+                    write_amount(&mut bytes, *account, *sum);
+                }
             }
         }
         Action::Cancel { sequence } => bytes.extend(sequence.to_be_bytes()),

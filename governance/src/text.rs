@@ -33,14 +33,15 @@ impl Proposal {
         } else {
             format!("at height {}", self.at_height)
         };
-        let actions: String = self.actions.iter().map(|action| format!("- {action}\n")).collect();
+        let actions: Vec<String> = self.actions.iter().map(|action| format!("- {action}\n")).collect();
         format!(
-            "DB3 governance\n\nChain: {}\nNumber: {}\nTakes effect: {when}\nExpires: {}\n\nActions: {}\n{actions}\n\
+            "DB3 governance\n\nChain: {}\nNumber: {}\nTakes effect: {when}\nExpires: {}\n\nActions: {}\n{}\n\
              Body SHA-256: {}",
             self.chain_id,
             self.sequence,
             BlockTime::from_secs(self.expire_unix_secs),
             self.actions.len(),
+            actions.concat(),
             hex_text(&sha256(&[&self.to_bytes()])),
         )
     }

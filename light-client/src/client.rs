@@ -4,7 +4,7 @@
 //! is verified from the nearest one below it, or from the root. Nothing is verified backwards.
 
 use crate::decode::{Envelope, LightBlock};
-use crate::error::{Conflict, LightClientError};
+use crate::error::{Conflict, LightClientError, SignedBy};
 use crate::header::TrustedHeader;
 use crate::limits::TRUSTED_HEADERS_MAX;
 use crate::options::Options;
@@ -124,6 +124,38 @@ impl LightClient {
     pub fn names(&self, validators_hash: [u8; 32]) -> bool {
         self.root.validators().hash() == validators_hash
             || self.headers.iter().any(|header| header.next_validators_hash == validators_hash)
+    }
+
+    /// Whether the newest trusted header (or the root) cannot vouch for a higher one at once: too few of the validators that it
+    /// names for its next height signed that one, so that headers between are needed. Nothing is kept.
+    ///
+    /// `named` are those validators, and are compared with what is trusted. What is no light block of this chain, names too
+    /// low a height, or is not signed as it says is an error.
+    pub fn is_out_of_reach(
+        &self,
+        light_block: &[u8],
+        named: &ValidatorSet,
+        now: UnixTime,
+    ) -> Result<bool, LightClientError> {
+        if let Some(conflict) = self.frozen {
+            return Err(LightClientError::Frozen(conflict));
+        }
+        let envelope = Envelope::decode(light_block)?;
+        self.check_chain_and_height(&envelope)?;
+        let basis = self.newest().map_or_else(|| self.lowest_basis(), Basis::of);
+        let height = envelope.kept.height;
+        if height <= basis.height || named.hash() != basis.next_validators_hash {
+            let (trusted_height, expected_hash) = (basis.height, basis.next_validators_hash);
+            return Err(LightClientError::UnknownValidators { trusted_height, expected_hash });
+        }
+        let block = envelope.open()?;
+        let chain_id = self.root.tendermint_chain_id();
+        match verify(chain_id, basis, named, &block, self.options, now, Purpose::Update) {
+            Ok(()) => Ok(false),
+            // What follows at once is signed by those very validators; a set that is not theirs is no question of reach.
+            Err(LightClientError::NotEnoughPower { by: SignedBy::Trusted, .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn check_chain_and_height(&self, envelope: &Envelope) -> Result<(), LightClientError> {

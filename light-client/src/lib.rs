@@ -18,11 +18,13 @@
 pub mod build;
 mod client;
 mod decode;
+mod ed25519;
 mod encoding;
 mod error;
 mod header;
 pub mod limits;
 mod options;
+mod power;
 mod root;
 mod time;
 mod validators;

@@ -4,14 +4,17 @@
 use tendermint::block::Height;
 use tendermint::{Hash, chain};
 use tendermint_light_client_verifier::errors::VerificationErrorDetail as Detail;
+use tendermint_light_client_verifier::operations::ProdCommitValidator;
 use tendermint_light_client_verifier::options::Options as VerifierOptions;
+use tendermint_light_client_verifier::predicates::ProdPredicates;
 use tendermint_light_client_verifier::types::{TrustThreshold, TrustedBlockState, UntrustedBlockState};
-use tendermint_light_client_verifier::{ProdVerifier, Verdict, Verifier};
+use tendermint_light_client_verifier::{PredicateVerifier, Verdict, Verifier};
 
 use crate::decode::LightBlock;
 use crate::error::{LightClientError, SignedBy};
 use crate::header::TrustedHeader;
 use crate::options::Options;
+use crate::power::BatchedPower;
 use crate::time::UnixTime;
 use crate::validators::ValidatorSet;
 
@@ -69,7 +72,7 @@ pub(crate) fn verify(
         trusting_period: options.trusting_period().min(UnixTime::MAX.saturating_since(basis.time)),
         clock_drift: options.clock_drift().min(UnixTime::MAX.saturating_since(now)),
     };
-    let verifier = ProdVerifier::default();
+    let verifier = PredicateVerifier::new(ProdPredicates, BatchedPower, ProdCommitValidator);
     let now_then = now.to_tendermint().map_err(internal)?;
     let verdict = match purpose {
         Purpose::Update => verifier.verify_update_header(untrusted, trusted, &options, now_then),

@@ -92,6 +92,12 @@ impl Frontier {
         completed
     }
 
+    /// As [`append`](Self::append), and hands every completed subtree to the caller instead of returning a list of its own
+    /// for each entry.
+    pub fn append_with(&mut self, entry: &[u8], completed: impl FnMut(CompletedNode)) {
+        self.push_subtree(0, leaf_hash(entry), completed);
+    }
+
     /// Appends a perfect subtree of 2^`level` leaves. The size must be a multiple of that; the callers in this crate see to it.
     pub(crate) fn push_subtree(&mut self, level: u8, hash: Hash, mut completed: impl FnMut(CompletedNode)) {
         let mut node = CompletedNode { level, index: self.size.checked_shr(u32::from(level)).unwrap_or(0), hash };

@@ -45,11 +45,19 @@ impl Outbox {
 
     /// Appends an entry of at most [`ENTRY_BYTES_MAX`] bytes; a longer one changes nothing.
     pub fn append(&mut self, entry: &[u8]) -> Result<Appended, EntryTooLong> {
+        let mut nodes = Vec::with_capacity(1);
+        let index = self.append_with(entry, |node| nodes.push(node))?;
+        Ok(Appended { index, nodes })
+    }
+
+    /// As [`append`](Self::append), and hands every completed subtree to the caller; tells the index. They must be stored.
+    pub fn append_with(&mut self, entry: &[u8], completed: impl FnMut(CompletedNode)) -> Result<u64, EntryTooLong> {
         if entry.len() > ENTRY_BYTES_MAX {
             return Err(EntryTooLong { bytes: entry.len() });
         }
         let index = self.frontier.size();
-        Ok(Appended { index, nodes: self.frontier.append(entry) })
+        self.frontier.append_with(entry, completed);
+        Ok(index)
     }
 
     /// The state value: size ‖ hashes.

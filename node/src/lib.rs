@@ -16,6 +16,7 @@ pub mod relay;
 mod server;
 mod settings;
 mod shed;
+mod state_sync;
 mod tls;
 mod unreadable;
 

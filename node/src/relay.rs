@@ -127,34 +127,67 @@ async fn tell(monitor: Monitor, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// One line for the operator about a direction that needs one.
+/// What an operator has to know of a direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// The reader takes nothing of this log any more: only governance helps.
+    Frozen,
+    /// Entries wait, or the last attempt failed.
+    Behind,
+    /// The header that the reader trusts is older than half its trusting period; a relay brings a new one from a third on.
+    HeaderOld,
+}
+
+fn troubles(report: &Report) -> impl Iterator<Item = Trouble> {
+    let frozen = report.condition == Condition::Frozen;
+    let behind = !frozen && (report.lag_secs > LAG_SECS_MAX || report.condition == Condition::Failing);
+    let old = report.trusting_period_secs.is_some_and(|period| report.trusted_age_secs.saturating_mul(2) > period);
+    let all = [(frozen, Trouble::Frozen), (behind, Trouble::Behind), (old, Trouble::HeaderOld)];
+    all.into_iter().filter_map(|(is, trouble)| is.then_some(trouble))
+}
+
+/// A line for the operator about each trouble of a direction.
 fn tell_of(report: &Report) {
     let (from, to) = (report.from.as_str(), report.to.as_str());
     let (lag_entries, lag_secs) = (report.lag_entries(), report.lag_secs);
-    let error = report.last_error.as_deref().unwrap_or_default();
-    if report.condition == Condition::Frozen {
-        let (reason, fault_code) = (report.frozen_reason.as_deref().unwrap_or_default(), report.fault_code);
-        tracing::error!(from, to, reason, fault_code, lag_entries, "relay.frozen: the reader takes nothing any more");
-    } else if lag_secs > LAG_SECS_MAX || report.condition == Condition::Failing {
-        tracing::warn!(from, to, lag_entries, lag_secs, error, "relay.behind");
-    }
-    if let Some(trusting_period_secs) = report.trusting_period_secs
-        && report.trusted_age_secs.saturating_mul(2) > trusting_period_secs
-    {
-        let trusted_age_secs = report.trusted_age_secs;
-        tracing::warn!(
-            from,
-            to,
-            trusted_age_secs,
-            trusting_period_secs,
-            "relay.header_old: when the trusting period is over the reader takes nothing any more"
-        );
+    for trouble in troubles(report) {
+        match trouble {
+            Trouble::Frozen => {
+                let (reason, fault_code) = (report.frozen_reason.as_deref().unwrap_or_default(), report.fault_code);
+                tracing::error!(
+                    from,
+                    to,
+                    reason,
+                    fault_code,
+                    lag_entries,
+                    "relay.frozen: the reader takes nothing any more"
+                );
+            }
+            Trouble::Behind => {
+                let error = report.last_error.as_deref().unwrap_or_default();
+                tracing::warn!(from, to, lag_entries, lag_secs, error, "relay.behind");
+            }
+            Trouble::HeaderOld => {
+                let (trusted_age_secs, trusting_period_secs) = (report.trusted_age_secs, report.trusting_period_secs);
+                tracing::warn!(
+                    from,
+                    to,
+                    trusted_age_secs,
+                    trusting_period_secs,
+                    "relay.header_old: when the trusting period is over the reader takes nothing any more"
+                );
+            }
+        }
     }
 }
 
 /// The directions as Prometheus reads them.
 #[must_use]
 pub fn metrics_text(monitor: &Monitor) -> String {
+    text_of(&monitor.reports())
+}
+
+fn text_of(reports: &[Report]) -> String {
     type Value = fn(&Report) -> Option<u64>;
     const GAUGES: [(&str, &str, Value); 7] = [
         ("lag_entries", "Entries that are proven and not applied", |report| Some(report.lag_entries())),
@@ -176,14 +209,13 @@ pub fn metrics_text(monitor: &Monitor) -> String {
         ("stale", "Deliveries that another relay had made already", |report| Some(report.stale)),
         ("refused", "Deliveries that were refused", |report| Some(report.refused)),
     ];
-    let reports = monitor.reports();
     let mut text = String::new();
     let gauges = GAUGES.iter().map(|metric| (metric, "gauge", ""));
     for ((name, help, value), kind, suffix) in gauges.chain(COUNTERS.iter().map(|metric| (metric, "counter", "_total")))
     {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "# HELP db3_relay_{name} {help}.\n# TYPE db3_relay_{name} {kind}");
-        for report in &reports {
+        for report in reports {
             let Some(value) = value(report) else { continue };
             let (from, to) = (&report.from, &report.to);
             let _ = writeln!(text, "db3_relay_{name}{suffix}{{from=\"{from}\",to=\"{to}\"}} {value}");
@@ -238,5 +270,40 @@ mod tests {
         assert!(text.contains("db3_relay_lag_entries{from=\"mine-shard-0\",to=\"mine-settlement\"} 0"), "{text}");
         assert!(text.contains("db3_relay_refused_total{from=\"mine-settlement\",to=\"mine-shard-0\"} 0"), "{text}");
         assert!(!text.contains("trusting_period_seconds{"), "none is known yet: {text}");
+        let mut report = relay.monitor().reports().remove(0);
+        report.condition = Condition::Frozen;
+        (report.size, report.cursor, report.lag_secs, report.fault_code) = (9, 2, 31, 4);
+        (report.trusted_age_secs, report.trusting_period_secs) = (500, Some(900));
+        let text = text_of(&[report]);
+        for (name, value) in [
+            ("lag_entries", 7),
+            ("lag_seconds", 31),
+            ("trusted_header_age_seconds", 500),
+            ("trusting_period_seconds", 900),
+            ("frozen", 1),
+            ("fault_code", 4),
+        ] {
+            let line = format!("db3_relay_{name}{{from=\"mine-shard-0\",to=\"mine-settlement\"}} {value}\n");
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_tells_of_what_an_operator_can_act_on_and_of_nothing_else() {
+        let directions = directions(&chain("mine-shard-0"), "127.0.0.1:1".parse().unwrap(), &known());
+        let second = Duration::from_secs(1);
+        let relay = relay(directions, &RelaySettings { jitter: second, poll: second, timeout: second }).unwrap();
+        let well = Report { condition: Condition::Idle, ..relay.monitor().reports().remove(0) };
+        let of = |report: &Report| troubles(report).collect::<Vec<_>>();
+        assert_eq!(of(&well), []);
+        let behind = Report { condition: Condition::Behind, size: 5, lag_secs: LAG_SECS_MAX, ..well.clone() };
+        assert_eq!(of(&behind), [], "a relay looks every few seconds");
+        assert_eq!(of(&Report { lag_secs: LAG_SECS_MAX + 1, ..behind.clone() }), [Trouble::Behind]);
+        assert_eq!(of(&Report { condition: Condition::Failing, ..well.clone() }), [Trouble::Behind]);
+        let age = |trusted_age_secs| Report { trusting_period_secs: Some(900), trusted_age_secs, ..well.clone() };
+        assert_eq!((of(&age(450)), of(&age(451))), (vec![], vec![Trouble::HeaderOld]));
+        let frozen = Report { condition: Condition::Frozen, lag_secs: 9_999, ..age(901) };
+        assert_eq!(of(&frozen), [Trouble::Frozen, Trouble::HeaderOld], "what is frozen does not wait for a relay");
+        tell_of(&frozen);
     }
 }

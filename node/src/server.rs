@@ -37,6 +37,9 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// HTTP/2 windows: one largest message of a stream, and a few of them on one connection.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// The services that every node has beside those of its chain.
+const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
+const REFLECTION_SERVICE: &str = "grpc.reflection.v1.ServerReflection";
 /// Longest message to reflection and to health, which are asked for names.
 const SIDE_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Longest list of headers of a call.
@@ -167,7 +170,12 @@ pub async fn serve_on<K: Kind>(
         }
         None => None,
     };
-    let reflection = tonic_reflection::server::Builder::configure()
+    let services = [K::SERVICE, <ChainServiceServer<Node<K>> as NamedService>::NAME];
+    // Only what is served here is listed: the descriptions hold the services of every kind of chain.
+    let reflection = [HEALTH_SERVICE, REFLECTION_SERVICE]
+        .into_iter()
+        .chain(services)
+        .fold(tonic_reflection::server::Builder::configure(), tonic_reflection::server::Builder::with_service_name)
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
@@ -175,7 +183,6 @@ pub async fn serve_on<K: Kind>(
         .max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
     let (reporter, health) = tonic_health::server::health_reporter();
     let health = health.max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
-    let services = [K::SERVICE, <ChainServiceServer<Node<K>> as NamedService>::NAME];
     let limits = config.limits.clone();
     let consensus = chain.consensus();
     tell_health(&reporter, services, consensus.borrow().is_good()).await;

@@ -8,6 +8,8 @@ pub const HEADER_TOO_EARLY: u32 = 220;
 pub const CHANNEL_FROZEN: u32 = 221;
 /// Headers alone are not needed yet.
 pub const HEADERS_NOT_DUE: u32 = 222;
+/// The node asked has no such height: its state or its block.
+pub const HEIGHTS_MISSING: [u32; 2] = [402, 406];
 /// From here on: this node cannot do it now.
 pub const UNAVAILABLE_MIN: u32 = 500;
 

@@ -11,7 +11,7 @@ use db3_state_tree::{ExistenceProof, Proof, verify_existence};
 
 use crate::error::RelayError;
 use crate::headers::leading_to;
-use crate::limits::PAGE_ENTRIES;
+use crate::limits::{HEADERS_BESIDE_ENTRIES_BYTES_MAX, PAGE_ENTRIES};
 use crate::look::{ReaderEnd, first_page, next_page};
 use crate::remote::Remote;
 
@@ -37,7 +37,7 @@ impl WriterEnd {
         }
     }
 
-    /// The delivery of what fits into one.
+    /// The delivery of what fits into one: entries, or headers alone where the reader has a long way to the one that proves them.
     pub async fn collect(self, from: &Remote, to: &Remote, reader: &ReaderEnd) -> Result<Delivery, RelayError> {
         let first = self.first;
         let bad = |detail: String| from.false_answer(METHOD, detail);
@@ -46,7 +46,13 @@ impl WriterEnd {
         let outbox_leaf = first.stored.to_vec();
         let proof_height = context.height.saturating_add(1);
         let headers = match context.light_block.clone() {
-            Some(block) if block.height == proof_height => leading_to(block, from, to, reader).await?,
+            Some(block) if block.height == proof_height => {
+                let way = leading_to(block, from, to, reader).await?;
+                if !way.complete || way.bytes() > HEADERS_BESIDE_ENTRIES_BYTES_MAX {
+                    return Ok(Delivery::of_headers(from.chain_id.clone(), way.headers));
+                }
+                way.headers
+            }
             None if proof_height == reader.inbox.trusted_height => Vec::new(),
             _ => return Err(bad(format!("the header of height {proof_height} does not come along"))),
         };

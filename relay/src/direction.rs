@@ -32,8 +32,8 @@ pub struct Task {
     at_least: u64,
     /// Whether the random wait before work is over.
     waited: bool,
-    /// The cursor at which a delivery was made last.
-    tried: Option<u64>,
+    /// The cursor and the trusted height at which a delivery was made last.
+    tried: Option<(u64, u64)>,
 }
 
 /// What to do next.
@@ -126,9 +126,10 @@ impl Task {
             self.waited = true;
             return Ok(Next::Wait(jitter::part_of(self.jitter)));
         }
-        let headers = leading_to(newest, &self.from, &self.to, reader).await?;
-        self.carry(&Delivery::of_headers(self.from.chain_id.clone(), headers), reader).await.map(|next| match next {
-            Next::Again => Next::Rest,
+        let way = leading_to(newest, &self.from, &self.to, reader).await?;
+        let next = self.carry(&Delivery::of_headers(self.from.chain_id.clone(), way.headers), reader).await?;
+        Ok(match next {
+            Next::Again if way.complete => Next::Rest,
             other => other,
         })
     }
@@ -137,7 +138,8 @@ impl Task {
         let (from, to) = (self.from.chain_id.clone(), self.to.chain_id.clone());
         let (cursor, entries) = (reader.inbox.cursor, delivery.log.entries.len());
         // A reader that takes deliveries and stands still is looked at no more often than an idle one.
-        let first_here = self.tried.replace(cursor) != Some(cursor);
+        let here = Some((cursor, reader.inbox.trusted_height));
+        let first_here = std::mem::replace(&mut self.tried, here) != here;
         let next = if first_here { Next::Again } else { Next::Rest };
         Ok(match self.submit(delivery).await? {
             Submitted::Committed(height) => {
@@ -173,6 +175,8 @@ impl Task {
                 // What a chain refuses by its rules, and not because it is busy or its time has not come.
                 if other.is_some_and(|code| code < code::UNAVAILABLE_MIN && code != code::HEADER_TOO_EARLY) {
                     self.gauge.refused();
+                    // Perhaps the writer's endpoint lies; another may not.
+                    self.from.take_next();
                 }
                 return Err(error);
             }

@@ -24,10 +24,14 @@ mod jitter;
 mod limits;
 mod look;
 mod monitor;
+mod pass;
+mod peer;
 mod remote;
 mod run;
 
 pub use config::{ChainEndpoints, Config, Direction};
 pub use error::RelayError;
 pub use monitor::{Condition, Monitor, Report};
+pub use pass::PASS_KEY;
+pub use peer::{PeerBlock, Peers};
 pub use run::{Relay, Waker};

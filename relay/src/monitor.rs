@@ -8,6 +8,7 @@ use db3_proto::v1;
 
 use crate::error::RelayError;
 use crate::limits::ERROR_CHARS_MAX;
+use crate::pass::Passes;
 
 /// How a direction is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +76,27 @@ impl Report {
 
 /// Looks at all directions of a relay, also while it runs. A clone is one pointer a direction.
 #[derive(Clone, Debug)]
-pub struct Monitor(pub(crate) Vec<Arc<Gauge>>);
+pub struct Monitor {
+    gauges: Vec<Arc<Gauge>>,
+    passes: Option<Passes>,
+}
 
 impl Monitor {
+    pub(crate) fn new(gauges: Vec<Arc<Gauge>>, passes: Option<Passes>) -> Self {
+        Self { gauges, passes }
+    }
+
+    /// Whether this is what the relay shows where it brings a delivery to a chain, under [`PASS_KEY`](crate::PASS_KEY): so the
+    /// node that it runs in tells it from strangers.
+    #[must_use]
+    pub fn shows(&self, chain: &ChainId, pass: &[u8]) -> bool {
+        self.passes.as_ref().is_some_and(|passes| passes.is_of(chain, pass))
+    }
+
     /// A report of each direction, in the order of the configuration.
     #[must_use]
     pub fn reports(&self) -> Vec<Report> {
-        self.0.iter().map(|gauge| gauge.report()).collect()
+        self.gauges.iter().map(|gauge| gauge.report()).collect()
     }
 }
 

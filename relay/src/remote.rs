@@ -9,12 +9,14 @@ use db3_primitives::limits::GRPC_MESSAGE_BYTES_MAX;
 use db3_proto::status::CallError;
 use db3_proto::v1;
 use db3_proto::v1::chain_service_client::ChainServiceClient;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::code;
 use crate::config::ChainEndpoints;
 use crate::error::RelayError;
+use crate::pass::{PASS_KEY, Passes};
 
 /// See the module's text.
 #[derive(Clone, Debug)]
@@ -23,11 +25,13 @@ pub struct Remote {
     endpoints: Arc<[(String, ChainServiceClient<Channel>)]>,
     current: Arc<AtomicUsize>,
     timeout: Duration,
+    /// By which the node that this relay runs in knows its deliveries.
+    pass: Option<Arc<str>>,
 }
 
 impl Remote {
     /// Connects when the first call is made.
-    pub fn new(chain: &ChainEndpoints, timeout: Duration) -> Result<Self, RelayError> {
+    pub fn new(chain: &ChainEndpoints, timeout: Duration, passes: Option<&Passes>) -> Result<Self, RelayError> {
         let client = |url: &String| {
             let invalid = |error: tonic::transport::Error| RelayError::InvalidEndpoint {
                 chain_id: chain.chain_id.clone(),
@@ -48,7 +52,9 @@ impl Remote {
         if endpoints.is_empty() {
             return Err(RelayError::NoEndpoint { chain_id: chain.chain_id.clone() });
         }
-        Ok(Self { chain_id: chain.chain_id.clone(), endpoints, current: Arc::new(AtomicUsize::new(0)), timeout })
+        let pass = passes.map(|passes| passes.of(&chain.chain_id).into());
+        let chain_id = chain.chain_id.clone();
+        Ok(Self { chain_id, endpoints, current: Arc::new(AtomicUsize::new(0)), timeout, pass })
     }
 
     pub async fn get_inbox(&self, request: v1::GetInboxRequest) -> Result<v1::GetInboxResponse, RelayError> {
@@ -67,7 +73,8 @@ impl Remote {
 
     /// The light block of a height (0: the newest), with the validators of the height after `trusted_height`.
     pub async fn light_block(&self, height: u64, trusted_height: u64) -> Result<v1::LightBlock, RelayError> {
-        let request = self.request(v1::GetLightBlockRequest { height, trusted_height });
+        let request =
+            self.request(v1::GetLightBlockRequest { height, trusted_height, with_proposer_priorities: false });
         let method = "GetLightBlock";
         let answer = self.ask(method, |mut client| async move { client.get_light_block(request).await }).await?;
         let block = answer.light_block.ok_or_else(|| self.false_answer(method, "no light block"))?;
@@ -77,9 +84,21 @@ impl Remote {
         Ok(block)
     }
 
+    /// The light block of a height (0: the newest) and its validators' priorities as proposers.
+    pub async fn sync_block(&self, height: u64) -> Result<(v1::LightBlock, Vec<i64>), RelayError> {
+        let asked = v1::GetLightBlockRequest { height, trusted_height: 0, with_proposer_priorities: true };
+        let (request, method) = (self.request(asked), "GetLightBlock");
+        let answer = self.ask(method, |mut client| async move { client.get_light_block(request).await }).await?;
+        let block = answer.light_block.ok_or_else(|| self.false_answer(method, "no light block"))?;
+        Ok((block, answer.proposer_priorities))
+    }
+
     pub async fn submit_delivery(&self, delivery: v1::Delivery) -> Result<v1::SubmitDeliveryResponse, RelayError> {
         let wait = v1::WaitMode::Committed.into();
-        let request = self.request(v1::SubmitDeliveryRequest { delivery: Some(delivery), wait });
+        let mut request = self.request(v1::SubmitDeliveryRequest { delivery: Some(delivery), wait });
+        if let Some(pass) = self.pass.as_ref().and_then(|pass| MetadataValue::try_from(&**pass).ok()) {
+            request.metadata_mut().insert(PASS_KEY, pass);
+        }
         self.ask("SubmitDelivery", |mut client| async move { client.submit_delivery(request).await }).await
     }
 
@@ -141,7 +160,8 @@ impl Remote {
         self.current.load(Ordering::Relaxed).checked_rem(self.endpoints.len()).unwrap_or(0)
     }
 
-    fn take_next(&self) {
+    /// The next call goes to another endpoint.
+    pub fn take_next(&self) {
         self.current.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -10,6 +10,7 @@ use crate::config::{ChainEndpoints, Config};
 use crate::direction::Task;
 use crate::error::RelayError;
 use crate::monitor::{Gauge, Monitor};
+use crate::pass::Passes;
 use crate::remote::Remote;
 
 /// A relay that does not run yet.
@@ -38,12 +39,13 @@ impl Relay {
         let (sender, receiver) = watch::channel(());
         let mut remotes: Vec<(ChainEndpoints, Remote)> = Vec::new();
         let mut tasks = Vec::with_capacity(config.directions.len());
+        let passes = Passes::new();
         for direction in &config.directions {
             let mut remote = |chain: &ChainEndpoints| {
                 if let Some((_, remote)) = remotes.iter().find(|(known, _)| known == chain) {
                     return Ok(remote.clone());
                 }
-                let remote = Remote::new(chain, config.timeout)?;
+                let remote = Remote::new(chain, config.timeout, passes.as_ref())?;
                 remotes.push((chain.clone(), remote.clone()));
                 Ok(remote)
             };
@@ -51,7 +53,7 @@ impl Relay {
             let gauge = Arc::new(Gauge::new(from.chain_id.clone(), to.chain_id.clone()));
             tasks.push(Task::new(from, to, gauge, config, receiver.clone()));
         }
-        let monitor = Monitor(tasks.iter().map(|task| Arc::clone(&task.gauge)).collect());
+        let monitor = Monitor::new(tasks.iter().map(|task| Arc::clone(&task.gauge)).collect(), passes);
         Ok(Self { tasks, monitor, waker: Waker(Arc::new(sender)) })
     }
 

@@ -21,8 +21,8 @@ use std::num::NonZeroU64;
 use db3_carry::build::Source;
 use db3_light_client::{Options, UnixTime};
 use db3_primitives::{
-    Address, BlockTime, ChainId, Epoch, EpochClose, Hash32, Height, LogEntry, NetworkName, Payee, PriceTable, ShardId,
-    Statement, Tai,
+    Address, BlockTime, ChainId, Epoch, EpochClose, Hash32, Height, LogEntry, NetworkName, Payee, Posting, PostingLine,
+    PriceTable, ShardId, Statement, Tai,
 };
 use db3_settlement_state::{Effects, Genesis, GenesisAccount, SettlementState, execute};
 
@@ -33,6 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BEGIN: u64 = 1_767_225_600;
 const EPOCH_SECS: u64 = 600;
 const WANT: u128 = 8_000;
+/// Deliveries in a block: as many of one shard as a node keeps waiting.
+const PER_BLOCK: usize = 2;
 
 fn main() {
     let statements: u32 = std::env::args().nth(1).map_or(1_000_000, |count| count.parse().expect("a number"));
@@ -71,31 +73,36 @@ fn measure(chain: &mut Chain, source: &Source, network: &NetworkName, statements
         deliveries.push(delivery);
     }
     let began = cpu_secs();
-    for piece in deliveries.chunks(4) {
+    for piece in deliveries.chunks(PER_BLOCK) {
         let effects = chain.block(piece);
         assert!(effects.refused.is_empty() && effects.faults.is_empty());
     }
     let verified = cpu_secs();
-    let effects = chain.settle();
+    let round = chain.settle();
     let posted = cpu_secs();
     let per = |bytes: usize| bytes as f64 / f64::from(statements);
-    let postings = effects.iter().flat_map(|effects| &effects.postings);
-    let entries = effects.iter().flat_map(|effects| &effects.entries);
-    let (posting_bytes, entry_bytes) = (
-        postings.map(|(_, posting)| posting.to_bytes().len()).sum::<usize>(),
-        entries.map(|entry| entry.bytes.len()).sum::<usize>(),
-    );
+    assert_eq!(round.postings, u64::from(statements) + 1, "one for each statement, and the pool's");
     println!(
-        "verified and netted {:.2} s, posted {:.2} s of CPU in {} + {} blocks; bytes per statement: {:.1} delivered, \
-         {:.1} posted, {:.1} of ceilings",
+        "verified and netted {:.2} s, posted {:.2} s of CPU in {} + {} blocks, together {:.2} s; bytes per statement: \
+         {:.1} delivered, {:.1} posted, {:.1} of ceilings",
         verified - began,
         posted - verified,
-        deliveries.len().div_ceil(4),
-        effects.len(),
+        deliveries.len().div_ceil(PER_BLOCK),
+        round.blocks,
+        posted - began,
         per(delivered_bytes),
-        per(posting_bytes),
-        per(entry_bytes)
+        per(round.posting_bytes),
+        per(round.entry_bytes)
     );
+}
+
+/// What the blocks of a round wrote. Each block's effects are dropped before the next, as a chain does that has stored them.
+#[derive(Default)]
+struct Written {
+    blocks: usize,
+    postings: u64,
+    posting_bytes: usize,
+    entry_bytes: usize,
 }
 
 /// CPU that this process has used, all threads, in seconds; Linux only. The kernel counts in hundredths.
@@ -199,11 +206,16 @@ impl Chain {
         effects
     }
 
-    fn settle(&mut self) -> Vec<Effects> {
-        let mut all = Vec::new();
+    fn settle(&mut self) -> Written {
+        let mut written = Written::default();
         while self.state.work_pending(BlockTime::from_secs(self.now)) {
-            all.push(self.block(&[]));
+            let effects = self.block(&[]);
+            written.blocks += 1;
+            written.postings += effects.postings.len() as u64;
+            let bytes = |posting: &Posting| 154 + PostingLine::BYTES * posting.lines.len();
+            written.posting_bytes += effects.postings.iter().map(|(_, posting)| bytes(posting)).sum::<usize>();
+            written.entry_bytes += effects.entries.iter().map(|entry| entry.bytes.len()).sum::<usize>();
         }
-        all
+        written
     }
 }

@@ -5,6 +5,7 @@ use db3_primitives::{Address, BalanceLeaf, LineLeaf, ShardId, Tai};
 
 use crate::journal::{Movement, Purse};
 use crate::ledger::Ledger;
+use crate::reads::Reads;
 use db3_primitives::fatal::fatal;
 
 /// Where an account pays from.
@@ -24,7 +25,7 @@ pub(crate) struct Open {
     pub(crate) lines: Vec<(ShardId, LineLeaf)>,
     /// As they were read.
     stored_leaf: Option<BalanceLeaf>,
-    stored_lines: Vec<(ShardId, LineLeaf)>,
+    pub(crate) stored_lines: Vec<(ShardId, LineLeaf)>,
 }
 
 impl Open {
@@ -60,6 +61,10 @@ impl Open {
     }
 }
 
+fn opened(address: Address, stored_leaf: Option<BalanceLeaf>, lines: Vec<(ShardId, LineLeaf)>) -> Open {
+    Open { address, leaf: stored_leaf.unwrap_or_default(), stored_lines: lines.clone(), lines, stored_leaf }
+}
+
 fn find(lines: &[(ShardId, LineLeaf)], shard: ShardId) -> Option<LineLeaf> {
     let at = lines.binary_search_by_key(&shard, |(shard, _)| *shard).ok()?;
     lines.get(at).map(|(_, line)| *line)
@@ -68,8 +73,13 @@ fn find(lines: &[(ShardId, LineLeaf)], shard: ShardId) -> Option<LineLeaf> {
 impl Ledger {
     /// Takes an account in hand; one that nobody knows has nothing.
     pub(crate) fn open(&self, address: Address) -> Open {
-        let (stored_leaf, lines) = (self.balance(address), self.lines_of(address));
-        Open { address, leaf: stored_leaf.unwrap_or_default(), stored_lines: lines.clone(), lines, stored_leaf }
+        opened(address, self.balance(address), self.lines_of(address))
+    }
+
+    /// The same by somebody who visits accounts in order.
+    pub(crate) fn open_near(&self, reads: &mut Reads<'_>, address: Address) -> Open {
+        let lines = self.written_over(address, reads.lines_of(&address));
+        opened(address, self.balances.get_near(&mut reads.balances, address), lines)
     }
 
     /// Writes back what was changed.
@@ -94,7 +104,7 @@ impl Ledger {
             fatal("I5: money moves from where it is", format_args!("{amount} tai of {} into {to}", open.address))
         };
         if wallet == Wallet::Collateral {
-            self.credited.insert(open.address);
+            self.touch_credit(open.address);
         }
         self.journal.push(Movement { from, to, amount });
     }

@@ -55,7 +55,7 @@ fn cut(ledger: &mut Ledger, open: &mut Open, shard: ShardId, line: LineLeaf, cei
     let index = ledger.send(shard, CreditEntry::Line(LineEntry { account, ceiling }));
     ledger.set_cut(shard, index, Some(CutLeaf { account, lease }));
     open.set_line(shard, LineLeaf { ceiling, cut: Some(Cut { index, lease }), ..line });
-    ledger.credited.insert(account);
+    ledger.touch_credit(account);
 }
 
 /// The largest K ≤ v that keeps `held` ≤ limit counting H := max(H, K); a pending cut stays. An account that holds more
@@ -72,7 +72,7 @@ fn raise(ledger: &mut Ledger, open: &mut Open, shard: ShardId, line: LineLeaf, t
     let held = (ledger.rules.held_after_raise)(&line, ceiling);
     ledger.send(shard, CreditEntry::Line(LineEntry { account: open.address, ceiling }));
     open.set_line(shard, LineLeaf { ceiling, held, ..line });
-    ledger.credited.insert(open.address);
+    ledger.touch_credit(open.address);
 }
 
 /// What H may become on this line, all others as they stand; none where H is above that already.
@@ -86,7 +86,8 @@ fn room(ledger: &Ledger, open: &Open, line: &LineLeaf, others: u128) -> Option<T
 /// wanted nothing is given, so a shard is not told what changes nothing.
 pub(crate) fn renew(ledger: &mut Ledger, open: &mut Open) {
     let mut bound = bound_by_all(ledger, open);
-    for (shard, line) in open.lines.clone() {
+    for at in 0..open.lines.len() {
+        let Some((shard, line)) = open.lines.get(at).copied() else { return };
         let target = wanted(&line);
         let quarter = line.want.get().div_euclid(4).max(1);
         let short = target.saturating_sub(line.ceiling).get();
@@ -155,6 +156,6 @@ fn confirm(ledger: &mut Ledger, shard: ShardId, index: u64, leaf: CutLeaf) {
         line => fatal("I8: a cut is its line's", format_args!("{account} on shard {shard}: {index}, {line:?}")),
     }
     ledger.set_cut(shard, index, None);
-    ledger.credited.insert(account);
+    ledger.touch_credit(account);
     ledger.mark_due(account);
 }

@@ -11,6 +11,7 @@ use db3_primitives::{BlockTime, ChainId, Fault, Rejection, ShardFault, ShardId, 
 use crate::effects::{FaultReport, InboundEntry};
 use crate::inbound::Reading;
 use crate::ledger::Ledger;
+use crate::reads::Reads;
 use db3_primitives::fatal::fatal;
 
 /// What the deliveries of a block did.
@@ -73,7 +74,7 @@ pub(crate) fn deliver(ledger: &mut Ledger, delivery: &Delivery, inbound: &mut In
         inbound.faults.push(FaultReport { source: shard, fault, bytes: Vec::new() });
         (0, Some(fault))
     } else {
-        let trusted = received.clone().advance(0).channel.trusted_time();
+        let trusted = received.trusted_time();
         let trusted_secs = u64::try_from(trusted.secs()).unwrap_or(0);
         apply(ledger, shard, trusted_secs, first, received.entries(), inbound)
     };
@@ -107,11 +108,14 @@ pub(crate) fn apply(
     inbound: &mut Inbound,
 ) -> (usize, Option<Fault>) {
     let mut reading = Reading::begin(ledger, shard, trusted_secs);
+    let base = ledger.base.clone();
+    let mut reads = Reads::of(&base);
+    inbound.entries.reserve(entries.len());
     let mut found = None;
     let mut taken = 0usize;
     for (index, bytes) in (first..).zip(entries) {
         taken = taken.saturating_add(1);
-        match reading.apply(ledger, bytes) {
+        match reading.apply(ledger, &mut reads, bytes) {
             Ok((entry, previous)) => {
                 inbound.entries.push(InboundEntry { source: shard, index, entry, bytes: bytes.clone(), previous });
             }

@@ -9,6 +9,7 @@
 use db3_primitives::{EpochClose, LineLeaf, LogEntry, ShardFault, ShardId, ShardLeaf, Statement, Tai};
 
 use crate::ledger::Ledger;
+use crate::reads::Reads;
 
 /// The log of one shard while a delivery of it is applied.
 pub(crate) struct Reading {
@@ -27,10 +28,15 @@ impl Reading {
     }
 
     /// Applies one entry; of a statement, tells also what was stated before.
-    pub(crate) fn apply(&mut self, ledger: &mut Ledger, bytes: &[u8]) -> Result<(LogEntry, Option<Tai>), ShardFault> {
+    pub(crate) fn apply(
+        &mut self,
+        ledger: &mut Ledger,
+        reads: &mut Reads<'_>,
+        bytes: &[u8],
+    ) -> Result<(LogEntry, Option<Tai>), ShardFault> {
         let entry = LogEntry::from_bytes(bytes).map_err(|_| ShardFault::EntryMalformed)?;
         let previous = match &entry {
-            LogEntry::Statement(statement) => Some(self.statement(ledger, statement)?),
+            LogEntry::Statement(statement) => Some(self.statement(ledger, reads, statement)?),
             LogEntry::EpochClose(close) => {
                 self.close(ledger, close)?;
                 None
@@ -39,13 +45,18 @@ impl Reading {
         Ok((entry, previous))
     }
 
-    fn statement(&mut self, ledger: &mut Ledger, statement: &Statement) -> Result<Tai, ShardFault> {
+    fn statement(
+        &mut self,
+        ledger: &mut Ledger,
+        reads: &mut Reads<'_>,
+        statement: &Statement,
+    ) -> Result<Tai, ShardFault> {
         // The one payee that there is, the shard's pool, needs no look.
         let Statement { account, payee: _, cumulative } = *statement;
         if self.leaf.last_account.is_some_and(|last| last >= account) {
             return Err(ShardFault::StatementOrder);
         }
-        let line = ledger.line(account, self.shard).ok_or(ShardFault::LineUnknown)?;
+        let line = ledger.lines.get_near(&mut reads.lines, (account, self.shard)).ok_or(ShardFault::LineUnknown)?;
         let previous = line.reported;
         let added = cumulative.checked_sub(previous).ok_or(ShardFault::StatementBelowLast)?;
         if cumulative > line.held {
@@ -54,7 +65,7 @@ impl Reading {
         let total = self.leaf.total.checked_add(added).ok_or(ShardFault::CloseTotal)?;
         let stated = LineLeaf { reported: cumulative, ..line };
         ledger.lines.replace((account, self.shard), Some(line), Some(stated));
-        ledger.mark_due(account);
+        ledger.mark_due_near(reads, account);
         let statements = self.leaf.statements.saturating_add(1);
         self.leaf = ShardLeaf { statements, total, last_account: Some(account), ..self.leaf };
         Ok(previous)

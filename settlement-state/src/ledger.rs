@@ -2,7 +2,7 @@
 //!
 //! A transaction's writes can be taken back ([`Ledger::discard`]); rounds, confirmations and deliveries never are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use db3_primitives::{
@@ -14,6 +14,8 @@ use db3_state_tree::Tree;
 use crate::journal::{Movement, Purse};
 use crate::logs::{Logs, Mark};
 use crate::objects::{Balances, Cuts, Due, Dues, Lines, Round, Shards, Supply, Windows};
+use crate::reads::Reads;
+use crate::rows::Rows;
 use crate::rules::Rules;
 use crate::table::Table;
 use db3_primitives::fatal::{damaged, fatal};
@@ -50,11 +52,8 @@ pub(crate) struct Ledger {
     pub(crate) logs: Logs,
     pub(crate) journal: Vec<Movement>,
     /// Accounts of which a line's H or the limit may have changed.
-    pub(crate) credited: BTreeSet<Address>,
+    pub(crate) credited: Rows<Address, ()>,
 }
-
-/// Up to so many shards, asking for the line on each is quicker than a walk over the tree.
-const FEW_SHARDS: u32 = 8;
 
 /// Where a transaction began.
 pub(crate) struct Draft {
@@ -82,7 +81,7 @@ impl Ledger {
             trusted: BTreeMap::new(),
             logs: Logs::default(),
             journal: Vec::new(),
-            credited: BTreeSet::new(),
+            credited: Rows::new(),
         }
     }
 
@@ -106,14 +105,17 @@ impl Ledger {
 
     /// All lines of an account, by shard.
     pub(crate) fn lines_of(&self, account: Address) -> Vec<(ShardId, LineLeaf)> {
-        let shards = self.chain.shard_map.shards();
-        if shards <= FEW_SHARDS {
-            let line = |shard| self.line(account, shard).map(|line| (shard, line));
-            return (0..shards).map(ShardId::new).filter_map(line).collect();
-        }
-        let mut lines = stored_lines(&self.base, &account);
-        let all = (account, ShardId::new(0))..=(account, ShardId::new(u32::MAX));
-        for ((_, shard), entry) in self.lines.written(all) {
+        self.written_over(account, stored_lines(&self.base, &account))
+    }
+
+    /// The lines of an account as the block has them, from those of the version before it.
+    pub(crate) fn written_over(
+        &self,
+        account: Address,
+        mut lines: Vec<(ShardId, LineLeaf)>,
+    ) -> Vec<(ShardId, LineLeaf)> {
+        let written = self.lines.written_from((account, ShardId::new(0)));
+        for ((_, shard), entry) in written.take_while(|((other, _), _)| *other == account) {
             let Some(leaf) = entry.now else { continue };
             match lines.binary_search_by_key(&shard, |(shard, _)| *shard) {
                 Ok(at) => {
@@ -164,6 +166,16 @@ impl Ledger {
     /// The next round will visit the account.
     pub(crate) fn mark_due(&mut self, account: Address) {
         let due = self.dues.get(&self.base, account);
+        self.make_due(account, due);
+    }
+
+    /// The same by somebody who visits accounts in order.
+    pub(crate) fn mark_due_near(&mut self, reads: &mut Reads<'_>, account: Address) {
+        let due = self.dues.get_near(&mut reads.dues, account);
+        self.make_due(account, due);
+    }
+
+    fn make_due(&mut self, account: Address, due: Option<Due>) {
         if due.is_none() {
             self.dues.replace(account, due, Some(Due));
         }
@@ -172,6 +184,11 @@ impl Ledger {
     /// The account, which is due, is not any more.
     pub(crate) fn clear_due(&mut self, account: Address) {
         self.dues.replace(account, Some(Due), None);
+    }
+
+    /// A line's H or the limit of the account may have changed.
+    pub(crate) fn touch_credit(&mut self, account: Address) {
+        self.credited.update(account, || (), |()| ());
     }
 
     /// Writes an entry for a shard and tells its index in the log.
@@ -206,7 +223,7 @@ impl Ledger {
             Purse::Collateral(account) => {
                 let leaf = self.balance(account)?;
                 self.set_balance(account, BalanceLeaf { collateral: leaf.collateral.checked_sub(amount)?, ..leaf });
-                self.credited.insert(account);
+                self.touch_credit(account);
             }
             Purse::Pool(shard) => {
                 let leaf = self.shard(shard);
@@ -231,7 +248,7 @@ impl Ledger {
             Purse::Collateral(account) => {
                 let leaf = self.balance(account).unwrap_or_default();
                 self.set_balance(account, BalanceLeaf { collateral: leaf.collateral.checked_add(amount)?, ..leaf });
-                self.credited.insert(account);
+                self.touch_credit(account);
             }
             Purse::Pool(shard) => {
                 let leaf = self.shard(shard);
@@ -309,9 +326,5 @@ impl Ledger {
 
 /// All lines of an account in a version, by shard.
 pub(crate) fn stored_lines(tree: &Tree, account: &Address) -> Vec<(ShardId, LineLeaf)> {
-    let decode = |(key, leaf): (&[u8], &[u8])| match (key::split_line(key), LineLeaf::from_bytes(leaf)) {
-        (Some((_, shard)), Ok(leaf)) => (shard, leaf),
-        _ => damaged(key),
-    };
-    tree.prefix(&key::line_prefix_of(account)).map(decode).collect()
+    Reads::of(tree).lines_of(account)
 }

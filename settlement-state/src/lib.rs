@@ -36,12 +36,15 @@ mod operations;
 mod payout;
 mod portion;
 mod query;
+mod reads;
 mod round;
+mod rows;
 mod rules;
 mod settle;
 mod state;
 mod sums;
 mod table;
+mod terms;
 #[cfg(test)]
 mod trials;
 

@@ -117,9 +117,11 @@ impl Logs {
         }
         if !self.postings.is_empty() {
             let mut frontier = postings(base);
+            appended.posting_nodes.reserve(self.postings.len().saturating_mul(2));
             for posting in self.postings {
-                appended.postings.push((frontier.size(), posting.clone()));
-                appended.posting_nodes.extend(frontier.append(&posting.to_bytes()));
+                let index = frontier.size();
+                frontier.append_with(&posting.to_bytes(), |node| appended.posting_nodes.push(node));
+                appended.postings.push((index, posting));
             }
             appended.leaves.push((key::postings(), Some(frontier.to_bytes())));
         }
@@ -133,14 +135,12 @@ impl Appended {
             return;
         }
         let mut outbox = log.before;
+        self.entries.reserve(log.entries.len());
+        self.outbox_nodes.reserve(log.entries.len().saturating_mul(2));
         for entry in log.entries {
             let bytes = entry.to_bytes();
-            match outbox.append(&bytes) {
-                Ok(done) => {
-                    self.outbox_nodes.extend(done.nodes.into_iter().map(|node| (destination.clone(), node)));
-                    let entry = OutboundEntry { destination: destination.clone(), index: done.index, bytes };
-                    self.entries.push(entry);
-                }
+            match outbox.append_with(&bytes, |node| self.outbox_nodes.push((destination.clone(), node))) {
+                Ok(index) => self.entries.push(OutboundEntry { destination: destination.clone(), index, bytes }),
                 Err(error) => fatal("I4: every entry can be delivered", error),
             }
         }

@@ -15,6 +15,7 @@ use db3_primitives::{
 
 use crate::effects::RoundDone;
 use crate::ledger::Ledger;
+use crate::reads::Reads;
 use crate::{payout, settle};
 use db3_primitives::fatal::damaged;
 
@@ -29,13 +30,14 @@ pub(crate) fn work(ledger: &mut Ledger, may_begin: bool) -> Option<RoundDone> {
     };
     // Epochs that no round settles by itself make nobody's debt older: while a network stands still, nobody can pay.
     let skipped = leaf.settled.map_or(0, |settled| running.epoch.get().saturating_sub(settled.get()).saturating_sub(1));
+    let forgiven = skipped.saturating_add(u64::from(is_overdue(ledger, running.epoch)));
     let mut budget = ledger.chain.round_accounts_max;
     let ended = loop {
         if budget == 0 {
             break false;
         }
         match running.phase {
-            RoundPhase::Accounts { after } => accounts(ledger, &mut running, skipped, after, &mut budget),
+            RoundPhase::Accounts { after } => accounts(ledger, &mut running, forgiven, after, &mut budget),
             RoundPhase::Shards { next } if next.get() < ledger.chain.shard_map.shards() => {
                 shard(ledger, &mut running, next, &mut budget);
             }
@@ -70,6 +72,15 @@ fn epoch_past_deadline(chain: &SettlementLeaf, now_secs: u64) -> Option<Epoch> {
     of_deadline.get().checked_sub(1).map(Epoch::new)
 }
 
+/// Whether the epoch in which even the deadline would have begun the round of `epoch` is over. That is so after a halt, and
+/// then the round of a newer epoch follows before anybody could pay: so this one makes no debt older. (Of a round that itself
+/// runs into the next epoch, the rest of the accounts is spared.)
+fn is_overdue(ledger: &Ledger, epoch: Epoch) -> bool {
+    let end = epoch.next().and_then(|next| next.start_secs(ledger.chain.epoch_secs));
+    let deadline = end.and_then(|end| end.checked_add(ledger.chain.deadline_secs));
+    deadline.is_some_and(|deadline| ledger.at.epoch > Epoch::of(deadline, ledger.chain.epoch_secs))
+}
+
 /// When the round after this one begins by the deadline alone; none where no time is that late.
 pub(crate) fn deadline_secs(chain: &SettlementLeaf, leaf: &RoundLeaf) -> Option<u64> {
     let epoch = leaf.settled.map_or(Some(Epoch::new(0)), Epoch::next)?;
@@ -83,16 +94,18 @@ pub(crate) fn begin(epoch: Epoch) -> Running {
 }
 
 /// Visits the next accounts that are due. An account counts as many times as it has lines.
-fn accounts(ledger: &mut Ledger, running: &mut Running, skipped: u64, after: Option<Address>, budget: &mut u32) {
+fn accounts(ledger: &mut Ledger, running: &mut Running, forgiven: u64, after: Option<Address>, budget: &mut u32) {
     let from = after.map_or_else(key::due_prefix, |account| [key::due(&account).as_slice(), &[0]].concat());
     let to = key::prefix_end(&key::due_prefix());
     let base = ledger.base.clone();
+    let mut reads = Reads::of(&base);
     for (key, _) in base.range(&from, to.as_deref()) {
         if *budget == 0 {
             return;
         }
         let account = key::split_due(key).unwrap_or_else(|| damaged(key));
-        let visited = settle::visit(ledger, account, running.epoch, skipped);
+        let open = ledger.open_near(&mut reads, account);
+        let visited = settle::visit(ledger, open, running.epoch, forgiven);
         running.phase = RoundPhase::Accounts { after: Some(account) };
         running.postings = running.postings.saturating_add(visited.postings);
         running.debited = Tai::new(running.debited.get().saturating_add(visited.debited.get()));

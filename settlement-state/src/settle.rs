@@ -2,7 +2,7 @@
 //! be paid. Each step that moves something writes one posting over all shards.
 
 use db3_primitives::{
-    Address, BalanceLeaf, Epoch, LineLeaf, Posting, PostingKind, PostingLine, SettlementLeaf, ShardId, Stage, Tai,
+    BalanceLeaf, Epoch, LineLeaf, Posting, PostingKind, PostingLine, SettlementLeaf, ShardId, Stage, Tai,
 };
 
 use crate::account::{Open, Wallet};
@@ -25,14 +25,16 @@ pub(crate) struct Visited {
 ///    the account outstanding, after the grace period delinquent. 4. A delinquent account's lines are cut to what is
 ///    used, then its collateral pays, and at last the rest is written off. 5. Other accounts' ceilings are renewed.
 ///
-/// An account that still owes, or whose collateral paid in this round, is due again at the next. Of the epochs since the
-/// round before, `skipped` were settled by no round: a debt is not older for them, so it ages by one with every round.
-pub(crate) fn visit(ledger: &mut Ledger, account: Address, epoch: Epoch, skipped: u64) -> Visited {
-    let mut open = ledger.open(account);
+/// An account that still owes, or whose collateral paid in this round, is due again at the next. A debt is not older for
+/// `forgiven` of the epochs since the round before, those that no round settled by itself and the round's own where it comes
+/// too late; so it ages by at most one with every round.
+pub(crate) fn visit(ledger: &mut Ledger, mut open: Open, epoch: Epoch, forgiven: u64) -> Visited {
+    let account = open.address;
     if open.leaf.stage != Stage::Clear {
-        open.leaf.since = Epoch::new(open.leaf.since.get().saturating_add(skipped));
+        open.leaf.since = Epoch::new(open.leaf.since.get().saturating_add(forgiven));
     }
-    let before = open.lines.clone();
+    // As they were read, until the account is closed.
+    let before = std::mem::take(&mut open.stored_lines);
     let mut visited = Visited { lines: u32::try_from(before.len()).unwrap_or(u32::MAX), ..Visited::default() };
     let debit = sums::unsettled(&before);
     for (_, line) in &mut open.lines {
@@ -61,6 +63,7 @@ pub(crate) fn visit(ledger: &mut Ledger, account: Address, epoch: Epoch, skipped
     if open.leaf.stage == Stage::Clear && seized.is_zero() {
         ledger.clear_due(account);
     }
+    open.stored_lines = before;
     ledger.close(open);
     visited
 }
@@ -71,11 +74,11 @@ pub(crate) fn pay(ledger: &mut Ledger, open: &mut Open, wallet: Wallet, amount: 
         return;
     }
     let outstanding: Vec<Tai> = open.lines.iter().map(|(_, line)| line.outstanding()).collect();
-    let shares = portion::shares(amount, &outstanding);
-    for ((shard, line), share) in open.lines.clone().into_iter().zip(shares) {
-        if !share.is_zero() {
+    for (at, share) in portion::shares(amount, &outstanding).into_iter().enumerate() {
+        if let Some((shard, line)) = open.lines.get_mut(at).filter(|_| !share.is_zero()) {
+            line.paid = add(line.paid, share);
+            let shard = *shard;
             ledger.pay_pool(open, wallet, shard, share);
-            open.set_line(shard, LineLeaf { paid: add(line.paid, share), ..line });
         }
     }
 }
@@ -215,7 +218,7 @@ fn write_off(ledger: &mut Ledger, open: &mut Open, epoch: Epoch) {
         line.want = Tai::ZERO;
     }
     open.leaf.trust = Tai::ZERO;
-    ledger.credited.insert(open.address);
+    ledger.touch_credit(open.address);
     post(ledger, PostingKind::WriteOff, epoch, open, &before);
 }
 

@@ -3,11 +3,9 @@
 //! Writes of a draft can be taken back, so a transaction that fails leaves nothing behind. At the block's end each leaf
 //! that differs from what it was is encoded once.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use db3_state_tree::{Finger, Tree};
 
-use db3_state_tree::Tree;
-
+use crate::rows::Rows;
 use db3_primitives::fatal::damaged;
 
 /// A kind of leaf: its tree key and its encoding.
@@ -36,7 +34,7 @@ type Replaced<O> = (<O as Object>::Key, Option<<O as Object>::Leaf>);
 
 /// The leaves of one kind that a block has written, over the tree.
 pub(crate) struct Table<O: Object> {
-    entries: BTreeMap<O::Key, Entry<O::Leaf>>,
+    entries: Rows<O::Key, Entry<O::Leaf>>,
     /// What each write since the draft began replaced, in order; none outside a draft.
     undo: Option<Vec<Replaced<O>>>,
 }
@@ -47,9 +45,15 @@ pub(crate) fn stored<O: Object>(tree: &Tree, key: O::Key) -> Option<O::Leaf> {
     tree.get(&key).map(|bytes| O::decode(bytes).unwrap_or_else(|| damaged(&key)))
 }
 
+/// The same with a finger on that tree, for keys that come in order.
+pub(crate) fn stored_near<O: Object>(finger: &mut Finger<'_>, key: O::Key) -> Option<O::Leaf> {
+    let key = O::key(key);
+    finger.get(&key).map(|bytes| O::decode(bytes).unwrap_or_else(|| damaged(&key)))
+}
+
 impl<O: Object> Table<O> {
     pub(crate) fn new() -> Self {
-        Self { entries: BTreeMap::new(), undo: None }
+        Self { entries: Rows::new(), undo: None }
     }
 
     /// The leaf now; none where there is none.
@@ -60,22 +64,30 @@ impl<O: Object> Table<O> {
         }
     }
 
+    /// The same with a finger on the base, for keys that come in order.
+    pub(crate) fn get_near(&self, finger: &mut Finger<'_>, key: O::Key) -> Option<O::Leaf> {
+        match self.entries.get(&key) {
+            Some(entry) => entry.now.clone(),
+            None => stored_near::<O>(finger, key),
+        }
+    }
+
     /// Writes a leaf, or deletes it.
     pub(crate) fn set(&mut self, base: &Tree, key: O::Key, leaf: Option<O::Leaf>) {
-        let entry = self.entries.entry(key).or_insert_with(|| {
-            let before = stored::<O>(base, key);
-            Entry { now: before.clone(), before }
-        });
-        let replaced = std::mem::replace(&mut entry.now, leaf);
-        if let Some(undo) = &mut self.undo {
-            undo.push((key, replaced));
-        }
+        self.write_over(key, || stored::<O>(base, key), leaf);
     }
 
     /// Writes a leaf that was read as `read`, so that it need not be read again.
     pub(crate) fn replace(&mut self, key: O::Key, read: Option<O::Leaf>, leaf: Option<O::Leaf>) {
-        let entry = self.entries.entry(key).or_insert_with(|| Entry { now: read.clone(), before: read });
-        let replaced = std::mem::replace(&mut entry.now, leaf);
+        self.write_over(key, || read, leaf);
+    }
+
+    fn write_over(&mut self, key: O::Key, read: impl FnOnce() -> Option<O::Leaf>, leaf: Option<O::Leaf>) {
+        let make = || {
+            let before = read();
+            Entry { now: before.clone(), before }
+        };
+        let replaced = self.entries.update(key, make, |entry| std::mem::replace(&mut entry.now, leaf));
         if let Some(undo) = &mut self.undo {
             undo.push((key, replaced));
         }
@@ -102,19 +114,20 @@ impl<O: Object> Table<O> {
 
     /// Everything that was written, in order of key.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (O::Key, &Entry<O::Leaf>)> {
-        self.entries.iter().map(|(key, entry)| (*key, entry))
+        self.entries.iter()
     }
 
-    /// Everything that was written in a range of keys, in order.
-    pub(crate) fn written(&self, range: RangeInclusive<O::Key>) -> impl Iterator<Item = (O::Key, &Entry<O::Leaf>)> {
-        self.entries.range(range).map(|(key, entry)| (*key, entry))
+    /// Everything that was written from a key on, in order.
+    pub(crate) fn written_from(&self, key: O::Key) -> impl Iterator<Item = (O::Key, &Entry<O::Leaf>)> {
+        self.entries.iter_from(key)
     }
 
     /// Adds what has changed to a batch for the tree.
     pub(crate) fn write(&self, batch: &mut Vec<(Vec<u8>, Option<Vec<u8>>)>) {
-        for (key, entry) in &self.entries {
+        batch.reserve(self.entries.len());
+        for (key, entry) in self.entries.iter() {
             if entry.now != entry.before {
-                batch.push((O::key(*key), entry.now.as_ref().map(O::encode)));
+                batch.push((O::key(key), entry.now.as_ref().map(O::encode)));
             }
         }
     }

@@ -37,23 +37,46 @@ impl<'t> Cursor<'t> {
         Self::descend(Vec::with_capacity(USUAL_DEPTH), root, |inner| bit(key, inner.pos))
     }
 
+    /// The same from this place: up only as far as the ways part, and down again. So a walk in order of key costs O(1) a
+    /// step where the keys stand close together.
+    pub(crate) fn move_to(mut self, key: &[u8]) -> Self {
+        let parting = first_difference(key, self.leaf.key());
+        let mut top = None;
+        while let Some((inner, _)) = self.path.pop_if(|(inner, _)| inner.pos >= parting) {
+            top = Some(inner);
+        }
+        match top {
+            // The ways part at or above this node, whose keys all have the bits that are above it.
+            Some(top) => {
+                let right = bit(key, top.pos);
+                self.path.push((top, right));
+                Self::descend(self.path, top.child(right), |inner| bit(key, inner.pos))
+            }
+            None => self,
+        }
+    }
+
     /// The leaf with the smallest key ≥ `key`.
     pub(crate) fn at_or_after(root: &'t Child, key: &[u8]) -> Option<Self> {
-        let mut cursor = Self::nearest(root, key);
-        let pos = first_difference(key, cursor.leaf.key());
+        Self::nearest(root, key).forward_to(key)
+    }
+
+    /// From the only leaf that can be `key`'s to the one with the smallest key ≥ `key`.
+    pub(crate) fn forward_to(mut self, key: &[u8]) -> Option<Self> {
+        let pos = first_difference(key, self.leaf.key());
         // Everything below the last node above `pos` lies on one side of `key`.
         if bit(key, pos) {
-            while cursor.path.pop_if(|(inner, _)| inner.pos > pos).is_some() {}
-            cursor.next()
+            while self.path.pop_if(|(inner, _)| inner.pos > pos).is_some() {}
+            self.next()
         } else {
-            let below = cursor.path.partition_point(|(inner, _)| inner.pos < pos);
-            match cursor.path.get(below) {
+            let below = self.path.partition_point(|(inner, _)| inner.pos < pos);
+            match self.path.get(below) {
                 Some(&(top, _)) => {
-                    cursor.path.truncate(below);
-                    cursor.path.push((top, false));
-                    Some(Self::descend(cursor.path, top.child(false), |_| false))
+                    self.path.truncate(below);
+                    self.path.push((top, false));
+                    Some(Self::descend(self.path, top.child(false), |_| false))
                 }
-                None => Some(cursor),
+                None => Some(self),
             }
         }
     }

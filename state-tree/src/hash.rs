@@ -1,6 +1,7 @@
 //! The three hashes of the tree, as ICS-23's `tendermint` spec has them. It must never offer another.
 //!
-//! Inner nodes are most of the work, so they go to the compression function directly: 65 bytes are always two blocks.
+//! Inner nodes and short leaves are most of the work, so they go to the compression function directly: 65 bytes are always
+//! two blocks, and what fits four is padded in one place.
 
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
@@ -25,23 +26,59 @@ const INNER_BITS: u16 = 65 * 8;
 /// The hash of a value, as it stands in its leaf's preimage.
 #[must_use]
 pub fn value_hash(value: &[u8]) -> Hash {
-    Sha256::digest(value).into()
+    digest(&[value])
 }
 
 /// The hash of a leaf from its key and the hash of its value.
 pub(crate) fn leaf_hash(key: &[u8], value_hash: &Hash) -> Hash {
-    let mut hasher = Sha256::new();
     let low = u8::try_from(key.len() & 0x7f).unwrap_or_default();
     match u8::try_from(key.len() >> 7) {
-        Ok(0) => hasher.update([LEAF_TAG, low]),
+        Ok(0) => digest(&[&[LEAF_TAG, low], key, &[32], value_hash]),
         // Keys have at most 512 bytes, so a varint of two bytes reaches.
-        Ok(high) => hasher.update([LEAF_TAG, low | 0x80, high]),
-        Err(_) => hasher.update([LEAF_TAG, 0xff, 0xff]),
+        Ok(high) => digest(&[&[LEAF_TAG, low | 0x80, high], key, &[32], value_hash]),
+        Err(_) => digest(&[&[LEAF_TAG, 0xff, 0xff], key, &[32], value_hash]),
     }
-    hasher.update(key);
-    hasher.update([32]);
-    hasher.update(value_hash);
-    hasher.finalize().into()
+}
+
+/// Bytes of a short message with its padding: four blocks.
+const SHORT_BYTES: usize = 256;
+
+/// SHA-256 of the parts, one after the other.
+fn digest(parts: &[&[u8]]) -> Hash {
+    short_digest(parts).unwrap_or_else(|| {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        hasher.finalize().into()
+    })
+}
+
+/// The same where the message with its padding fits [`SHORT_BYTES`]: a 1 bit, zeros, and the length in bits as the last
+/// eight bytes of a block (FIPS 180-4, 5.1.1).
+fn short_digest(parts: &[&[u8]]) -> Option<Hash> {
+    let mut message = [0; SHORT_BYTES];
+    let mut used = 0_usize;
+    for part in parts {
+        let end = used.checked_add(part.len())?;
+        message.get_mut(used..end)?.copy_from_slice(part);
+        used = end;
+    }
+    let padded = used.checked_add(9)?.next_multiple_of(64);
+    *message.get_mut(used)? = 0x80;
+    let bits = u64::try_from(used).ok()?.checked_mul(8)?;
+    message.get_mut(padded.checked_sub(8)?..padded)?.copy_from_slice(&bits.to_be_bytes());
+    let mut state = INITIAL;
+    compress256(&mut state, message.get(..padded)?.as_chunks().0);
+    Some(bytes_of(state))
+}
+
+fn bytes_of(state: [u32; 8]) -> Hash {
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    hash
 }
 
 /// The hash of an inner node from its children's.
@@ -68,16 +105,13 @@ impl InnerMessage {
     pub(crate) fn hash(&self) -> Hash {
         let mut state = INITIAL;
         compress256(&mut state, self.0.as_chunks().0);
-        let mut hash = [0; 32];
-        for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
-            *bytes = word.to_be_bytes();
-        }
-        hash
+        bytes_of(state)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
     use super::*;
 
     #[test]
@@ -85,6 +119,15 @@ mod tests {
         let (left, right) = (value_hash(b"left"), value_hash(b"right"));
         let preimage = [&[1_u8][..], &left, &right].concat();
         assert_eq!(inner_hash(&left, &right), value_hash(&preimage));
+    }
+
+    #[test]
+    fn a_message_of_any_length_has_its_sha_256() {
+        let message: Vec<u8> = (0..=255).cycle().take(600).collect();
+        for len in 0..message.len() {
+            let (left, right) = message[..len].split_at(len / 3);
+            assert_eq!(digest(&[left, right]), Hash::from(Sha256::digest(&message[..len])), "{len} bytes");
+        }
     }
 
     #[test]

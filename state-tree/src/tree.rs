@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cursor::Cursor;
 use crate::diff::Diff;
+use crate::finger::Finger;
 use crate::hash::{EMPTY_ROOT, Hash};
 use crate::node::Child;
 use crate::range::Range;
@@ -69,6 +70,11 @@ impl Tree {
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let (found, value) = self.top()?.descend(key).record();
         (found == key).then_some(value)
+    }
+
+    /// Reads that remember where the last one was, for keys that are asked for in order.
+    pub fn finger(&self) -> Finger<'_> {
+        Finger::new(self.top())
     }
 
     /// The records with keys in `[from, to)`, in order of key; without `to` up to the last one.

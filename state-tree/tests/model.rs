@@ -49,6 +49,34 @@ proptest! {
     }
 
     #[test]
+    fn a_finger_finds_what_the_tree_finds_in_any_order(old in map(60), asked in vec((key(), 0..3_u8), 1..80), sorted in any::<bool>()) {
+        let tree = tree(&old);
+        let mut asked = asked;
+        if sorted {
+            asked.sort();
+        }
+        let mut finger = tree.finger();
+        let mut place: Option<Vec<u8>> = None;
+        for (key, how) in asked {
+            let found = match how {
+                0 => {
+                    prop_assert_eq!(finger.get(&key), tree.get(&key));
+                    // Where a get that finds nothing leaves the finger is its own affair.
+                    place = tree.get(&key).map(|_| key);
+                    continue;
+                }
+                1 => (finger.seek(&key), tree.range(&key, None).next()),
+                _ => match &place {
+                    Some(place) => (finger.advance(), tree.range(&[place.as_slice(), &[0]].concat(), None).next()),
+                    None => continue,
+                },
+            };
+            prop_assert_eq!(found.0, found.1);
+            place = found.1.map(|(key, _)| key.to_vec());
+        }
+    }
+
+    #[test]
     fn the_root_does_not_depend_on_the_history(old in map(40), new in map(40)) {
         let direct = tree(&new);
         let mut batch: naive::Changes = old.keys().map(|key| (key.clone(), None)).collect();

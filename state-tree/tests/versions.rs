@@ -4,28 +4,15 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
-    clippy::disallowed_types,
     reason = "tests"
 )]
 
 use std::thread;
-use std::time::Instant;
 
 use db3_state_tree::Tree;
 
 fn batch(keys: std::ops::Range<u32>, value: u8) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     keys.map(|n| (n.to_be_bytes().to_vec(), Some(vec![value; 40]))).collect()
-}
-
-#[test]
-fn dropping_a_large_version_does_not_keep_the_caller() {
-    let begin = Instant::now();
-    let tree = Tree::new().apply(batch(0..300_000, 1)).unwrap();
-    let building = begin.elapsed();
-    let begin = Instant::now();
-    drop(tree);
-    let dropping = begin.elapsed();
-    assert!(dropping < building / 8, "built in {building:?}, dropped in {dropping:?}");
 }
 
 #[test]

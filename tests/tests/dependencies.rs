@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["db3-proto", "db3-shard-state", "db3-settlement-state"],
     &["db3-genesis", "db3-relay"],
     &["db3-comet"],
+    &["db3-network"],
     &["db3-chain", "db3-client"],
     &["db3-node"],
     &["db3-shard-node", "db3-settlement-node"],

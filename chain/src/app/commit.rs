@@ -7,7 +7,7 @@ use std::time::Instant;
 use db3_primitives::{Body as _, ChainId, Epoch, Height, MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
-use super::delivery::useless;
+use super::delivery::outlived;
 use super::events::EventMutationOf;
 use super::governance;
 use super::{BlockEventOf, Decided, Executed, Inner, MutationBodyOf};
@@ -74,8 +74,9 @@ impl<M: Machine> Inner<M> {
             self.measure_channel(state, &delivered.source);
         }
         self.measure_round(state);
-        self.deliveries
-            .settle(executed.place.height, &executed.place.txs, |delivery| useless::<M>(state, delivery, time));
+        self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery, worth| {
+            outlived::<M>(state, delivery, worth, time)
+        });
         self.settle_governance(state, executed.place.height, time, M::governed(&executed.effects));
         // Before the version is offered to the snapshot, so that it is due by what it holds.
         self.snapshotter.count(transaction_bytes);
@@ -148,7 +149,9 @@ impl<M: Machine> Inner<M> {
         let at = At { height: summary.height, time: summary.time };
         M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
         self.store.add_summary(&mut batch, summary)?;
-        self.store.write(batch, self.sync_commits.load(Ordering::Relaxed))
+        let synced = self.sync_commits.load(Ordering::Relaxed);
+        self.store.write(batch, synced)?;
+        if synced { self.store.acknowledge(summary.height, &summary.hash) } else { Ok(()) }
     }
 
     /// Measures what the newest version says of other chains and of rounds.
@@ -191,7 +194,7 @@ impl<M: Machine> Inner<M> {
 }
 
 fn summary<M: Machine>(decided: &Decided<M>, before: &VersionOf<M>, receipts: &[Arc<StoredReceipt>]) -> BlockSummary {
-    let Executed { place, state, mutations, .. } = &decided.executed;
+    let Executed { place, state, mutations, refused_deliveries, .. } = &decided.executed;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let bytes = place.txs.iter().fold(0_u64, |bytes, tx| bytes.saturating_add(tx.len() as u64));
     let fees = receipts.iter().try_fold(Tai::ZERO, |sum, receipt| sum.checked_add(receipt.fee));
@@ -205,7 +208,7 @@ fn summary<M: Machine>(decided: &Decided<M>, before: &VersionOf<M>, receipts: &[
         transactions: count(place.txs.len()),
         transaction_bytes: bytes,
         deliveries: count(M::delivered(&decided.executed.effects).len()),
-        mutations: count(mutations.len()),
+        mutations: count(mutations.len().saturating_sub(*refused_deliveries)),
         applied: count(receipts.iter().filter(|receipt| receipt.rejection.is_none()).count()),
         failed: count(receipts.iter().filter(|receipt| receipt.rejection.is_some() && receipt.is_charged()).count()),
         // Rule I2: the sums of a block's accounts hold its fees.

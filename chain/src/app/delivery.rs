@@ -1,7 +1,8 @@
 //! Deliveries of other chains' entries, on their way to a block: looked at cheaply first, then checked in full, one at a
-//! time and off the way of blocks, so that false ones cost mutations nothing.
+//! time and off the way of blocks, so that false ones cost mutations nothing. The node's own relay always has a place.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use bytes::Bytes;
 use db3_carry::{Channel, Delivery};
@@ -12,22 +13,54 @@ use db3_proto::{delivery_id, encode_delivery_tx};
 use tokio::sync::Semaphore;
 
 use super::Inner;
+use super::allowance::Allowance;
 use crate::error::SubmitError;
+use crate::lock;
 use crate::machine::Machine;
-use crate::pool::SubmittedDelivery;
+use crate::pool::{SubmittedDelivery, Worth};
 
-/// Deliveries that may wait to be checked, the one that is being checked included.
+/// Strangers' deliveries that may wait to be checked, the one that is being checked included.
 const CHECKS_MAX: usize = 16;
 
-/// Lets one delivery through at a time, and a bounded number wait.
+/// Who brings a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// The relay of this chain's own node. It brings one of each source at a time, and always has a place.
+    Own,
+    /// Anybody else.
+    Stranger,
+}
+
+/// Lets one delivery through at a time, and a bounded number wait, in the order in which they came.
 pub(crate) struct Gate {
     places: Arc<Semaphore>,
     one: Arc<Semaphore>,
+    /// Checks of the engine's thread, which waits for nobody.
+    on_engine: Mutex<Allowance>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(CHECKS_MAX)), one: Arc::new(Semaphore::new(1)) }
+        let semaphore = |places| Arc::new(Semaphore::new(places));
+        Self {
+            places: semaphore(CHECKS_MAX),
+            one: semaphore(1),
+            on_engine: Mutex::new(Allowance::full(Instant::now())),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Gate {
+    /// Takes all places of strangers.
+    pub(crate) fn fill(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let places = u32::try_from(CHECKS_MAX).ok()?;
+        Arc::clone(&self.places).try_acquire_many_owned(places).ok()
+    }
+
+    /// Uses up what false deliveries may cost the engine's thread, for long.
+    pub(crate) fn exhaust(&self) {
+        lock(&self.on_engine).spend(std::time::Duration::from_secs(3_600));
     }
 }
 
@@ -36,17 +69,24 @@ impl<M: Machine> Inner<M> {
     pub(crate) async fn submit_delivery(
         self: &Arc<Self>,
         delivery: Delivery,
+        bearer: Bearer,
     ) -> Result<SubmittedDelivery, SubmitError> {
         if *self.ended.borrow() {
             return Err(SubmitError::Stopping);
         }
         self.look_at(&delivery).map_err(|rejection| self.rejected(rejection, None))?;
-        let full = |_| self.rejected(Rejection::Overloaded { what: "too many deliveries wait to be checked" }, None);
-        let place = Arc::clone(&self.gate.places).try_acquire_owned().map_err(full)?;
+        let place = match bearer {
+            Bearer::Own => None,
+            Bearer::Stranger => {
+                let full =
+                    |_| self.rejected(Rejection::Overloaded { what: "too many deliveries wait to be checked" }, None);
+                Some(Arc::clone(&self.gate.places).try_acquire_owned().map_err(full)?)
+            }
+        };
         let turn = Arc::clone(&self.gate.one).acquire_owned().await.map_err(|_| SubmitError::Stopping)?;
         let inner = Arc::clone(self);
         let checked = tokio::task::spawn_blocking(move || {
-            let taken = inner.take_delivery(delivery);
+            let taken = inner.take_delivery(inner.without_known(delivery));
             drop((turn, place));
             taken.map_err(|rejection| inner.rejected(rejection, None))
         });
@@ -62,14 +102,29 @@ impl<M: Machine> Inner<M> {
         }
     }
 
+    /// The delivery without headers that are known here: they would take room in a block for nothing. Nobody signed it, so
+    /// whoever takes it in may leave them out.
+    fn without_known(&self, delivery: Delivery) -> Delivery {
+        let version = self.versions.committed();
+        let Some(channel) = M::channel(&version.state, &delivery.source) else { return delivery };
+        let is_known = |claim: ClaimedHeader| {
+            channel.client().trusted(claim.height).is_some_and(|known| known.header_hash == claim.header_hash)
+        };
+        let mut lighter = delivery.clone();
+        lighter.headers.retain(|header| !ClaimedHeader::read(&header.light_block).is_ok_and(is_known));
+        // Headers alone that are all known bring nothing, and are told so.
+        if lighter.headers.is_empty() && lighter.is_headers_alone() { delivery } else { lighter }
+    }
+
     /// Checks a delivery in full and lets it wait for a block.
     pub(super) fn take_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, Rejection> {
         let id = delivery_id(&delivery);
         if let Some(waiting) = self.deliveries.watch(&delivery.source, &id) {
             return Ok(waiting);
         }
-        self.deliveries.check_room(&delivery)?;
         let version = self.versions.committed();
+        let worth = worth::<M>(&version.state, &delivery);
+        self.deliveries.check_room(&delivery.source, worth)?;
         let now = self.clock.now().max(version.time);
         M::check_delivery(&version.state, &delivery, now)?;
         let tx = Bytes::from(encode_delivery_tx(&delivery));
@@ -77,19 +132,83 @@ impl<M: Machine> Inner<M> {
             let detail = format!("it has {} bytes, at most {DELIVERY_TX_BYTES_MAX} fit a block", tx.len());
             return Err(Rejection::DeliveryMalformed { detail });
         }
-        self.deliveries.insert(id, delivery, tx)
+        self.deliveries.insert(id, worth, delivery, tx)
     }
 
-    /// Whether `CometBFT` may keep a delivery in its mempool.
+    /// Whether `CometBFT` may keep a delivery in its mempool. New ones are checked on the engine's thread, so false ones may
+    /// cost it no more than a share of its time; while that is used up, none is looked at.
     pub(super) fn check_delivery_tx(&self, delivery: Delivery, recheck: bool) -> Result<(), Rejection> {
         self.look_at(&delivery)?;
-        if recheck { Ok(()) } else { self.take_delivery(delivery).map(|_| ()) }
+        if recheck {
+            // Headers alone stay good as long as they wait here: what is trusted has not moved.
+            let waits = || self.deliveries.watch(&delivery.source, &delivery_id(&delivery)).is_some();
+            return if !delivery.is_headers_alone() || waits() { Ok(()) } else { Err(self.stale(&delivery.source)) };
+        }
+        if !lock(&self.gate.on_engine).is_open(Instant::now()) {
+            return Err(Rejection::Overloaded {
+                what: "false deliveries cost too much time; none is checked for a while",
+            });
+        }
+        let begun = Instant::now();
+        let taken = self.take_delivery(delivery).map(|_| ());
+        if taken.as_ref().is_err_and(cost_signatures) {
+            lock(&self.gate.on_engine).spend(begun.elapsed());
+        }
+        taken
     }
+
+    fn stale(&self, source: &ChainId) -> Rejection {
+        let cursor = M::channel(&self.versions.committed().state, source).map_or(0, |channel| channel.cursor());
+        Rejection::DeliveryStale { cursor }
+    }
+}
+
+/// Whether a refusal comes after signatures were looked at: no honest relay earns it, and it costs the most.
+#[must_use]
+pub fn cost_signatures(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::HeaderRefused { .. })
+}
+
+/// What a delivery is good for, if it is what it says.
+fn worth<M: Machine>(state: &M::State, delivery: &Delivery) -> Worth {
+    let channel = M::channel(state, &delivery.source);
+    let claims = || delivery.headers.iter().filter_map(|header| ClaimedHeader::read(&header.light_block).ok());
+    if channel.as_ref().is_some_and(|channel| claims().any(|claim| contradicts(channel, &claim))) {
+        return Worth::Conflict;
+    }
+    if delivery.is_headers_alone() {
+        let trusted = channel.map_or(0, |channel| channel.trusted_height());
+        return Worth::Headers { to: claims().next_back().map_or(0, |claim| claim.height), trusted };
+    }
+    Worth::Entries { end: delivery.log.start.saturating_add(delivery.log.entries.len() as u64) }
+}
+
+/// Whether a header says that its source has two at one height.
+fn contradicts(channel: &Channel, claim: &ClaimedHeader) -> bool {
+    channel.client().trusted(claim.height).is_some_and(|known| known.header_hash != claim.header_hash)
+}
+
+/// Why a delivery that waited is of no use any more. Headers alone were judged by what was trusted then.
+pub(super) fn outlived<M: Machine>(
+    state: &M::State,
+    delivery: &Delivery,
+    worth: Worth,
+    now: BlockTime,
+) -> Option<Rejection> {
+    let moved = || match worth {
+        Worth::Headers { trusted, .. } => {
+            let channel = M::channel(state, &delivery.source)?;
+            let cursor = channel.cursor();
+            (channel.trusted_height() != trusted).then_some(Rejection::DeliveryStale { cursor })
+        }
+        Worth::Entries { .. } | Worth::Conflict => None,
+    };
+    useless::<M>(state, delivery, now).or_else(moved)
 }
 
 /// Why a delivery brings nothing to a state, as far as that is seen without its proofs. `now` is the time of the newest
 /// block, or the clock's if that is later.
-pub(super) fn useless<M: Machine>(state: &M::State, delivery: &Delivery, now: BlockTime) -> Option<Rejection> {
+fn useless<M: Machine>(state: &M::State, delivery: &Delivery, now: BlockTime) -> Option<Rejection> {
     let source: &ChainId = &delivery.source;
     let Some(channel) = M::channel(state, source) else {
         return Some(Rejection::DeliverySourceUnknown { chain_id: source.clone() });
@@ -112,20 +231,18 @@ pub(super) fn useless<M: Machine>(state: &M::State, delivery: &Delivery, now: Bl
     (start.saturating_add(entries) <= cursor).then_some(Rejection::DeliveryStale { cursor })
 }
 
-/// The same of headers alone. Those that contradict one that is trusted are welcome at any time.
+/// The same of headers alone. Those that contradict one that is trusted are welcome at any time, and whether several are needed
+/// before they are due only their signatures tell.
 fn useless_headers(channel: &Channel, delivery: &Delivery, now: BlockTime) -> Option<Rejection> {
     let claims: Vec<_> =
         delivery.headers.iter().filter_map(|header| ClaimedHeader::read(&header.light_block).ok()).collect();
-    let contradicts = |claim: &ClaimedHeader| {
-        channel.client().trusted(claim.height).is_some_and(|known| known.header_hash != claim.header_hash)
-    };
-    if claims.iter().any(contradicts) {
+    if claims.iter().any(|claim| contradicts(channel, claim)) {
         return None;
     }
     let now = i64::try_from(now.secs).ok().and_then(|secs| UnixTime::new(secs, now.nanos)).unwrap_or(UnixTime::MAX);
-    if !channel.headers_due(now) {
+    let new = claims.iter().filter(|claim| claim.height > channel.trusted_height()).count();
+    if !channel.headers_due(now) && new < 2 {
         return Some(Rejection::HeadersNotDue { height: Height::new(channel.trusted_height()) });
     }
-    let newest = claims.last().map_or(0, |claim| claim.height);
-    (newest <= channel.trusted_height()).then(|| Rejection::DeliveryStale { cursor: channel.cursor() })
+    (new == 0).then(|| Rejection::DeliveryStale { cursor: channel.cursor() })
 }

@@ -223,18 +223,23 @@ impl<M: Machine> EventLog<M> {
         };
         let damaged = |detail: &Rejection| StoreError::damaged("block", &height.get().to_be_bytes(), detail);
         let mut bodies = Vec::new();
+        let mut deliveries = 0_usize;
         for tx in block.data.unwrap_or_default().txs {
             // What cannot be read stands in no receipt, but takes its place in the block's order.
             match decode_tx(&tx) {
                 Ok(BlockTx::Bundle(envelopes)) => bodies.extend(envelopes.into_iter().map(M::decode)),
-                Ok(BlockTx::Delivery(_) | BlockTx::Governance(_)) => {}
+                Ok(BlockTx::Delivery(_)) => deliveries = deliveries.saturating_add(1),
+                Ok(BlockTx::Governance(_)) => {}
                 Err(rejection) => bodies.push(Err(rejection)),
             }
         }
         let bodies: Vec<_> = bodies.into_iter().map(|body| body.map(Arc::new)).collect();
+        // Deliveries without effect stand before the mutations.
+        let refused_deliveries = deliveries.saturating_sub(usize::try_from(summary.deliveries).unwrap_or(usize::MAX));
         let mut mutations = Vec::new();
         for receipt in self.store.receipts(height, 0, usize::MAX)? {
-            let body = usize::try_from(receipt.index).ok().and_then(|index| bodies.get(index));
+            let index = usize::try_from(receipt.index).ok().and_then(|index| index.checked_sub(refused_deliveries));
+            let body = index.and_then(|index| bodies.get(index));
             let body = body.ok_or_else(|| StoreError::missing("mutation of block", height))?;
             let body = MutationBodyOf::Read(body.as_ref().map_err(damaged)?.clone());
             mutations.push(EventMutationOf { receipt: Arc::new(receipt), body });

@@ -1,10 +1,10 @@
 //! A decided block: executed once if it was proposed here or judged before, else now. Total: what `process` would have
-//! refused (which replay does not ask) leaves a receipt, no bill and no used nonce.
+//! refused (which replay does not ask) leaves a receipt, no bill and no used nonce. A delivery without effect takes its place
+//! in the block's order like anything else that is refused, before the mutations.
 
 use std::time::Instant;
 
 use bytes::Bytes;
-use db3_primitives::limits::BLOCK_DELIVERIES_MAX;
 use tendermint_proto::v0_38::abci::{ExecTxResult, RequestFinalizeBlock, ResponseFinalizeBlock};
 
 use super::governance::{misplaced_decision, validator_updates};
@@ -60,13 +60,16 @@ pub(crate) fn execute_block<M: Machine>(
     let mut executor = M::begin(state, place.height, place.time, &place.misbehaviour);
     let mut mutations = Vec::new();
     let Judged { deliveries, decisions, items } = judge(verdicts, threads, &place.txs);
-    for Placed { delivery, misplaced, .. } in deliveries.into_iter().take(BLOCK_DELIVERIES_MAX) {
+    for Placed { delivery, misplaced, .. } in deliveries {
         let refused =
             if misplaced { Err(misplaced_delivery()) } else { M::deliver(&mut executor, &delivery).map(|_| ()) };
         if let Err(rejection) = refused {
             tracing::warn!(source = %delivery.source, %rejection, "app.finalize: a delivery without effect");
+            M::refuse_item(&mut executor, None, rejection);
+            mutations.push(None);
         }
     }
+    let refused_deliveries = mutations.len();
     for Decision { signed, misplaced, .. } in decisions {
         let refused = if misplaced { Err(misplaced_decision()) } else { M::govern(&mut executor, &signed).map(|_| ()) };
         if let Err(rejection) = refused {
@@ -89,5 +92,5 @@ pub(crate) fn execute_block<M: Machine>(
         }
     }
     let (state, effects) = M::finish(executor);
-    Executed { place, state, effects, mutations, dropped: Vec::new() }
+    Executed { place, state, effects, mutations, refused_deliveries, dropped: Vec::new() }
 }

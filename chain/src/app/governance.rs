@@ -25,9 +25,13 @@ impl<M: Machine> Inner<M> {
         if *self.ended.borrow() {
             return Err(SubmitError::Stopping);
         }
+        let full = |()| self.rejected(Rejection::Overloaded { what: "too many decisions wait to be checked" }, None);
+        let place = self.decisions.check().ok_or(()).map_err(full)?;
         let inner = Arc::clone(self);
         let checked = tokio::task::spawn_blocking(move || {
-            inner.take_governance(signed).map_err(|rejection| inner.rejected(rejection, None))
+            let taken = inner.take_governance(signed);
+            drop(place);
+            taken.map_err(|rejection| inner.rejected(rejection, None))
         });
         checked.await.unwrap_or(Err(SubmitError::Stopping))
     }

@@ -6,6 +6,7 @@
 //! engine stops: see [`App::fatal`].
 
 mod admission;
+mod allowance;
 mod commit;
 mod delivery;
 mod events;
@@ -52,6 +53,7 @@ use crate::version::{VersionOf, Versions};
 pub(crate) use admission::Clock;
 pub use admission::Submitted;
 pub(crate) use delivery::Gate;
+pub use delivery::{Bearer, cost_signatures};
 pub(crate) use events::EventLog;
 pub use events::{
     BlockEvent, BlockEventOf, Change, EventCursor, EventCursorOf, EventError, EventMutation, EventMutationOf,
@@ -128,6 +130,8 @@ pub(crate) struct Executed<M: Machine> {
     pub(crate) effects: M::Effects,
     /// Its mutations by their index; none for items that are no mutation of anybody's.
     pub(crate) mutations: Vec<Option<Arc<Verified<M::Body>>>>,
+    /// How many of those items, the first ones, are deliveries without effect.
+    pub(crate) refused_deliveries: usize,
     /// What the proposer left out because it can never be charged, and why.
     pub(crate) dropped: Vec<(MutationId, Rejection)>,
 }

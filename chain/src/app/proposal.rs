@@ -104,7 +104,8 @@ impl<M: Machine> Inner<M> {
             let txs = place.txs.clone();
             let (state, effects) = M::finish(executor);
             let mutations = offered.kept.into_iter().map(|(_, verified)| Some(verified)).collect();
-            *lock(&self.executed) = Some(Executed { place, state, effects, mutations, dropped: Vec::new() });
+            *lock(&self.executed) =
+                Some(Executed { place, state, effects, mutations, refused_deliveries: 0, dropped: Vec::new() });
             observe(&self.metrics.execution_seconds, started.elapsed());
             return txs;
         }
@@ -202,7 +203,7 @@ impl<M: Machine> Inner<M> {
         }
         let (state, effects) = M::finish(executor);
         observe(&self.metrics.execution_seconds, started.elapsed());
-        Ok(Executed { place, state, effects, mutations, dropped: Vec::new() })
+        Ok(Executed { place, state, effects, mutations, refused_deliveries: 0, dropped: Vec::new() })
     }
 
     fn judge(&self, txs: &[Bytes]) -> Judged<M> {

@@ -47,4 +47,9 @@ impl Archive for CometArchive {
     fn light_block(&self, height: Height) -> Option<Vec<u8>> {
         self.wait("light block", height, self.rpc.light_block(height.get()))
     }
+
+    fn priorities(&self, height: Height) -> Option<Vec<i64>> {
+        let validators = self.wait("validators", height, self.rpc.validators(height.get()))?;
+        Some(validators.iter().map(|validator| validator.proposer_priority.value()).collect())
+    }
 }

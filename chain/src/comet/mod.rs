@@ -5,6 +5,7 @@
 //! - [`bundler`]: what waits in this node's pools becomes transactions of `CometBFT`'s.
 //! - [`follower`]: the header of every block, which makes the version before it provable.
 //! - [`archive`]: `CometBFT` keeps the blocks; they are read from it.
+//! - [`rollback`]: one height back, both together.
 //! - [`engine`]: all of it together, and what is known of its health.
 //!
 //! It decides nothing: blocks come from `CometBFT` and are executed by the application.
@@ -14,7 +15,9 @@ mod bundler;
 mod engine;
 mod follower;
 mod health;
+mod rollback;
 mod served;
 
 pub(crate) use engine::CometEngine;
 pub use health::{Consensus, ConsensusState};
+pub use rollback::{RollbackError, RolledBack, rollback};

@@ -164,14 +164,16 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn closed(effects: &Self::Effects) -> Option<EpochClose>;
     /// The same, read again from its rows.
     fn closed_by(store: &Store, summary: &BlockSummary) -> Result<Option<EpochClose>, StoreError>;
-    /// Writes what this kind of chain keeps about an entry of one of its logs that comes with a state from elsewhere.
+    /// The block that took in an entry of one of its logs, as far as this kind of chain keeps that.
+    fn taken_in(store: &Store, log: &Log, index: u64, entry: &[u8]) -> Result<Option<At>, StoreError>;
+    /// Writes what this kind of chain keeps about an entry of one of its logs that comes with a state from elsewhere;
+    /// its place is what [`taken_in`](Self::taken_in) said there.
     fn adopt_entry(
         store: &Store,
         batch: &mut WriteBatch,
         state: &Self::State,
+        entry: &LogRow,
         log: &Log,
-        index: u64,
-        entry: &[u8],
     ) -> Result<(), StoreError>;
 }
 
@@ -182,6 +184,17 @@ pub struct At {
     pub height: Height,
     /// Its time.
     pub time: BlockTime,
+}
+
+/// An entry of a log that comes with a state from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its bytes, as hashed.
+    pub bytes: Vec<u8>,
+    /// The block that took it in.
+    pub taken: Option<At>,
 }
 
 /// Something that a block appended to one of its logs.

@@ -11,14 +11,14 @@ use db3_primitives::limits::{BLOCK_MUTATIONS_MAX, TRANSACTION_BYTES_MAX};
 use db3_primitives::name::ChainRole;
 use db3_primitives::{
     Address, BlockTime, ChainId, Epoch, EpochClose, Fault, Height, LogEntry, Nonce, Posting, Rejection, RoundLeaf,
-    ShardFault, SignedTransaction, Tai, Transaction, TransactionId, VerifiedTransaction,
+    ShardFault, ShardId, SignedTransaction, Tai, Transaction, TransactionId, VerifiedTransaction,
 };
 use db3_proto::decode_transaction;
 use db3_settlement_state::{Effects, Executor, FaultReport, Outcome, SettlementState};
 use db3_state_tree::Tree;
 use rocksdb::WriteBatch;
 
-use super::{Appended, At, Machine};
+use super::{Appended, At, LogRow, Machine};
 use crate::error::StartError;
 use crate::store::blocks::BlockSummary;
 use crate::store::family::Family;
@@ -283,33 +283,49 @@ impl Machine for SettlementMachine {
         Ok(None)
     }
 
+    fn taken_in(store: &Store, log: &Log, index: u64, entry: &[u8]) -> Result<Option<At>, StoreError> {
+        match (shard_of(log), LogEntry::from_bytes(entry)) {
+            (Some(shard), Ok(entry)) => store.taken_in(shard, index, &entry),
+            (Some(_) | None, _) => Ok(None),
+        }
+    }
+
     fn adopt_entry(
         store: &Store,
         batch: &mut WriteBatch,
         state: &SettlementState,
+        entry: &LogRow,
         log: &Log,
-        index: u64,
-        entry: &[u8],
     ) -> Result<(), StoreError> {
-        match log {
-            Log::Outbox(_) => Ok(()),
-            Log::Postings => {
-                let posting = Posting::from_bytes(entry)
-                    .map_err(|error| StoreError::damaged("posting", &index.to_be_bytes(), error))?;
-                store.add_posting(batch, index, &posting)
-            }
-            Log::Inbox(chain) => {
-                let Some((_, ChainRole::Shard(shard))) = chain.parts() else { return Ok(()) };
-                let fault = state.shard(shard).and_then(|shard| shard.leaf.fault);
-                // Which block took it in is not known here. An entry at fault says nothing.
-                match LogEntry::from_bytes(entry) {
-                    Ok(decoded) if fault.is_none_or(|fault| fault.index != index) => {
-                        let at = At { height: Height::new(0), time: BlockTime::from_secs(0) };
-                        store.add_inbound(batch, at, shard, index, &decoded)
-                    }
-                    Ok(_) | Err(_) => Ok(()),
-                }
-            }
+        let LogRow { index, bytes, taken } = entry;
+        if *log == Log::Postings {
+            let posting = Posting::from_bytes(bytes)
+                .map_err(|error| StoreError::damaged("posting", &index.to_be_bytes(), error))?;
+            return store.add_posting(batch, *index, &posting);
         }
+        let Some(shard) = shard_of(log) else { return Ok(()) };
+        let fault = state.shard(shard).and_then(|shard| shard.leaf.fault);
+        match LogEntry::from_bytes(bytes) {
+            Ok(decoded) if fault.is_none_or(|fault| fault.index != *index) => {
+                let at = taken.ok_or_else(|| {
+                    let detail = "comes without the block that took it in";
+                    StoreError::damaged("entry of a shard's log", &index.to_be_bytes(), detail)
+                })?;
+                store.add_inbound(batch, at, shard, *index, &decoded)
+            }
+            // An entry at fault says nothing.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The shard whose log this is; none where it is this chain's own.
+fn shard_of(log: &Log) -> Option<ShardId> {
+    match log {
+        Log::Inbox(chain) => match chain.parts()? {
+            (_, ChainRole::Shard(shard)) => Some(shard),
+            (_, ChainRole::Settlement) => None,
+        },
+        Log::Outbox(_) | Log::Postings => None,
     }
 }

@@ -16,7 +16,7 @@ use db3_shard_state::{Effects, Executor, Outcome, ShardState};
 use db3_state_tree::Tree;
 use rocksdb::WriteBatch;
 
-use super::{Appended, At, Machine};
+use super::{Appended, At, LogRow, Machine};
 use crate::error::StartError;
 use crate::store::blocks::BlockSummary;
 use crate::store::epochs::EpochRow;
@@ -242,14 +242,18 @@ impl Machine for ShardMachine {
         Ok(rows.into_iter().find(|row| row.height == summary.height).map(|row| row.close))
     }
 
+    fn taken_in(_store: &Store, _log: &Log, _index: u64, _entry: &[u8]) -> Result<Option<At>, StoreError> {
+        // Its one log is its own, and a close says itself when it was.
+        Ok(None)
+    }
+
     fn adopt_entry(
         store: &Store,
         batch: &mut WriteBatch,
         state: &ShardState,
+        entry: &LogRow,
         _log: &Log,
-        index: u64,
-        entry: &[u8],
     ) -> Result<(), StoreError> {
-        store.add_foreign_close(batch, index, entry, state.chain().epoch_secs)
+        store.add_foreign_close(batch, entry.index, &entry.bytes, state.chain().epoch_secs)
     }
 }

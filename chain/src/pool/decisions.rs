@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use db3_governance::SignedProposal;
 use db3_primitives::{Height, Identifier, Rejection};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::deliveries::{DeliveryState, SubmittedDelivery};
 use crate::lock;
@@ -14,6 +14,8 @@ use crate::signal::Signal;
 
 /// Decisions that wait.
 const WAITING_MAX: usize = 4;
+/// Decisions that may be checked at once.
+const CHECKS_MAX: usize = 2;
 
 struct Pending {
     id: Identifier,
@@ -26,12 +28,18 @@ struct Pending {
 /// The decisions that wait.
 pub(crate) struct Decisions {
     waiting: Mutex<Vec<Pending>>,
+    checks: Arc<Semaphore>,
     signal: Arc<Signal>,
 }
 
 impl Decisions {
     pub(crate) fn new(signal: Arc<Signal>) -> Self {
-        Self { waiting: Mutex::default(), signal }
+        Self { waiting: Mutex::default(), checks: Arc::new(Semaphore::new(CHECKS_MAX)), signal }
+    }
+
+    /// A place for one that is checked, which may cost as many signatures as there are operators; none where too many are.
+    pub(crate) fn check(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.checks).try_acquire_owned().ok()
     }
 
     /// Takes a decision that was found good. Other signatures of the same body are the same decision.

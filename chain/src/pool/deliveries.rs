@@ -2,7 +2,10 @@
 //! chains that this one hears have a place.
 //!
 //! A delivery that was good when it came stays until a block holds it, until another one has brought the same entries or
-//! waits to bring more, or until its channel froze. One that only block time is behind waits on.
+//! waits to bring more, or until its channel froze. One that only block time is behind waits on. Headers alone were judged by
+//! what was trusted then: when that has moved, they go.
+//!
+//! Proof that a source has two headers at one height comes before everything else of that source.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -55,8 +58,28 @@ impl SubmittedDelivery {
     }
 }
 
+/// What a delivery is good for, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Worth {
+    /// Headers alone.
+    Headers {
+        /// Height of the last one.
+        to: u64,
+        /// Height that was trusted when they were judged.
+        trusted: u64,
+    },
+    /// Entries.
+    Entries {
+        /// Index after the last one.
+        end: u64,
+    },
+    /// Proof that its source has two headers at one height.
+    Conflict,
+}
+
 struct Pending {
     id: Identifier,
+    worth: Worth,
     delivery: Arc<Delivery>,
     /// The consensus transaction that holds it.
     tx: Bytes,
@@ -82,14 +105,20 @@ impl Deliveries {
     }
 
     /// Whether a delivery may wait, if it is good and not longer in bytes than those that bring as much.
-    pub(crate) fn check_room(&self, delivery: &Delivery) -> Result<(), Rejection> {
+    pub(crate) fn check_room(&self, source: &ChainId, worth: Worth) -> Result<(), Rejection> {
         let waiting = lock(&self.waiting);
-        let waiting = waiting.get(&delivery.source).map_or(&[][..], Vec::as_slice);
-        if waiting.len() < PER_SOURCE_MAX || loser(waiting, delivery, 0).is_some() { Ok(()) } else { Err(full()) }
+        let waiting = waiting.get(source).map_or(&[][..], Vec::as_slice);
+        if waiting.len() < PER_SOURCE_MAX || loser(waiting, worth, 0).is_some() { Ok(()) } else { Err(full()) }
     }
 
     /// Takes a delivery that was found good.
-    pub(crate) fn insert(&self, id: Identifier, delivery: Delivery, tx: Bytes) -> Result<SubmittedDelivery, Rejection> {
+    pub(crate) fn insert(
+        &self,
+        id: Identifier,
+        worth: Worth,
+        delivery: Delivery,
+        tx: Bytes,
+    ) -> Result<SubmittedDelivery, Rejection> {
         let mut waiting = lock(&self.waiting);
         let pending = waiting.entry(delivery.source.clone()).or_default();
         let mut lost = None;
@@ -97,10 +126,10 @@ impl Deliveries {
             SubmittedDelivery { id, state: same.state.subscribe() }
         } else {
             if pending.len() >= PER_SOURCE_MAX {
-                lost = Some(pending.remove(loser(pending, &delivery, tx.len()).ok_or_else(full)?));
+                lost = Some(pending.remove(loser(pending, worth, tx.len()).ok_or_else(full)?));
             }
             let (sender, state) = watch::channel(DeliveryState::Pending);
-            pending.push(Pending { id, delivery: Arc::new(delivery), tx, state: sender });
+            pending.push(Pending { id, worth, delivery: Arc::new(delivery), tx, state: sender });
             SubmittedDelivery { id, state }
         };
         drop(waiting);
@@ -139,10 +168,15 @@ impl Deliveries {
 
     /// After a block: what it holds and what is of no use any more stops waiting. `useless` says why, of a delivery that
     /// the block does not hold.
-    pub(crate) fn settle(&self, height: Height, txs: &[Bytes], useless: impl Fn(&Delivery) -> Option<Rejection>) {
+    pub(crate) fn settle(
+        &self,
+        height: Height,
+        txs: &[Bytes],
+        useless: impl Fn(&Delivery, Worth) -> Option<Rejection>,
+    ) {
         self.end_those(|pending| {
             let held = txs.contains(&pending.tx).then_some(DeliveryState::Done(height));
-            held.or_else(|| useless(&pending.delivery).map(DeliveryState::Dropped))
+            held.or_else(|| useless(&pending.delivery, pending.worth).map(DeliveryState::Dropped))
         });
     }
 
@@ -171,22 +205,16 @@ impl Deliveries {
     }
 }
 
-/// Index after the last entry that a delivery brings; 0 with headers alone.
-fn end(delivery: &Delivery) -> u64 {
-    let entries = delivery.log.entries.len() as u64;
-    if entries == 0 { 0 } else { delivery.log.start.saturating_add(entries) }
+/// What is worth more comes first, then what is shorter in bytes.
+fn rank(pending: &Pending) -> (Worth, Reverse<usize>) {
+    (pending.worth, Reverse(pending.tx.len()))
 }
 
-/// What brings more comes first, then what is shorter in bytes.
-fn rank(pending: &Pending) -> (u64, Reverse<usize>) {
-    (end(&pending.delivery), Reverse(pending.tx.len()))
-}
-
-/// Which of those that wait makes room for a delivery: the one that brings least, if this one brings more, or the same
+/// Which of those that wait makes room for a delivery: the one that is worth least, if this one is worth more, or the same
 /// in fewer bytes. So nobody holds a source up with short or padded deliveries.
-fn loser(waiting: &[Pending], delivery: &Delivery, bytes: usize) -> Option<usize> {
+fn loser(waiting: &[Pending], worth: Worth, bytes: usize) -> Option<usize> {
     let (at, least) = waiting.iter().enumerate().min_by_key(|(_, pending)| rank(pending))?;
-    ((end(delivery), Reverse(bytes)) > rank(least)).then_some(at)
+    ((worth, Reverse(bytes)) > rank(least)).then_some(at)
 }
 
 fn full() -> Rejection {
@@ -195,7 +223,7 @@ fn full() -> Rejection {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
 
     use super::*;
 
@@ -206,8 +234,14 @@ mod tests {
     }
 
     fn insert(pool: &Deliveries, number: u8, delivery: Delivery, bytes: usize) -> Result<SubmittedDelivery, Rejection> {
-        pool.insert(Identifier([number; 32]), delivery, Bytes::from(vec![number; bytes]))
+        let worth = match delivery.log.entries.len() {
+            0 => HEADERS,
+            entries => Worth::Entries { end: delivery.log.start + entries as u64 },
+        };
+        pool.insert(Identifier([number; 32]), worth, delivery, Bytes::from(vec![number; bytes]))
     }
+
+    const HEADERS: Worth = Worth::Headers { to: 9, trusted: 3 };
 
     fn numbers(selected: &[Bytes]) -> Vec<u8> {
         selected.iter().map(|tx| tx[0]).collect()
@@ -228,6 +262,26 @@ mod tests {
         );
         assert_eq!(numbers(&pool.select(9, 1_000, 0)), [4]);
         assert_eq!(numbers(&pool.select(9, 70, 0)), [5], "what fits");
+    }
+
+    #[test]
+    fn proof_of_two_headers_comes_before_entries_and_these_before_headers_alone() {
+        let pool = Deliveries::new(Arc::default());
+        let source = ChainId::parse("test-shard-0").unwrap();
+        let alone = |number: u8, worth: Worth| {
+            let delivery = Delivery::of_headers(source.clone(), Vec::new());
+            pool.insert(Identifier([number; 32]), worth, delivery, Bytes::from(vec![number; 90]))
+        };
+        alone(1, HEADERS).unwrap();
+        alone(2, Worth::Headers { to: 12, trusted: 3 }).unwrap();
+        assert_eq!(numbers(&pool.select(9, 1_000, 0)), [2], "what leads furthest");
+        insert(&pool, 3, delivery("test-shard-0", 1), 50).unwrap();
+        insert(&pool, 4, delivery("test-shard-0", 2), 50).unwrap();
+        assert!(alone(5, Worth::Headers { to: 99, trusted: 3 }).is_err());
+        assert!(pool.check_room(&source, Worth::Conflict).is_ok());
+        alone(6, Worth::Conflict).unwrap();
+        insert(&pool, 7, delivery("test-shard-0", 9), 50).unwrap();
+        assert_eq!(numbers(&pool.select(9, 1_000, 0)), [6]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(crate) mod verifiers;
 mod waiting;
 
 pub(crate) use decisions::Decisions;
-pub(crate) use deliveries::Deliveries;
+pub(crate) use deliveries::{Deliveries, Worth};
 pub use deliveries::{DeliveryState, SubmittedDelivery};
 pub(crate) use mempool::Mempool;
 pub use receipt::{ReceiptState, ReceiptWatch};

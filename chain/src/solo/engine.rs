@@ -49,9 +49,11 @@ pub(crate) struct Tip {
 }
 
 impl Tip {
-    /// The newest block in the store.
+    /// The newest block in the store; an error if a newer one was acknowledged.
     pub(crate) fn load(store: &Store) -> Result<Option<Self>, StoreError> {
-        let Some((_, height)) = store.block_range()? else { return Ok(None) };
+        let newest = store.block_range()?.map(|(_, newest)| newest);
+        store.check_newest(newest)?;
+        let Some(height) = newest else { return Ok(None) };
         let key = height.get().to_be_bytes();
         let damaged = |detail: &str| StoreError::damaged("light block", &key, detail);
         let bytes = store.light_block(height)?.ok_or_else(|| StoreError::missing("light block", height))?;

@@ -139,6 +139,12 @@ impl Store {
         }
     }
 
+    /// Height of the oldest block that there is a row about. A node that came from a snapshot has none before it.
+    pub(crate) fn first_summary(&self) -> Result<Option<Height>, StoreError> {
+        let first = self.rows(Family::Summaries, IteratorMode::Start)?.next().transpose()?;
+        first.map(|(key, _)| height_of("block summary", &key)).transpose()
+    }
+
     /// Height of the oldest header that is kept.
     pub(crate) fn first_light_block(&self) -> Result<Option<Height>, StoreError> {
         let first = self.rows(Family::LightBlocks, IteratorMode::Start)?.next().transpose()?;

@@ -1,9 +1,17 @@
 //! What can go wrong with the files of a chain.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use db3_primitives::Hash32;
+
+/// What helps when files are damaged.
+macro_rules! remedy {
+    () => {
+        "keep the folder aside, and copy it from a backup that was taken while the node was stopped, or make a new one \
+         with `snapshot restore`; a validator among several can also begin with an empty folder and sync its state"
+    };
+}
 
 /// Why the store cannot be used. All of it is fatal for a running node: what is on disk decides what may be signed next.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +25,10 @@ pub enum StoreError {
         pid: Option<u32>,
     },
     /// The database refused an operation.
-    #[error("the database cannot {doing}: {source}")]
+    #[error("the database in {} cannot {doing}: {source}{}", data.display(), advice(source))]
     Database {
+        /// Its folder.
+        data: PathBuf,
         /// What was tried.
         doing: &'static str,
         /// What it said.
@@ -33,7 +43,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A row is not what this program writes.
-    #[error("the data are damaged: {what} at {at} {detail}; restore a snapshot, or copy the folder from a backup")]
+    #[error("the data are damaged: {what} at {at} {detail}; {}", remedy!())]
     Damaged {
         /// Kind of row.
         what: &'static str,
@@ -43,7 +53,7 @@ pub enum StoreError {
         detail: String,
     },
     /// A row that must be there is not.
-    #[error("the data are damaged: {what} {at} is missing; restore a snapshot, or copy the folder from a backup")]
+    #[error("the data are damaged: {what} {at} is missing; {}", remedy!())]
     Missing {
         /// Kind of row.
         what: &'static str,
@@ -52,9 +62,10 @@ pub enum StoreError {
     },
     /// The state does not have the root that a header or a snapshot names.
     #[error(
-        "the state at height {height} has the root 0x{}, but {by} says 0x{}; do not restart: the data are damaged or another program wrote them",
+        "the state at height {height} has the root 0x{}, but {by} says 0x{}; do not restart: the data are damaged or another program wrote them; {}",
         hex::encode(found),
-        hex::encode(expected)
+        hex::encode(expected),
+        remedy!()
     )]
     RootMismatch {
         /// Height of the state.
@@ -65,6 +76,46 @@ pub enum StoreError {
         expected: Hash32,
         /// Who expected it.
         by: &'static str,
+    },
+    /// The newest blocks are gone: what is left is whole, but others have heard of more.
+    #[error(
+        "the data are damaged: the newest block in {} is {found}, but block {acknowledged} was acknowledged; {}. To go on from block {found} \
+         knowingly, without what came after it, remove {}: the heights after it are signed a second time",
+        data.display(),
+        remedy!(),
+        newest.display()
+    )]
+    CutOff {
+        /// The database's folder.
+        data: PathBuf,
+        /// Its newest block; 0: none.
+        found: u64,
+        /// The block that others have heard of.
+        acknowledged: u64,
+        /// The file that says so.
+        newest: PathBuf,
+    },
+    /// The note about the newest block cannot be read.
+    #[error(
+        "the data are damaged: {} is not what this program writes; if `check` finds the rest whole, remove it and start again",
+        path.display()
+    )]
+    DamagedNewest {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The genesis is not the one that the folder began with.
+    #[error(
+        "{} has changed (SHA-256 {found}) since this folder began with it ({expected}): put the network's file back",
+        path.display()
+    )]
+    OtherGenesis {
+        /// The file.
+        path: PathBuf,
+        /// SHA-256 of it, in hex.
+        found: String,
+        /// SHA-256 of the one that the folder began with, in hex.
+        expected: String,
     },
     /// The folder belongs to another chain.
     #[error("{} holds {found}, not {expected}: choose another --home", home.display())]
@@ -79,8 +130,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(crate) fn database(doing: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {
-        move |source| Self::Database { doing, source }
+    pub(crate) fn database(data: &Path, doing: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {
+        move |source| Self::Database { data: data.to_owned(), doing, source }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have, often a temporary")]
@@ -91,6 +142,19 @@ impl StoreError {
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have, often a temporary")]
     pub(crate) fn missing(what: &'static str, at: impl ToString) -> Self {
         Self::Missing { what, at: at.to_string() }
+    }
+}
+
+/// What to do about what the database says.
+fn advice(source: &rocksdb::Error) -> &'static str {
+    match source.kind() {
+        rocksdb::ErrorKind::Corruption | rocksdb::ErrorKind::NotFound => {
+            concat!("; its files are damaged: ", remedy!())
+        }
+        rocksdb::ErrorKind::IOError => {
+            concat!("; see that the disk has room and can be read and written, or, if files are damaged: ", remedy!())
+        }
+        _ => concat!("; if files are damaged: ", remedy!()),
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | family | key | value |
 //! |---|---|---|
-//! | `meta` | name | see [`snapshot`] and [`Store::offset_secs`] |
+//! | `meta` | name | see [`snapshot`] and [`Store::offset_secs`]; `format`; `chain_id`; `genesis`: SHA-256 of the file |
 //! | `blocks` | height | `tendermint.types.Block` |
 //! | `light_blocks` | height | `tendermint.types.LightBlock` |
 //! | `summaries` | height | see [`blocks`] |
@@ -21,6 +21,8 @@
 //!
 //! Which families a folder has depends on the kind of its chain.
 //!
+//! `node.lock` ([`lock`]) and `newest` ([`newest`]) stand beside the database's folder.
+//!
 //! Blocks are the log. A block is on disk before anything of it leaves the process: its history batch is written with
 //! a synced write-ahead log, which also syncs the block written before it. Everything but blocks and the snapshot can
 //! be made again from them: replay writes the same rows.
@@ -32,9 +34,10 @@ mod error;
 pub(crate) mod family;
 pub mod lock;
 pub mod logs;
+mod newest;
 pub mod postings;
 pub mod receipts;
-mod row;
+pub(crate) mod row;
 pub mod snapshot;
 pub mod statements;
 mod steps;
@@ -42,8 +45,10 @@ mod steps;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use rocksdb::{Cache, ColumnFamily, DB, IteratorMode, Options, WriteBatch, WriteOptions};
+use db3_primitives::hash::sha256;
+use rocksdb::{Cache, ColumnFamily, DB, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 
+use crate::init::genesis_file;
 use crate::machine::Machine;
 
 pub use error::StoreError;
@@ -64,6 +69,7 @@ pub struct Store {
     db: DB,
     home: PathBuf,
     lock: lock::HomeLock,
+    newest: newest::Newest,
 }
 
 impl std::fmt::Debug for Store {
@@ -75,9 +81,9 @@ impl std::fmt::Debug for Store {
 /// Whether a folder's rows are those of `M`: the database only opens with every family that it has.
 fn check_families<M: Machine>(home: &Path, data: &Path) -> Result<(), StoreError> {
     if !data.join("CURRENT").exists() {
-        return Ok(());
+        return check_empty(data);
     }
-    let found = DB::list_cf(&Options::default(), data).map_err(StoreError::database("list its families"))?;
+    let found = DB::list_cf(&Options::default(), data).map_err(StoreError::database(data, "list its families"))?;
     let known = |name: &str| Family::COMMON.iter().chain(M::FAMILIES).any(|family| family.name() == name);
     match found.iter().find(|name| name.as_str() != "default" && !known(name)) {
         None => Ok(()),
@@ -87,6 +93,19 @@ fn check_families<M: Machine>(home: &Path, data: &Path) -> Result<(), StoreError
             expected: format!("data of layout {}", String::from_utf8_lossy(FORMAT)),
         }),
     }
+}
+
+/// A folder without `CURRENT` holds no database: but only one that never held one is taken for a new one. The file is
+/// made before the first log and the first table.
+fn check_empty(data: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::File { path: data.to_owned(), source };
+    for entry in std::fs::read_dir(data).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|kind| kind == "log" || kind == "sst") {
+            return Err(StoreError::missing("the file", data.join("CURRENT").display()));
+        }
+    }
+    Ok(())
 }
 
 impl Store {
@@ -101,15 +120,40 @@ impl Store {
         options.set_max_total_wal_size(LOG_BYTES_MAX);
         options.set_keep_log_file_num(4);
         options.set_max_open_files(512);
-        // A tail of the log that was cut off in the middle of a write is no damage; anything else is.
-        options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
+        // What a power failure leaves behind the last synced row is no damage, and nothing after the first row that
+        // cannot be read is taken. Where that took more than was being written, [`Store::check_newest`] says so.
+        options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::PointInTime);
+        // Logs that are finished have the length that they had then, and none is missing.
+        options.set_track_and_verify_wals_in_manifest(true);
+        options.set_paranoid_checks(true);
         check_families::<M>(home, &data)?;
         let cache = Cache::new_lru_cache(CACHE_BYTES);
         let families = Family::COMMON.iter().chain(M::FAMILIES).map(|family| family.descriptor(&cache));
-        let db = DB::open_cf_descriptors(&options, &data, families).map_err(StoreError::database("be opened"))?;
-        let store = Self { db, home: home.to_owned(), lock };
+        let db =
+            DB::open_cf_descriptors(&options, &data, families).map_err(StoreError::database(&data, "be opened"))?;
+        let store = Self { db, home: home.to_owned(), lock, newest: newest::Newest::open(home)? };
         store.check_owner(chain_id)?;
+        store.check_genesis()?;
         Ok(store)
+    }
+
+    /// Whether the genesis is still the one that the rows were made with.
+    fn check_genesis(&self) -> Result<(), StoreError> {
+        let path = genesis_file(&self.home);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            // A folder is made with its genesis as the last file.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(StoreError::File { path, source }),
+        };
+        let found = sha256(&[&bytes]);
+        match self.get(Family::Meta, b"genesis")? {
+            Some(expected) if expected == found => Ok(()),
+            Some(expected) => {
+                Err(StoreError::OtherGenesis { path, found: hex::encode(found), expected: hex::encode(expected) })
+            }
+            None => self.put(Family::Meta, b"genesis", &found, true),
+        }
     }
 
     fn check_owner(&self, chain_id: &str) -> Result<(), StoreError> {
@@ -155,7 +199,7 @@ impl Store {
     }
 
     pub(crate) fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get_cf(self.family(family)?, key).map_err(StoreError::database("read a row"))
+        self.db.get_cf(self.family(family)?, key).map_err(self.failed("read a row"))
     }
 
     pub(crate) fn put(&self, family: Family, key: &[u8], value: &[u8], sync: bool) -> Result<(), StoreError> {
@@ -168,7 +212,11 @@ impl Store {
     pub(crate) fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(sync);
-        self.db.write_opt(batch, &options).map_err(StoreError::database("write"))
+        self.db.write_opt(batch, &options).map_err(self.failed("write"))
+    }
+
+    fn failed(&self, doing: &'static str) -> impl Fn(rocksdb::Error) -> StoreError + use<'_> {
+        move |source| StoreError::database(&self.home.join("data"), doing)(source)
     }
 
     /// Rows of a family from `from` in the given direction.
@@ -178,11 +226,26 @@ impl Store {
         mode: IteratorMode<'_>,
     ) -> Result<impl Iterator<Item = Result<KeyValue, StoreError>> + use<'a>, StoreError> {
         let rows = self.db.iterator_cf(self.family(family)?, mode);
-        Ok(rows.map(|row| row.map_err(StoreError::database("read rows"))))
+        Ok(rows.map(|row| row.map_err(self.failed("read rows"))))
+    }
+
+    /// Reads every row of every family, each with its checksum, and counts them.
+    pub(crate) fn read_everything<M: Machine>(&self) -> Result<u64, StoreError> {
+        let mut rows = 0_u64;
+        for family in Family::COMMON.iter().chain(M::FAMILIES) {
+            let mut options = ReadOptions::default();
+            // What is read once must not push out what is read often.
+            options.fill_cache(false);
+            for row in self.db.iterator_cf_opt(self.family(*family)?, options, IteratorMode::Start) {
+                row.map_err(self.failed("read rows"))?;
+                rows = rows.saturating_add(1);
+            }
+        }
+        Ok(rows)
     }
 
     /// Puts everything written so far on the disk.
     pub fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush_wal(true).map_err(StoreError::database("be synced"))
+        self.db.flush_wal(true).map_err(self.failed("be synced"))
     }
 }

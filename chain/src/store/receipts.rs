@@ -3,9 +3,9 @@
 //! A mutation that a block holds without effect and without charge (which only a faulty proposer puts there) has a row
 //! by place, and none by identifier: the same mutation may still be applied.
 
-use db3_primitives::{Address, BlockTime, Epoch, Height, MutationId, Namespace, Nonce, Tai};
+use db3_primitives::{Address, BlockTime, Epoch, Height, MutationId, Namespace, Nonce, ReceiptOutcome, Tai};
 use db3_proto::{status, v1};
-use db3_shard_state::{Receipt, ReceiptOutcome};
+use db3_shard_state::Receipt;
 use prost::Message as _;
 use rocksdb::{Direction, IteratorMode, WriteBatch};
 
@@ -21,7 +21,7 @@ pub struct StoredReceipt {
     pub height: Height,
     /// Its time.
     pub time: BlockTime,
-    /// Position among the block's mutations.
+    /// Position in the block's order, where what was refused counts, deliveries without effect first.
     pub index: u32,
     /// Epoch that its bill belongs to.
     pub epoch: Epoch,
@@ -74,11 +74,10 @@ impl StoredReceipt {
 
     /// From what execution of a transaction says.
     pub(crate) fn of_transaction(receipt: db3_settlement_state::Receipt, at: At, epoch: Epoch) -> Self {
-        use db3_settlement_state::ReceiptOutcome as Outcome;
         let (rejection, charged) = match receipt.outcome {
-            Outcome::Applied => (None, true),
-            Outcome::Failed(rejection) => (Some(rejection), true),
-            Outcome::Refused(rejection) => (Some(rejection), false),
+            ReceiptOutcome::Applied => (None, true),
+            ReceiptOutcome::Failed(rejection) => (Some(rejection), true),
+            ReceiptOutcome::Refused(rejection) => (Some(rejection), false),
         };
         Self {
             id: receipt.id,

@@ -5,7 +5,8 @@
 //! Row of `closes`, by shard (4) ‖ last epoch (8): index in the shard's log (8) ‖ height (8) ‖ time (12) ‖ close (141).
 //! Row of `close_order`, by shard (4) ‖ index (8): last epoch (8).
 //!
-//! In a restored folder the rows that came along have height 0 and time 0: which block they were in is not known there.
+//! In a restored or imported folder height and time are what the snapshot or the export says of them. No hash covers that:
+//! what is proven is that the entry stands in the shard's log.
 
 use db3_primitives::{Address, BlockTime, Epoch, EpochClose, Height, LogEntry, ShardId, Statement, Tai};
 use rocksdb::{Direction, IteratorMode, WriteBatch};
@@ -29,7 +30,7 @@ pub struct StatementRow {
     pub previous: Option<Tai>,
     /// The epochs that it is of, first and last; none until the shard's close came.
     pub epochs: Option<(Epoch, Epoch)>,
-    /// Block of the settlement chain that took it in; 0: not known.
+    /// Block of the settlement chain that took it in.
     pub height: Height,
     /// Time of that block.
     pub time: BlockTime,
@@ -44,7 +45,7 @@ pub struct CloseRow {
     pub close: EpochClose,
     /// Position in the shard's log; its statements stand right before it.
     pub index: u64,
-    /// Block of the settlement chain that took it in; 0: not known.
+    /// Block of the settlement chain that took it in.
     pub height: Height,
     /// Time of that block.
     pub time: BlockTime,
@@ -270,6 +271,21 @@ impl Store {
         };
         let epochs = close.map(|close| (close.close.first, close.close.last));
         Ok(StatementRow { previous: previous.map(|(_, cumulative, ..)| cumulative), epochs, ..row })
+    }
+
+    /// The block that took in an entry of a shard's log; none where it was not applied.
+    pub(crate) fn taken_in(&self, shard: ShardId, index: u64, entry: &LogEntry) -> Result<Option<At>, StoreError> {
+        match entry {
+            LogEntry::Statement(statement) => {
+                let found = self.statement_at_or_before(&statement_key(&statement.account, shard, index))?;
+                let found = found.filter(|(found, ..)| *found == index);
+                Ok(found.map(|(_, _, height, time)| At { height, time }))
+            }
+            LogEntry::EpochClose(close) => {
+                let row = self.close(shard, close.last)?.filter(|row| row.index == index);
+                Ok(row.map(|row| At { height: row.height, time: row.time }))
+            }
+        }
     }
 
     /// The close of a shard that covers an epoch.

@@ -18,25 +18,35 @@ pub(crate) enum Step {
     AfterPrune,
 }
 
+/// A step that a test asked for, and how often it still passes.
+#[cfg(test)]
+type Wanted = std::sync::OnceLock<Option<(String, std::sync::atomic::AtomicU64)>>;
+
 impl Step {
-    /// Ends the process here if the test asked for it: `DB3_TEST_ABORT_AT` names the step and how often it passes
-    /// before (`AfterBlock:3`).
+    /// Ends the process here if the test asked for it, or panics: `DB3_TEST_ABORT_AT` or `DB3_TEST_PANIC_AT` names the step
+    /// and how often it passes before (`AfterBlock:3`).
     #[cfg(test)]
     pub(crate) fn reached(self) {
-        use std::sync::OnceLock;
+        static ABORT: Wanted = Wanted::new();
+        static PANIC: Wanted = Wanted::new();
+        if self.is_wanted(&ABORT, "DB3_TEST_ABORT_AT") {
+            std::process::abort();
+        }
+        assert!(!self.is_wanted(&PANIC, "DB3_TEST_PANIC_AT"), "a test lets {self:?} fail");
+    }
+
+    #[cfg(test)]
+    fn is_wanted(self, wanted: &Wanted, variable: &str) -> bool {
         use std::sync::atomic::{AtomicU64, Ordering};
-        static WANTED: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
-        let wanted = WANTED.get_or_init(|| {
-            let text = std::env::var("DB3_TEST_ABORT_AT").ok()?;
+        let wanted = wanted.get_or_init(|| {
+            let text = std::env::var(variable).ok()?;
             let (step, passes) = text.split_once(':')?;
             Some((step.to_owned(), AtomicU64::new(passes.parse().ok()?)))
         });
-        if let Some((step, passes)) = wanted
-            && *step == format!("{self:?}")
-            && passes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err()
-        {
-            std::process::abort();
-        }
+        wanted.as_ref().is_some_and(|(step, passes)| {
+            *step == format!("{self:?}")
+                && passes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err()
+        })
     }
 
     #[cfg(not(test))]

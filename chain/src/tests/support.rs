@@ -93,15 +93,18 @@ pub(super) fn settings(home: &Path) -> ChainConfig {
 
 /// A folder with a chain for accounts 1 to 9.
 pub(super) fn home() -> (TempDir, PathBuf) {
-    home_with(&(1..10).map(|number| (Account::new(number).address(), Tai::new(CEILING))).collect::<Vec<_>>())
+    home_with(&lines_of(1..10))
+}
+
+/// Lines of accounts, all as high.
+pub(super) fn lines_of(accounts: std::ops::Range<u8>) -> Vec<(Address, Tai)> {
+    accounts.map(|number| (Account::new(number).address(), Tai::new(CEILING))).collect()
 }
 
 /// A folder with a chain whose first blocks brought these lines.
 pub(super) fn home_with(lines: &[(Address, Tai)]) -> (TempDir, PathBuf) {
     let (folder, home, mut settlement) = home_of(settings);
-    for (account, ceiling) in lines {
-        settlement.says(CreditEntry::Line(LineEntry { account: *account, ceiling: *ceiling }));
-    }
+    settlement.says_lines(lines);
     let delivery = settlement.delivery(0, 0);
     let config = settings(&home);
     // Tests that have a runtime of their own call this as well.
@@ -120,36 +123,61 @@ pub(super) fn home_with(lines: &[(Address, Tai)]) -> (TempDir, PathBuf) {
 
 /// A folder with a shard that has heard nothing yet, and the settlement chain that it hears.
 pub(super) fn home_of(settings: impl Fn(&Path) -> ChainConfig) -> (TempDir, PathBuf, Settlement) {
+    home_trusting(settings, None)
+}
+
+/// The same, with headers trusted for so many seconds.
+pub(super) fn home_trusting(
+    settings: impl Fn(&Path) -> ChainConfig,
+    trusting_period_secs: Option<u64>,
+) -> (TempDir, PathBuf, Settlement) {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("node");
     let settlement = Settlement::new();
-    init(&home, &settlement.shard(), &settings(&home)).unwrap();
+    init(&home, &settlement.shard(trusting_period_secs), &settings(&home)).unwrap();
     (folder, home, settlement)
 }
 
 /// A settlement chain that says what a test wants, with real headers and proofs. Its first word is a lease for ever.
 pub(super) struct Settlement {
-    source: Source,
+    pub(super) source: Source,
     time: BlockTime,
 }
 
 impl Settlement {
     pub(super) fn new() -> Self {
         // Whole, and a while ago: its blocks are not from the future.
-        let time = BlockTime::from_secs(Clock::default().now().secs - 10);
+        Self::beginning(BlockTime::from_secs(Clock::default().now().secs - 10))
+    }
+
+    /// The one with this trust root, before it said anything more.
+    pub(super) fn of_root(root: &TrustRoot) -> Self {
+        let settlement = Self::beginning(BlockTime::from_secs(u64::try_from(root.time().secs()).unwrap() + 1));
+        assert_eq!(settlement.source.headers().root(), root);
+        settlement
+    }
+
+    fn beginning(time: BlockTime) -> Self {
         let mut source = Source::new(settlement(), &[([200; 32], 1)], unix(time)).unwrap();
         let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX) };
         source.append(&shard_id(), &CreditEntry::Heartbeat(heartbeat).to_bytes()).unwrap();
         Self { source, time }
     }
 
-    /// A shard that hears it.
-    pub(super) fn shard(&self) -> InitInput {
+    /// A shard that hears it, and trusts its headers for so many seconds; none: for ever.
+    pub(super) fn shard(&self, trusting_period_secs: Option<u64>) -> InitInput {
         let root = self.source.peer(Options::never_expires()).root;
-        let peer = PeerEntry::new(&settlement(), &trust(&root), None);
+        let peer = PeerEntry::new(&settlement(), &trust(&root), trusting_period_secs);
         let epoch_secs = NonZeroU64::new(EPOCH_SECS).unwrap();
         let app_state = ShardGenesis::new(&"test".parse().unwrap(), ShardId::new(0), 1, epoch_secs, peer);
         InitInput { app_state: app_state.into(), time: Some(self.time) }
+    }
+
+    /// Gives accounts these lines.
+    pub(super) fn says_lines(&mut self, lines: &[(Address, Tai)]) {
+        for (account, ceiling) in lines {
+            self.says(CreditEntry::Line(LineEntry { account: *account, ceiling: *ceiling }));
+        }
     }
 
     /// Writes an entry; the next delivery has a block that proves it.
@@ -159,9 +187,14 @@ impl Settlement {
 
     /// A new block, and what a relayer brings a shard that has so many entries and trusts the header of this height.
     pub(super) fn delivery(&mut self, cursor: u64, trusted_height: u64) -> Delivery {
+        self.block();
+        self.source.delivery(&shard_id(), cursor, usize::MAX, trusted_height).unwrap()
+    }
+
+    /// A new block.
+    pub(super) fn block(&mut self) {
         let nanos = u32::try_from(self.source.headers().height()).unwrap() + 1;
         self.source.block(unix(BlockTime { nanos, ..self.time })).unwrap();
-        self.source.delivery(&shard_id(), cursor, usize::MAX, trusted_height).unwrap()
     }
 }
 
@@ -190,7 +223,7 @@ fn unix(time: BlockTime) -> UnixTime {
     UnixTime::new(i64::try_from(time.secs).unwrap(), time.nanos).unwrap()
 }
 
-fn shard_id() -> ChainId {
+pub(super) fn shard_id() -> ChainId {
     ChainId::shard(&"test".parse().unwrap(), ShardId::new(0))
 }
 

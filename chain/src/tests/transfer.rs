@@ -253,7 +253,7 @@ async fn a_snapshot_of_the_genesis_state_is_restored() {
 #[test]
 fn nothing_is_made_over_a_chain_that_is_there() {
     let (_folder, home) = home();
-    let input = super::support::Settlement::new().shard();
+    let input = super::support::Settlement::new().shard(None);
     assert!(init(&home, &input, &settings(&home)).is_err());
     let config = settings(&home);
     assert!(

@@ -1,6 +1,7 @@
 //! The whole state as lines of JSON: a header that names chain, height, time, root and the numbers of leaves and entries,
 //! then one line per leaf, `{"key":"<hex>","value":"<hex>"}`, in key order, then one per entry of each log that the
-//! state names, `{"log":"outbox <chain id>","entry":"<hex>"}`, in order.
+//! state names, `{"log":"outbox <chain id>","entry":"<hex>"}`, in order. An entry of an inbox names the block that took it in,
+//! `{"log":"inbox <chain id>","entry":"<hex>","height":"<decimal>","time":"<RFC 3339>"}`, unless it was at fault.
 
 use std::io::Write;
 
@@ -14,14 +15,14 @@ use crate::store::Store;
 use crate::store::logs::missing_entry;
 use crate::version::VersionOf;
 
-/// The layout. (Layout 1 had the one outbox of a shard, without its name.)
-pub(super) const FORMAT: u32 = 2;
+/// The layout. (Layout 1 had the one outbox of a shard, without its name; layout 2 no blocks of entries.)
+pub(super) const FORMAT: u32 = 3;
 
 /// The first line of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportHeader {
-    /// Layout, 2.
+    /// Layout, 3.
     pub format: u32,
     /// Chain.
     pub chain_id: String,
@@ -51,6 +52,10 @@ pub(super) struct LeafLine<'a> {
 pub(super) struct EntryLine {
     pub(super) log: String,
     pub(super) entry: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) height: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) time: Option<String>,
 }
 
 /// Exports the newest provable state of a folder that no node has open.
@@ -90,7 +95,9 @@ pub fn export_version<M: Machine>(
     for (log, frontier) in logs {
         for index in 0..frontier.size() {
             let entry = store.log_entry(&log, index)?.ok_or_else(|| missing_entry(&log, index))?;
-            write_line(to, &EntryLine { log: log.to_string(), entry: hex::encode(entry) })?;
+            let taken = M::taken_in(store, &log, index, &entry)?;
+            let (height, time) = (taken.map(|at| at.height.to_string()), taken.map(|at| at.time.rfc3339()));
+            write_line(to, &EntryLine { log: log.to_string(), entry: hex::encode(entry), height, time })?;
         }
     }
     to.flush()?;

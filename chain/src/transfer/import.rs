@@ -13,7 +13,7 @@ use super::export::{EntryLine, ExportHeader, FORMAT, LeafLine};
 use super::logs::Logs;
 use crate::config::ChainConfig;
 use crate::init::{check_empty, genesis_file, make_genesis, write_settings};
-use crate::machine::Machine;
+use crate::machine::{At, Machine};
 use crate::open::state_of;
 use crate::store::Store;
 use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
@@ -61,9 +61,11 @@ pub fn import<M: Machine>(
                 leaves = leaves.saturating_add(1);
             }
             Content::Leaf(_) => return Err(TransferError::malformed(at(line), "a leaf stands after the logs")),
-            Content::Entry(EntryLine { log, entry }) => {
+            Content::Entry(EntryLine { log, entry, height, time }) => {
                 let log = log.parse().map_err(|error: String| TransferError::malformed(at(line), error))?;
-                logs.add(log, bytes(&entry)?);
+                let taken = taken(height.as_deref(), time.as_deref(), line)?;
+                let state = At { height: meta.height, time: meta.time };
+                logs.add(at(line), log, bytes(&entry)?, taken, state)?;
             }
         }
     }
@@ -112,6 +114,20 @@ fn meta_of(header: &ExportHeader) -> Result<SnapshotMeta, TransferError> {
     Ok(SnapshotMeta { height, time, root })
 }
 
+/// The block that took in an entry.
+fn taken(height: Option<&str>, time: Option<&str>, line: u64) -> Result<Option<At>, TransferError> {
+    let wrong = || TransferError::malformed(at(line), "names no block: height and time stand together, or neither");
+    match (height, time) {
+        (None, None) => Ok(None),
+        (Some(height), Some(time)) => {
+            let height = height.parse().map_err(|_| wrong())?;
+            let time = BlockTime::parse_rfc3339(time).map_err(|_| wrong())?;
+            Ok(Some(At { height, time }))
+        }
+        (Some(_), None) | (None, Some(_)) => Err(wrong()),
+    }
+}
+
 fn at(line: u64) -> String {
     format!("line {line}")
 }
@@ -133,7 +149,8 @@ impl Lines<'_> {
             return Ok(None);
         }
         serde_json::from_slice(&self.buffer).map(Some).map_err(|error| {
-            TransferError::malformed(format!("line {}, column {}", self.number, error.column()), error)
+            let place = format!("line {}, column {}", self.number, error.column());
+            TransferError::malformed(place, db3_genesis::json_fault(&error))
         })
     }
 }

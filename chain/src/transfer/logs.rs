@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use db3_merkle_log::{CompletedNode, Frontier};
+use db3_primitives::{BlockTime, Height};
 use rocksdb::WriteBatch;
 
 use super::TransferError;
-use crate::machine::Machine;
+use crate::machine::{At, LogRow, Machine};
 use crate::store::logs::Log;
 use crate::store::{Store, StoreError};
 
@@ -22,16 +23,41 @@ pub(super) struct Logs {
 #[derive(Default)]
 struct Entries {
     frontier: Frontier,
-    rows: Vec<(u64, Vec<u8>, Vec<CompletedNode>)>,
+    rows: Vec<(LogRow, Vec<CompletedNode>)>,
+    /// The block that took in the newest entry of which that is known.
+    newest: Option<At>,
 }
 
 impl Logs {
-    /// Adds the next entry of a log.
-    pub(super) fn add(&mut self, log: Log, entry: Vec<u8>) {
-        let Entries { frontier, rows } = self.logs.entry(log).or_default();
+    /// Adds the next entry of a log, and the block that took it in: none before that of an earlier entry, and none after
+    /// the state's; `at` names the place in the file.
+    pub(super) fn add(
+        &mut self,
+        at: impl ToString,
+        log: Log,
+        entry: Vec<u8>,
+        taken: Option<At>,
+        state: At,
+    ) -> Result<(), TransferError> {
+        let name = log.to_string();
+        let Entries { frontier, rows, newest } = self.logs.entry(log).or_default();
         let index = frontier.size();
+        if let Some(taken) = taken {
+            let earliest = newest.unwrap_or(At { height: Height::new(1), time: BlockTime::default() });
+            let within = |from: At, to: At| from.height <= to.height && from.time <= to.time;
+            if !within(earliest, taken) || !within(taken, state) {
+                let detail = format!(
+                    "entry {index} of the log {name} cannot have been taken in by block {} at {}",
+                    taken.height,
+                    taken.time.rfc3339()
+                );
+                return Err(TransferError::malformed(at, detail));
+            }
+            *newest = Some(taken);
+        }
         let nodes = frontier.append(&entry);
-        rows.push((index, entry, nodes));
+        rows.push((LogRow { index, bytes: entry, taken }, nodes));
+        Ok(())
     }
 
     /// How many entries there are.
@@ -57,12 +83,12 @@ impl Logs {
         for (log, entries) in &self.logs {
             for rows in entries.rows.chunks(BATCH_ENTRIES) {
                 let mut batch = WriteBatch::default();
-                for (index, entry, nodes) in rows {
-                    store.add_entry(&mut batch, log, *index, entry)?;
+                for (row, nodes) in rows {
+                    store.add_entry(&mut batch, log, row.index, &row.bytes)?;
                     for node in nodes {
                         store.add_node(&mut batch, log, node)?;
                     }
-                    M::adopt_entry(store, &mut batch, state, log, *index, entry)?;
+                    M::adopt_entry(store, &mut batch, state, row, log)?;
                 }
                 store.write(batch, false)?;
             }

@@ -9,7 +9,7 @@ use super::TransferError;
 use super::chunk::{Chunk, FILE_BYTES_MAX, is_chunk};
 use super::logs::Logs;
 use super::snapshot::{Manifest, add_entries, add_leaves, parse_manifest};
-use crate::machine::Machine;
+use crate::machine::{At, Machine};
 use crate::open::state_of;
 use crate::store::logs::Log;
 use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
@@ -91,9 +91,10 @@ impl Restoring {
         if !is_chunk(chunk, bytes) {
             return Err(ChunkFault::Hash);
         }
+        let state = At { height: self.meta.height, time: self.meta.time };
         match part {
             Part::State => add_leaves(&mut self.builder, chunk, bytes)?,
-            Part::Log(log) => add_entries(&mut self.logs, log, chunk, bytes)?,
+            Part::Log(log) => add_entries(&mut self.logs, log, chunk, bytes, state)?,
         }
         self.next = due.saturating_add(1);
         Ok(self.next == self.chunks.len())

@@ -3,7 +3,8 @@
 //!
 //! The manifest and the chunks are the same bytes on every node of a chain at a height. A chunk of leaves is a run of
 //! key length (2) ‖ key ‖ value length (4) ‖ value in key order, a chunk of a log a run of entry length (4) ‖
-//! entry in order, lengths big endian; a chunk is cut before it passes 8 MiB. `blocks.bin` (block and light block of
+//! entry in order, lengths big endian; in a chunk of an inbox the block that took an entry in follows it, height (8) ‖ seconds
+//! (8) ‖ nanoseconds (4), all 0 for an entry at fault. A chunk is cut before it passes 8 MiB. `blocks.bin` (block and light block of
 //! the snapshot's height and of those after it, each as length (4) ‖ bytes) and `genesis.json` are beside them: a
 //! commit may name other signers on another node.
 //!
@@ -24,23 +25,27 @@ use super::{TransferError, blocks};
 use crate::config::ChainConfig;
 use crate::error::StartError;
 use crate::init::{check_empty, genesis_file, write_settings};
-use crate::machine::Machine;
+use crate::machine::{At, Machine};
 use crate::open::{open, state_of};
 use crate::store::Store;
 use crate::store::logs::{Log, missing_entry};
+use crate::store::row::time_bytes;
 use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
 use crate::version::VersionOf;
 
 /// The layout; state sync names it as its format.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 const BLOCKS_FILE: &str = "blocks.bin";
+
+/// The block of an entry at fault, which was not taken in.
+const NOT_TAKEN: At = At { height: Height::new(0), time: BlockTime { secs: 0, nanos: 0 } };
 
 /// What a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Layout, 2.
+    /// Layout, 3.
     pub format: u32,
     /// Chain.
     pub chain_id: String,
@@ -176,7 +181,14 @@ fn write_files<M: Machine>(
         for index in 0..frontier.size() {
             let entry = store.log_entry(&log, index)?.ok_or_else(|| missing_entry(&log, index))?;
             let bytes = u32::try_from(entry.len()).unwrap_or(u32::MAX);
-            chunks.add(&[&bytes.to_be_bytes(), &entry])?;
+            match log {
+                Log::Inbox(_) => {
+                    let taken = M::taken_in(store, &log, index, &entry)?.unwrap_or(NOT_TAKEN);
+                    let (height, time) = (taken.height.get().to_be_bytes(), time_bytes(taken.time));
+                    chunks.add(&[&bytes.to_be_bytes(), &entry, &height, &time])?;
+                }
+                Log::Outbox(_) | Log::Postings => chunks.add(&[&bytes.to_be_bytes(), &entry])?,
+            }
         }
         let entries = frontier.size().to_string();
         logs.push(LogFiles { log: log.to_string(), entries, chunks: chunks.finish()? });
@@ -223,7 +235,7 @@ pub fn restore<M: Machine>(home: &Path, snapshot: &Path, settings: &ChainConfig)
         add_leaves(&mut builder, chunk, &read_chunk(snapshot, chunk)?)?;
     }
     let state = state_of::<M>(builder.finish(&meta)?)?;
-    let logs = read_logs(snapshot, &manifest)?;
+    let logs = read_logs(snapshot, &manifest, At { height: meta.height, time: meta.time })?;
     logs.check("manifest.json", &M::logs(&state))?;
     let store = Store::open::<M>(home, &manifest.chain_id)?;
     logs.write::<M>(&store, &state)?;
@@ -246,21 +258,32 @@ pub(super) fn add_leaves(builder: &mut TreeBuilder, chunk: &Chunk, bytes: &[u8])
     Ok(())
 }
 
-/// Adds the entries of a chunk of a log.
-pub(super) fn add_entries(logs: &mut Logs, log: &Log, chunk: &Chunk, bytes: &[u8]) -> Result<(), TransferError> {
+/// Adds the entries of a chunk of a log; `state` is the place of the block whose state the snapshot holds.
+pub(super) fn add_entries(
+    logs: &mut Logs,
+    log: &Log,
+    chunk: &Chunk,
+    bytes: &[u8],
+    state: At,
+) -> Result<(), TransferError> {
     let mut rest = Rest { bytes, file: &chunk.file };
     while !rest.bytes.is_empty() {
-        logs.add(log.clone(), rest.length::<4>().and_then(|length| rest.take(length))?.to_vec());
+        let entry = rest.length::<4>().and_then(|length| rest.take(length))?.to_vec();
+        let taken = match log {
+            Log::Inbox(_) => Some(rest.place()?).filter(|taken| *taken != NOT_TAKEN),
+            Log::Outbox(_) | Log::Postings => None,
+        };
+        logs.add(&chunk.file, log.clone(), entry, taken, state)?;
     }
     Ok(())
 }
 
-fn read_logs(snapshot: &Path, manifest: &Manifest) -> Result<Logs, TransferError> {
+fn read_logs(snapshot: &Path, manifest: &Manifest, state: At) -> Result<Logs, TransferError> {
     let mut logs = Logs::default();
     for LogFiles { log, chunks, .. } in &manifest.logs {
         let log: Log = log.parse().map_err(|error: String| TransferError::malformed("manifest.json", error))?;
         for chunk in chunks {
-            add_entries(&mut logs, &log, chunk, &read_chunk(snapshot, chunk)?)?;
+            add_entries(&mut logs, &log, chunk, &read_chunk(snapshot, chunk)?, state)?;
         }
     }
     Ok(logs)

@@ -26,6 +26,8 @@ pub fn account(session: &Session, command: &AccountCommand) -> Result<(), Failur
 }
 
 fn new(session: &Session, name: &str) -> Result<(), Failure> {
+    // Nobody thinks up a password for nothing.
+    Folder::new(session.home.keystore()).check_new(name)?;
     let mut secret = Zeroizing::new([0u8; 32]);
     loop {
         getrandom::fill(secret.as_mut_slice()).map_err(|error| {

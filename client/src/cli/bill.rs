@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use db3_primitives::{Address, Tai};
+use db3_primitives::{Address, Namespace, Tai};
 
 use super::args::{BillCommand, BillListArgs, BillName, EpochChoice, StatusChoice, SumBy};
 use super::failure::Failure;
+use super::posting::Settling;
 use super::render::{self, hex};
 use super::session::{ChosenNetwork, Session};
+use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
-use crate::{
-    BillFilter, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, SettlementRef, SettlementView,
-    Sum,
-};
+use crate::{BillFilter, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, Sum, Unanswered};
 
 /// `db3 bill`
 pub async fn bill(session: &Session, command: &BillCommand) -> Result<(), Failure> {
@@ -51,27 +50,28 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
     let network = session.network()?;
     let account = session.account(&network)?.address;
     let client = session.client_of(network.file).await?;
-    let settled = settled(session, &client, account).await?;
+    let mut missing = Missing::default();
+    let answering = answering(&client, account, args.shard, &mut missing).await?;
+    let settled = settled(&client, account, &mut missing).await?;
     let mut limit = args.limit.unwrap_or(u64::MAX);
     let columns = if session.output.format == OutputFormat::Csv { CSV_COLUMNS } else { COLUMNS };
     let mut list = session.output.list(columns);
     let mut sums: BTreeMap<String, (u64, Tai)> = BTreeMap::new();
-    for shard in shards(&client, args.shard)? {
+    let namespace = args.namespace.as_deref().map(str::parse::<Namespace>).transpose()?;
+    for shard in answering {
         let Some(epoch) = epoch_on(&client, shard, args.epoch).await? else { continue };
         let filter = BillFilter {
             account: Some(account),
             epoch: epoch.number(),
             since: args.since,
             until: args.until,
-            namespace: args
-                .namespace
-                .as_deref()
-                .map(|name| name.parse().map(|name: db3_primitives::Namespace| name.as_str().to_owned()))
-                .transpose()?,
-            status: args.status.map(on_shard),
+            namespace: namespace.as_ref().map(|name| name.as_str().to_owned()),
+            open: args.status == Some(StatusChoice::Open),
         };
         let mut pages = client.bills(shard, &filter)?;
-        while let Some(page) = pages.next_page().await? {
+        while limit > 0
+            && let Some(page) = pages.next_page().await?
+        {
             for bill in page {
                 let bill = BillView { status: status(settled.as_ref(), &bill), ..bill };
                 if args.status.is_some_and(|wanted| !is_in(wanted, bill.status)) {
@@ -82,50 +82,57 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
                     *sum = (sum.0.saturating_add(1), sum.1.checked_add(bill.bill.fee).unwrap_or(Tai::MAX));
                 } else if limit > 0 {
                     limit = limit.saturating_sub(1);
-                    list.push(&render::bill(&bill))?;
+                    list.push(&missing.mark(render::bill(&bill)))?;
                 }
-            }
-            if limit == 0 {
-                break;
             }
         }
     }
     match args.sum_by {
-        Some(by) => print_sums(session, by, sums),
-        None => list.finish("no bills"),
+        _ if !missing.has_answer() => {}
+        Some(by) => print_sums(session, by, sums, &missing)?,
+        None => list.finish("no bills")?,
     }
+    missing.say(session)
 }
 
-/// What settlement made of the account's bills; none where it does not answer, which is said.
-async fn settled(session: &Session, client: &Client, account: Address) -> Result<Option<Settled>, Failure> {
+/// Those of the shards that are asked for which answer.
+async fn answering(
+    client: &Client,
+    account: Address,
+    only: Option<u32>,
+    missing: &mut Missing,
+) -> Result<Vec<u32>, Failure> {
+    const LACK: &str = "its bills are not shown";
+    let asked = shards(client, only)?;
+    if let (Some(_), [shard]) = (only, asked.as_slice()) {
+        let line = missing.take(client.account(account).credit_line_on(*shard).await, LACK)?;
+        return Ok(line.map(|line| line.shard).into_iter().collect());
+    }
+    let lines = client.account(account).credit_lines().await?;
+    if !lines.value.is_empty() {
+        missing.answered();
+    }
+    missing.add(lines.unanswered, LACK);
+    Ok(lines.value.iter().map(|line| line.shard).collect())
+}
+
+/// What settlement made of the account's bills; none where it does not answer.
+async fn settled(client: &Client, account: Address, missing: &mut Missing) -> Result<Option<Settled>, Failure> {
     if client.network().settlement().is_none() {
         return Ok(None);
     }
     match client.account(account).settled().await {
         Ok(settled) => Ok(Some(settled)),
-        Err(error @ ClientError::Unreachable { .. }) => {
-            session.output.say(&format!("statuses are what the shards know: {error}"));
+        Err(error) => {
+            missing.add([Unanswered::of(error)?], "statuses are what the shards know");
             Ok(None)
         }
-        Err(error) => Err(error.into()),
     }
 }
 
 /// A bill's status, as settlement has it where there is one.
 fn status(settled: Option<&Settled>, bill: &BillView) -> BillStatus {
     settled.map_or(bill.status, |settled| settled.status(bill))
-}
-
-/// What a shard knows of a status: whether the epoch is open.
-fn on_shard(status: StatusChoice) -> BillStatus {
-    match status {
-        StatusChoice::Open => BillStatus::Open,
-        StatusChoice::Closed
-        | StatusChoice::Settled
-        | StatusChoice::Outstanding
-        | StatusChoice::Paid
-        | StatusChoice::WrittenOff => BillStatus::Closed,
-    }
 }
 
 /// Whether a bill in this status is meant.
@@ -145,13 +152,18 @@ fn is_in(wanted: StatusChoice, status: BillStatus) -> bool {
 fn group(bill: &BillView, by: SumBy) -> String {
     match by {
         SumBy::Namespace => bill.namespace.clone(),
-        SumBy::Kind => render::kind(bill.bill.kind).to_owned(),
+        SumBy::Kind => render::kind(bill.bill.kind).to_shown(),
         // Numbers of one length sort as numbers.
         SumBy::Epoch => format!("{:020}", bill.epoch),
     }
 }
 
-fn print_sums(session: &Session, by: SumBy, sums: BTreeMap<String, (u64, Tai)>) -> Result<(), Failure> {
+fn print_sums(
+    session: &Session,
+    by: SumBy,
+    sums: BTreeMap<String, (u64, Tai)>,
+    missing: &Missing,
+) -> Result<(), Failure> {
     let name = match by {
         SumBy::Namespace => "namespace",
         SumBy::Kind => "kind",
@@ -160,7 +172,7 @@ fn print_sums(session: &Session, by: SumBy, sums: BTreeMap<String, (u64, Tai)>) 
     let mut list = session.output.list(&[name, "bills", "fee_tai"]);
     for (group, (bills, fee)) in sums {
         let shown = if by == SumBy::Epoch { group.trim_start_matches('0') } else { &group };
-        list.push(&Object::new().with(name, shown).with("bills", bills).with("fee_tai", fee))?;
+        list.push(&missing.mark(Object::new().with(name, shown).with("bills", bills).with("fee_tai", fee)))?;
     }
     list.finish("no bills")
 }
@@ -197,7 +209,11 @@ impl OnShard {
 }
 
 /// The number that "open" or "last" has on a shard; none where no epoch has closed there yet.
-pub async fn epoch_on(client: &Client, shard: u32, choice: Option<EpochChoice>) -> Result<Option<OnShard>, Failure> {
+pub async fn epoch_on(
+    client: &Client,
+    shard: u32,
+    choice: Option<EpochChoice>,
+) -> Result<Option<OnShard>, ClientError> {
     let Some(choice) = choice else { return Ok(Some(OnShard::Any)) };
     let wanted = match choice {
         EpochChoice::Number(number) => return Ok(Some(OnShard::Number(number))),
@@ -224,8 +240,7 @@ fn resolve(session: &Session, network: &ChosenNetwork, name: &BillName) -> Resul
 struct Whole {
     bill: BillView,
     proof: Option<BillProof>,
-    debit: Option<SettlementView>,
-    cover: Option<SettlementView>,
+    settling: Settling,
 }
 
 async fn fetch(session: &Session, name: &BillName, prove: bool) -> Result<Whole, Failure> {
@@ -234,48 +249,19 @@ async fn fetch(session: &Session, name: &BillName, prove: bool) -> Result<Whole,
     let client = session.client_of(network.file).await?;
     let (bill, proof) = client.bill(which, prove).await?;
     if client.network().settlement().is_none() {
-        return Ok(Whole { bill, proof, debit: None, cover: None });
+        return Ok(Whole { bill, proof, settling: Settling::default() });
     }
     let settled = client.account(bill.bill.account).settled().await?;
     let bill = BillView { status: settled.status(&bill), ..bill };
     let sum = Sum { account: bill.bill.account, shard: bill.bill.shard.get(), cumulative: bill.bill.cum_after };
-    let (mut debit, mut cover) = (None, None);
-    if !sum.cumulative.is_zero() && is_in(StatusChoice::Settled, bill.status) {
-        debit = client.settlement_of(SettlementRef::DebitOf(sum)).await?;
-        cover = client.settlement_of(SettlementRef::CoverOf(sum)).await?;
-    }
-    Ok(Whole { bill, proof, debit, cover })
-}
-
-/// What settlement did to the bill; `with_proof`: and where that stands in the log of postings.
-fn settlement_fields(whole: &Whole, with_proof: bool) -> Object {
-    let mut object = Object::new();
-    if let Some(debit) = &whole.debit {
-        object = object
-            .with("debited_by", debit.index)
-            .with("debited_height", debit.posting.height.get())
-            .with("debited_time", db3_primitives::BlockTime::from_secs(debit.posting.time_secs));
-    }
-    if let Some(cover) = &whole.cover {
-        object = object
-            .with("covered_by", cover.index)
-            .with("covered_kind", cover.posting.kind.name())
-            .with("covered_height", cover.posting.height.get())
-            .with("covered_time", db3_primitives::BlockTime::from_secs(cover.posting.time_secs));
-    }
-    let place = whole.cover.as_ref().or(whole.debit.as_ref()).and_then(|view| view.place.as_ref());
-    match place.filter(|_| with_proof) {
-        Some(place) => object
-            .with("postings_size", place.size)
-            .with("postings_root", hex(&place.root))
-            .with("settlement_proof_height", place.at.height),
-        None => object,
-    }
+    let is_settled = is_in(StatusChoice::Settled, bill.status);
+    let settling = if is_settled { Settling::of(&client, sum).await? } else { Settling::default() };
+    Ok(Whole { bill, proof, settling })
 }
 
 async fn show(session: &Session, name: &BillName) -> Result<(), Failure> {
     let whole = fetch(session, name, false).await?;
-    print_bill(session, &whole.bill, &settlement_fields(&whole, false))
+    print_bill(session, &whole.bill, &whole.settling.fields(false))
 }
 
 async fn verify(session: &Session, name: &BillName) -> Result<(), Failure> {
@@ -283,18 +269,15 @@ async fn verify(session: &Session, name: &BillName) -> Result<(), Failure> {
     let Some(proof) = &whole.proof else {
         return Err(Failure::input("nothing was proven", "leave out --unverified"));
     };
-    let on_settlement = [&whole.debit, &whole.cover].into_iter().flatten();
-    let postings_hold =
-        on_settlement.into_iter().all(|view| view.place.as_ref().is_some_and(|place| place.at.verified));
     let shown = Object::new()
-        .with("verified", proof.at.verified && postings_hold)
+        .with("verified", proof.at.verified && whole.settling.is_verified())
         .with("log_index", proof.log_index)
         .with("log_size", proof.log_size)
         .with("log_root", hex(&proof.log_root))
         .with("under", if proof.close.is_some() { "the close of its epoch" } else { "the open epoch's log" })
         .with("proof_height", proof.at.height)
         .with("proof_root", hex(&proof.at.root))
-        .with_all(&settlement_fields(&whole, true));
+        .with_all(&whole.settling.fields(true));
     print_bill(session, &whole.bill, &shown)
 }
 
@@ -309,11 +292,7 @@ pub fn print_with_charges(session: &Session, object: &Object, left_out: &[&str])
     if session.output.format != OutputFormat::Table {
         return session.output.object(object);
     }
-    let mut shown = Object::new();
-    for (name, value) in object.fields().iter().filter(|(name, _)| *name != "charges" && !left_out.contains(name)) {
-        shown = shown.with(name, value.clone());
-    }
-    session.output.object(&shown)?;
+    session.output.object(&object.without(&[left_out, &["charges"]].concat()))?;
     session.output.raw(b"\n")?;
     let mut list = session.output.list(&["meter", "quantity", "unit_price_tai", "amount_tai"]);
     if let Some(Value::List(charges)) = object.get("charges") {

@@ -6,13 +6,15 @@ use db3_primitives::{Address, LineLeaf, SecretKey, ShardId, Tai};
 use tokio::time::{Instant, sleep};
 
 use super::args::SendingArgs;
+use super::bill::shards;
 use super::failure::Failure;
 use super::render;
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
+use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
-use crate::{Client, CreditLine, Money};
+use crate::{Answer, Client, CreditLine, Money};
 
 /// Of a line's want, in percent, from which on its use is warned of.
 const WARN_PERCENT: u128 = 80;
@@ -24,14 +26,47 @@ pub async fn show(session: &Session, network: ChosenNetwork) -> Result<(), Failu
     let account = session.account(&network)?.address;
     let client = session.client_of(network.file).await?;
     let view = client.account(account);
-    let money = view.money().await?;
-    let on_shards = view.credit_lines().await?;
-    let lines: Vec<Object> = on_shards.iter().map(|on_shard| line(on_shard, &money.value)).collect();
+    let (money, on_shards) = tokio::join!(view.money(), view.credit_lines());
+    let mut missing = Missing::default();
+    let money = missing.take(money, "balance, collateral and debts are not shown")?;
+    let on_shards = on_shards?;
+    let mut lines = Vec::new();
+    for shard in shards(&client, None)? {
+        let on_shard = on_shards.value.iter().find(|line| line.shard == shard);
+        let known = money.as_ref().map(|money| (money.value.line(shard), money.value.has_line(shard)));
+        if on_shard.is_some_and(|line| line.exists) || known.is_some_and(|(_, exists)| exists) {
+            lines.push(Line { shard, on_shard: on_shard.cloned(), known: known.map(|(line, _)| line) });
+        }
+    }
+    if !on_shards.value.is_empty() {
+        missing.answered();
+    }
+    missing.add(on_shards.unanswered, "what it has charged since its last statement is not counted");
+    let are_verified = lines.iter().filter_map(|line| line.on_shard.as_ref()).all(|line| line.at.verified);
+    let object = missing.mark(summary(account, money.as_ref(), &lines, are_verified));
+    if money.is_some() || !on_shards.value.is_empty() {
+        print(session, object, lines.iter().map(Line::object).collect())?;
+    }
+    for line in &lines {
+        line.warn(session);
+    }
+    if money.is_some_and(|money| !money.value.exists()) {
+        session.output.say("the settlement chain has never heard of this account; somebody must transfer to it first");
+    }
+    missing.say(session)
+}
+
+/// What is known of the account beyond its lines.
+fn summary(account: Address, money: Option<&Answer<Money>>, lines: &[Line], are_verified: bool) -> Object {
+    let unsettled = sum(lines.iter().filter_map(Line::unsettled));
+    let available = sum(lines.iter().filter_map(|line| line.on_shard.as_ref()).map(|line| line.available));
+    let object = Object::new().with("account", account.to_string());
+    let Some(money) = money else {
+        return object.with("available_tai", available).with("verified", are_verified);
+    };
     let balance = money.value.balance();
-    let unsettled = sum(on_shards.iter().map(|line| unsettled(line, &money.value.line(line.shard))));
     let outstanding = money.value.outstanding();
-    let object = Object::new()
-        .with("account", account.to_string())
+    object
         .with("balance_tai", balance.balance)
         .with("collateral_tai", balance.collateral)
         .with("trust_tai", balance.trust)
@@ -41,20 +76,12 @@ pub async fn show(session: &Session, network: ChosenNetwork) -> Result<(), Failu
         .with("owed_tai", unsettled.checked_add(outstanding).unwrap_or(Tai::MAX))
         .with("unsettled_tai", unsettled)
         .with("outstanding_tai", outstanding)
-        .with("available_tai", sum(on_shards.iter().map(|line| line.available)))
+        .with("available_tai", available)
         .with("stage", Value::Enum(render::stage(balance.stage), "ACCOUNT_STAGE_"))
         .with_some("stage_since_epoch", Some(balance.since.get()).filter(|since| *since > 0))
         .with("postings", balance.postings)
         .with("height", money.at.height)
-        .with("verified", money.at.verified && on_shards.iter().all(|line| line.at.verified));
-    print(session, object, lines)?;
-    for on_shard in &on_shards {
-        warn(session, on_shard, &money.value.line(on_shard.shard));
-    }
-    if !money.value.exists() {
-        session.output.say("the settlement chain has never heard of this account; somebody must transfer to it first");
-    }
-    Ok(())
+        .with("verified", money.at.verified && are_verified)
 }
 
 fn print(session: &Session, object: Object, lines: Vec<Object>) -> Result<(), Failure> {
@@ -101,36 +128,54 @@ fn print(session: &Session, object: Object, lines: Vec<Object>) -> Result<(), Fa
             session.output.raw(b"\n")?;
             let mut list = session.output.list(COLUMNS);
             lines.iter().try_for_each(|line| list.push(line))?;
-            list.finish("no shards")
+            list.finish("no lines; `db3 credit allocate` opens one")
         }
     }
 }
 
-fn line(on_shard: &CreditLine, money: &Money) -> Object {
-    let line = money.line(on_shard.shard);
-    Object::new()
-        .with("shard", on_shard.shard)
-        .with("want_tai", line.want)
-        .with("ceiling_tai", line.ceiling)
-        .with("held_tai", line.held)
-        .with("shard_ceiling_tai", on_shard.ceiling)
-        .with("spent_tai", on_shard.spent)
-        .with("available_tai", on_shard.available)
-        .with("reported_tai", line.reported)
-        .with("debited_tai", line.debited)
-        .with("paid_tai", line.paid)
-        .with("written_off_tai", line.written_off)
-        .with("unsettled_tai", unsettled(on_shard, &line))
-        .with("outstanding_tai", line.outstanding())
-        .with_some("cut_index", line.cut.map(|cut| cut.index))
-        .with_some("cut_lease_epoch", line.cut.map(|cut| cut.lease.get()))
-        .with("bill_count", on_shard.bill_count)
-        .with("lease_epoch", Value::Until(on_shard.lease_epoch))
+/// An account's line on a shard, as far as it is known: by the shard, and by the settlement chain.
+struct Line {
+    shard: u32,
+    on_shard: Option<CreditLine>,
+    known: Option<LineLeaf>,
 }
 
-/// What the account has spent on a shard and no round has debited, the open epoch included.
-fn unsettled(on_shard: &CreditLine, line: &LineLeaf) -> Tai {
-    on_shard.spent.max(line.reported).saturating_sub(line.debited)
+impl Line {
+    fn object(&self) -> Object {
+        let (on_shard, known) = (self.on_shard.as_ref(), self.known.as_ref());
+        Object::new()
+            .with("shard", self.shard)
+            .with_some("want_tai", known.map(|line| line.want))
+            .with_some("ceiling_tai", known.map(|line| line.ceiling))
+            .with_some("held_tai", known.map(|line| line.held))
+            .with_some("shard_ceiling_tai", on_shard.map(|line| line.ceiling))
+            .with_some("spent_tai", on_shard.map(|line| line.spent))
+            .with_some("available_tai", on_shard.map(|line| line.available))
+            .with_some("reported_tai", known.map(|line| line.reported))
+            .with_some("debited_tai", known.map(|line| line.debited))
+            .with_some("paid_tai", known.map(|line| line.paid))
+            .with_some("written_off_tai", known.map(|line| line.written_off))
+            .with_some("unsettled_tai", self.unsettled())
+            .with_some("outstanding_tai", known.map(LineLeaf::outstanding))
+            .with_some("cut_index", known.and_then(|line| line.cut).map(|cut| cut.index))
+            .with_some("cut_lease_epoch", known.and_then(|line| line.cut).map(|cut| cut.lease.get()))
+            .with_some("bill_count", on_shard.map(|line| line.bill_count))
+            .with_some("lease_epoch", on_shard.map(|line| Value::Until(line.lease_epoch)))
+    }
+
+    /// What the account has spent on a shard and no round has debited: the open epoch included where the shard answers,
+    /// up to the last statement where it does not.
+    fn unsettled(&self) -> Option<Tai> {
+        let known = self.known?;
+        let spent = self.on_shard.as_ref().map_or(Tai::ZERO, |line| line.spent);
+        Some(spent.max(known.reported).saturating_sub(known.debited))
+    }
+
+    fn warn(&self, session: &Session) {
+        if let (Some(on_shard), Some(known)) = (&self.on_shard, &self.known) {
+            warn(session, on_shard, known);
+        }
+    }
 }
 
 fn sum(amounts: impl Iterator<Item = Tai>) -> Tai {

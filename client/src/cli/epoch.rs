@@ -1,14 +1,18 @@
 //! `db3 epoch`: the epochs of the shards, and whether they are settled.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use db3_primitives::{BlockTime, Epoch};
 
 use super::args::{EpochChoice, EpochCommand};
 use super::bill::{OnShard, epoch_on, shards};
 use super::failure::Failure;
 use super::render;
 use super::session::Session;
+use super::unanswered::Missing;
 use super::value::{Object, Value};
-use crate::{BillStatus, Client, EpochView};
+use crate::{BillStatus, Client, ClientError, EpochView, Unanswered};
 
 const COLUMNS: &[&str] = &[
     "shard",
@@ -23,69 +27,170 @@ const COLUMNS: &[&str] = &[
     "total_tai",
 ];
 
-/// How far settlement is: the last close that it has from each shard, and the epoch of the newest round.
+/// How far settlement is: the epoch of the newest round, what its parameters say of late shards, and when each close
+/// arrived.
 struct Settled {
+    round: Option<Epoch>,
+    deadline_secs: u64,
+    epoch_secs: NonZeroU64,
+    /// Newest epoch that each shard has closed.
     closes: BTreeMap<u32, u64>,
-    round: Option<u64>,
+    /// When the close of a shard's epoch arrived.
+    arrivals: BTreeMap<(u32, u64), BlockTime>,
 }
 
 impl Settled {
-    async fn of(client: &Client) -> Result<Self, Failure> {
+    /// None where the network has no settlement chain, or it does not answer.
+    async fn of(client: &Client, missing: &mut Missing) -> Result<Option<Self>, Failure> {
+        const LACK: &str = "whether epochs are settled is not shown";
         if client.network().settlement().is_none() {
-            return Ok(Self { closes: BTreeMap::new(), round: None });
+            return Ok(None);
         }
+        let Some(params) = missing.take(client.settlement_params().await, LACK)? else { return Ok(None) };
         let shards = client.settlement_shards().await?.value;
         let closes = shards.iter().filter_map(|(shard, leaf)| Some((shard.get(), leaf.last_close?.get())));
-        let round = client.round().await?.value;
-        Ok(Self { closes: closes.collect(), round: round.settled.map(db3_primitives::Epoch::get) })
+        Ok(Some(Self {
+            round: client.round().await?.value.settled,
+            deadline_secs: params.value.deadline_secs,
+            epoch_secs: params.value.epoch_secs,
+            closes: closes.collect(),
+            arrivals: BTreeMap::new(),
+        }))
     }
 
-    /// An epoch is settled when its close has arrived and a round of its epoch, or of a later one, has ended.
+    /// Learns when a shard's closes arrived, from the one of an epoch on, newest first.
+    async fn learn(&mut self, client: &Client, shard: u32, from: Option<u64>, limit: usize) -> Result<(), ClientError> {
+        for one in client.arrived_closes(shard, from, limit).await? {
+            if let Some(time) = one.received_time {
+                self.arrivals.insert((shard, one.close.last.get()), time);
+            }
+        }
+        Ok(())
+    }
+
+    fn has_arrived(&self, shard: u32, epoch: &EpochView) -> bool {
+        self.closes.get(&shard).is_some_and(|last| *last >= epoch.last())
+    }
+
+    /// An epoch is settled when a round has ended that found its close there.
     fn status(&self, shard: u32, epoch: &EpochView) -> BillStatus {
         let told = epoch.message.status();
-        let arrived = self.closes.get(&shard).is_some_and(|last| *last >= epoch.last());
-        let is_settled = arrived && self.round.is_some_and(|round| round >= epoch.last());
-        if told == BillStatus::Closed && is_settled { BillStatus::Settled } else { told }
+        let round = self.arrivals.get(&(shard, epoch.last())).and_then(|time| self.round_for(epoch.last(), time.secs));
+        let is_settled = round.is_some_and(|round| self.round >= Some(round));
+        if told == BillStatus::Closed && is_settled && self.has_arrived(shard, epoch) {
+            BillStatus::Settled
+        } else {
+            told
+        }
+    }
+
+    /// The first round that surely finds a close there which arrived at this time. As long as a shard has not closed an
+    /// epoch, the round of that epoch waits for it, until its deadline; a late close joins the next.
+    fn round_for(&self, last: u64, arrived_secs: u64) -> Option<Epoch> {
+        let end = Epoch::new(last).next()?.start_secs(self.epoch_secs)?;
+        let late_secs = arrived_secs.saturating_sub(end.checked_add(self.deadline_secs)?);
+        // At the deadline itself the round may have begun: it is the next that is sure.
+        let is_late = arrived_secs >= end.checked_add(self.deadline_secs)?;
+        let missed = if is_late { late_secs.checked_div(self.epoch_secs.get())?.checked_add(1)? } else { 0 };
+        last.checked_add(missed).map(Epoch::new)
     }
 }
 
 /// `db3 epoch`
 pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Failure> {
     let client = session.client().await?;
-    let settled = Settled::of(&client).await?;
-    let mut list = session.output.list(COLUMNS);
-    match command {
-        EpochCommand::List { shard, limit } => {
-            let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
-            for shard in shards(&client, *shard)? {
-                for epoch in client.epochs(shard, limit).await? {
-                    list.push(&render(shard, &epoch, &settled))?;
-                }
+    let mut missing = Missing::default();
+    let mut settled = Settled::of(&client, &mut missing).await?;
+    let (EpochCommand::List { shard: only, .. } | EpochCommand::Show { shard: only, .. }) = command;
+    let mut rows = Vec::new();
+    let mut answered = false;
+    for shard in shards(&client, *only)? {
+        let listed = match command {
+            EpochCommand::List { limit, .. } => list(&client, shard, *limit, &mut settled).await,
+            EpochCommand::Show { epoch, .. } => show(&client, shard, *epoch, &mut settled).await,
+        };
+        match listed {
+            Ok(found) => {
+                answered = true;
+                rows.extend(found);
             }
-            list.finish("no epochs")
-        }
-        EpochCommand::Show { epoch, shard } => {
-            for shard in shards(&client, *shard)? {
-                let number = match epoch_on(&client, shard, Some(*epoch)).await? {
-                    Some(OnShard::Number(number)) => Some(number),
-                    Some(OnShard::Any) | None => continue,
-                };
-                let number = if *epoch == EpochChoice::Open { None } else { number };
-                let view = client.epoch(shard, number).await?;
-                let proven = view.close.is_some() && view.at.as_ref().is_some_and(|at| at.verified);
-                let waits = view.close.is_none() && view.message.status() != BillStatus::Open;
-                list.push(&render(shard, &view, &settled).with("verified", proven).with("closing", waits))?;
-            }
-            list.finish("no such epoch")
+            Err(error) => missing.add([Unanswered::of(error)?], "its epochs are not shown"),
         }
     }
+    let mut list = session.output.list(COLUMNS);
+    if answered {
+        missing.answered();
+        rows.into_iter().try_for_each(|row| list.push(&missing.mark(row)))?;
+        list.finish("no such epoch")?;
+    }
+    missing.say(session)
 }
 
-fn render(shard: u32, epoch: &EpochView, settled: &Settled) -> Object {
+async fn list(
+    client: &Client,
+    shard: u32,
+    limit: u64,
+    settled: &mut Option<Settled>,
+) -> Result<Vec<Object>, ClientError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let epochs = client.epochs(shard, limit).await?;
+    if let Some(settled) = settled {
+        settled.learn(client, shard, None, limit).await?;
+    }
+    Ok(epochs.iter().map(|epoch| render(shard, epoch, settled.as_ref())).collect())
+}
+
+async fn show(
+    client: &Client,
+    shard: u32,
+    epoch: EpochChoice,
+    settled: &mut Option<Settled>,
+) -> Result<Vec<Object>, ClientError> {
+    let number = match epoch_on(client, shard, Some(epoch)).await? {
+        Some(OnShard::Number(number)) => Some(number),
+        Some(OnShard::Any) | None => return Ok(Vec::new()),
+    };
+    let number = if epoch == EpochChoice::Open { None } else { number };
+    let view = client.epoch(shard, number).await?;
+    if let Some(settled) = settled {
+        settled.learn(client, shard, Some(view.last()), 1).await?;
+    }
+    let proven = view.close.is_some() && view.at.as_ref().is_some_and(|at| at.verified);
+    let waits = view.close.is_none() && view.message.status() != BillStatus::Open;
+    Ok(vec![render(shard, &view, settled.as_ref()).with("verified", proven).with("closing", waits)])
+}
+
+fn render(shard: u32, epoch: &EpochView, settled: Option<&Settled>) -> Object {
     let mut object = Object::new();
     for (name, value) in render::epoch(shard, epoch).fields() {
-        let status = || Value::Enum(settled.status(shard, epoch).as_str_name(), "BILL_STATUS_");
+        let status = settled.map_or(epoch.message.status(), |settled| settled.status(shard, epoch));
+        let status = || Value::Enum(status.as_str_name(), "BILL_STATUS_");
         object = object.with(name, if *name == "status" { status() } else { value.clone() });
     }
-    object.with("arrived", settled.closes.get(&shard).is_some_and(|last| *last >= epoch.last()))
+    object.with_some("arrived", settled.map(|settled| settled.has_arrived(shard, epoch)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_close_is_settled_by_the_round_that_finds_it() {
+        let settled = Settled {
+            round: None,
+            deadline_secs: 300,
+            epoch_secs: NonZeroU64::MIN.saturating_add(599),
+            closes: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+        };
+        let round = |arrived_secs| settled.round_for(10, arrived_secs).map(Epoch::get);
+        // Epoch 10 ends at 6 600, and its round waits for a shard until 6 900.
+        assert_eq!((round(6_601), round(6_899)), (Some(10), Some(10)), "in time");
+        assert_eq!(
+            (round(6_900), round(7_499)),
+            (Some(11), Some(11)),
+            "the round of epoch 11 begins at 7 500 without it"
+        );
+        assert_eq!(round(7_500), Some(12));
+    }
 }

@@ -73,6 +73,15 @@ impl Failure {
         failure
     }
 
+    /// Nobody answered, and nothing was sent.
+    pub fn unreachable(what: &str) -> Self {
+        Self::new(
+            Exit::Unreachable,
+            what,
+            "check that its node runs (db3 status; of a local network, db3 devnet status), and the address (--endpoint); nothing was sent",
+        )
+    }
+
     /// A file that cannot be read or written.
     pub fn file(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::input(format!("cannot {doing} {}: {error}", path.display()), "check the path and its permissions")
@@ -185,11 +194,9 @@ impl From<ClientError> for Failure {
                 format!("db3 receipt {id} --wait"),
             )
             .about(id, None),
-            ClientError::Unreachable { chain_id, endpoint, detail } => Self::new(
-                Exit::Unreachable,
-                format!("nobody answers for {chain_id} at {endpoint}: {detail}"),
-                "check that its node runs (db3 status; of a local network, db3 devnet status), and the address (--endpoint); nothing was sent",
-            ),
+            ClientError::Unreachable { chain_id, endpoint, detail } => {
+                Self::unreachable(&format!("nobody answers for {chain_id} at {endpoint}: {detail}"))
+            }
             ClientError::Proof { .. } | ClientError::Malformed { .. } | ClientError::Behind { .. } => {
                 split(Exit::Proof, &text)
             }

@@ -6,7 +6,6 @@ mod bench;
 mod bill;
 mod credit;
 mod decode;
-mod dev_accounts;
 mod devnet;
 mod epoch;
 pub mod examples;
@@ -19,6 +18,9 @@ mod money;
 mod names;
 mod network;
 mod output;
+mod period;
+mod pool;
+mod posting;
 mod read;
 mod receipt;
 mod relay;
@@ -26,17 +28,18 @@ mod render;
 mod send;
 mod session;
 mod statement;
+mod statement_export;
 mod status;
+mod unanswered;
+mod usage;
 mod value;
 mod verify;
 mod write;
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::console::OutputFormat;
 use args::{Cli, Command};
 use failure::{Exit, Failure};
 use session::Session;
@@ -58,39 +61,7 @@ pub fn main() -> ExitCode {
 
 fn parse() -> Result<Cli, ExitCode> {
     let matches = examples::attach(Cli::command()).try_get_matches();
-    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| usage(&error))
-}
-
-/// Help and version go to standard output; wrong usage is an error like any other.
-fn usage(error: &clap::Error) -> ExitCode {
-    let is_error = !matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    );
-    if is_error && asks_for_json() {
-        let text = error.render().to_string();
-        // All that clap says of what was wrong, up to where it repeats the usage.
-        let said = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-        let said: Vec<_> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
-        let what = said.join(" ").trim_start_matches("error: ").to_owned();
-        let failure = Failure::input(what, "see --help");
-        return ExitCode::from(failure.report(OutputFormat::Json, crate::console::ColorChoice::Never));
-    }
-    // Where the output is closed there is nobody to tell.
-    let _closed = error.print();
-    let code = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-        _ => Exit::Input as u8,
-    };
-    ExitCode::from(code)
-}
-
-/// Whether the arguments, which could not be parsed, ask for JSON.
-fn asks_for_json() -> bool {
-    let arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let by_option = arguments.iter().any(|word| word == "--output=json")
-        || arguments.windows(2).any(|pair| matches!(pair, [name, value] if name == "--output" && value == "json"));
-    by_option || std::env::var("DB3_OUTPUT").is_ok_and(|value| value == "json")
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| usage::report(&error))
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
@@ -145,6 +116,8 @@ async fn dispatch(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Receipt(args) => receipt::receipt(session, args).await,
         Command::Bill(command) => bill::bill(session, command).await,
         Command::Statement(command) => statement::statement(session, command).await,
+        Command::Posting(command) => posting::posting(session, command).await,
+        Command::Pool(command) => pool::pool(session, command).await,
         Command::Epoch(command) => epoch::epoch(session, command).await,
         Command::Transfer(args) => money::transfer(session, args).await,
         Command::Credit(command) => money::credit(session, command).await,

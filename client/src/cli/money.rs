@@ -6,11 +6,11 @@ use db3_primitives::{Address, Namespace, ShardId, Tai, TransactionOperation};
 
 use super::args::{AllocateArgs, CreditCommand, DepositArgs, SendingArgs, TransferArgs};
 use super::credit;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::receipt;
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
-use crate::{Client, Money};
+use crate::{Client, Money, Unanswered};
 
 /// `db3 transfer`
 pub async fn transfer(session: &Session, args: &TransferArgs) -> Result<(), Failure> {
@@ -82,8 +82,19 @@ async fn deposit(session: &Session, network: ChosenNetwork, args: &DepositArgs) 
     if to == own && !args.no_lines {
         let money = client.account(own).money().await?.value;
         let mut shards = vec![client.shard_of(&Namespace::own(&own)).get()];
-        shards.extend(client.account(own).namespaces().await?.iter().map(|info| info.shard));
+        let namespaces = client.account(own).namespaces().await.map_err(|error| match Unanswered::of(error) {
+            Ok(missing) => Failure::new(
+                Exit::Unreachable,
+                format!("{}; so it is not known which namespaces the account has there", missing.detail),
+                "--no-lines deposits without asking, and `db3 credit allocate` opens lines",
+            ),
+            Err(other) => other.into(),
+        })?;
+        shards.extend(namespaces.iter().map(|info| info.shard));
         operations.extend(lines(&money, args.amount, &shards));
+    } else if to == own {
+        let money = client.account(own).money().await?.value;
+        operations.extend(as_before(&money, client.shard_of(&Namespace::own(&own))));
     }
     match send_order(session, client.transaction().operations(operations).sign(&signer), &args.sending).await? {
         Sent::Priced => Ok(()),
@@ -105,6 +116,13 @@ fn lines(money: &Money, deposit: Tai, shards: &[u32]) -> Vec<TransactionOperatio
             TransactionOperation::Allocate { shard: ShardId::new(shard), want }
         })
         .collect()
+}
+
+/// What keeps a deposit from opening or raising a line by itself: the chain does so where an account has no line yet, or
+/// none but the one that was opened so.
+fn as_before(money: &Money, own: ShardId) -> Option<TransactionOperation> {
+    let is_automatic = money.lines().iter().all(|(shard, _)| *shard == own);
+    is_automatic.then(|| TransactionOperation::Allocate { shard: own, want: money.line(own.get()).want })
 }
 
 /// An amount by how often each shard is named.

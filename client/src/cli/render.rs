@@ -118,7 +118,7 @@ pub fn bill(bill: &BillView) -> Object {
         .with("index", leaf.index)
         .with_some("block_time", bill.time)
         .with("epoch", bill.epoch)
-        .with("kind", Value::Enum(kind(leaf.kind), "BILL_KIND_"))
+        .with("kind", kind(leaf.kind))
         .with("reference", hex(&leaf.reference))
         .with_some("signer", bill.signer.map(|signer| signer.to_string()))
         .with("namespace", bill.namespace.as_str())
@@ -132,12 +132,13 @@ pub fn bill(bill: &BillView) -> Object {
         .with("leaf", hex(&leaf.to_bytes()))
 }
 
-/// Name of a kind of bill, as in the proto files.
+/// A kind of bill.
 #[must_use]
-pub fn kind(kind: db3_primitives::BillKind) -> &'static str {
-    match kind {
-        db3_primitives::BillKind::Mutation => v1::BillKind::Mutation.as_str_name(),
-    }
+pub fn kind(kind: db3_primitives::BillKind) -> Value {
+    let kind = match kind {
+        db3_primitives::BillKind::Mutation => v1::BillKind::Mutation,
+    };
+    Value::Enum(kind.as_str_name(), "BILL_KIND_")
 }
 
 /// A statement.

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use db3_genesis::{NetworkFile, NetworkKind};
+use db3_genesis::{NetworkFile, NetworkKind, is_test_account};
 use db3_primitives::{Address, Namespace, SecretKey, TableName};
 use zeroize::Zeroizing;
 
 use super::args::{Encoding, Global, parse_duration};
-use super::dev_accounts::is_dev_account;
 use super::failure::Failure;
 use super::home::{Config, Home};
 use super::output::Output;
@@ -183,7 +182,7 @@ impl Session {
             ));
         };
         let is_devnet = network.file.kind == NetworkKind::Devnet;
-        if !is_devnet && is_dev_account(&account.address) {
+        if !is_devnet && is_test_account(&account.address) {
             return Err(Failure::input(
                 format!(
                     "everybody has the key of {} ({}): it is for development networks only",

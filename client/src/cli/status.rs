@@ -76,8 +76,9 @@ pub async fn status(session: &Session) -> Result<(), Failure> {
     for link in &links {
         sizes.insert((link.reader.clone(), link.source().to_owned()), link.message.outbox_size);
     }
+    let rows = link_rows(&client, &links, &sizes);
     if session.output.format != OutputFormat::Csv {
-        print_links(session, &links, &sizes)?;
+        print_links(session, &rows)?;
     }
     if let (Some(settled), OutputFormat::Table) = (settled, session.output.format) {
         session.output.say(&format!("epoch {settled} is settled"));
@@ -136,35 +137,50 @@ fn chain_fields(status: &db3_proto::v1::GetStatusResponse) -> Object {
         .with("node_version", status.node_version.as_str())
 }
 
-/// Who hears whom: how far behind, how old the newest trusted header is, and what froze.
-fn print_links(session: &Session, links: &[InboxView], sizes: &BTreeMap<(String, String), u64>) -> Result<(), Failure> {
-    if links.is_empty() {
+/// Who hears whom, in both directions of every shard: how far behind, how old the newest trusted header is, and what
+/// froze. A reader that does not answer is shown with what its writer knows.
+fn link_rows(client: &Client, links: &[InboxView], sizes: &BTreeMap<(String, String), u64>) -> Vec<Object> {
+    let network = client.network();
+    let Some(settlement) = network.settlement().map(|entry| entry.chain_id.to_string()) else { return Vec::new() };
+    let mut rows = Vec::new();
+    let shards: Vec<String> = network.shards().map(|entry| entry.chain_id.to_string()).collect();
+    let inward = shards.iter().map(|shard| (shard, &settlement));
+    let outward = shards.iter().map(|shard| (&settlement, shard));
+    for (from, to) in inward.chain(outward) {
+        // The writer's own size of the log to the reader, where it answered; its word.
+        let size = sizes.get(&(from.clone(), to.clone())).copied();
+        let object = Object::new().with("from", from.as_str()).with("to", to.as_str());
+        rows.push(match links.iter().find(|link| link.reader == *to && link.source() == from) {
+            Some(link) => link_row(object, link, size),
+            None => object.with_some("size", size).with("problem", format!("{to} does not answer")),
+        });
+    }
+    rows
+}
+
+fn link_row(object: Object, link: &InboxView, size: Option<u64>) -> Object {
+    object
+        .with("cursor", link.cursor())
+        .with_some("size", size)
+        .with_some("lag", size.map(|size| size.saturating_sub(link.cursor())))
+        .with("trusted_height", link.message.trusted_height)
+        .with_some("trusted_time", link.trusted_time())
+        .with_some("header_age_secs", link.trusted_time().map(age_secs))
+        .with("trusted_secs", Value::Until(link.message.trusting_period_secs))
+        .with("frozen", link.message.frozen)
+        .with_some("fault_code", Some(link.message.fault_code).filter(|code| *code > 0))
+        .with_some("problem", Some(link.message.frozen_reason.clone()).filter(|_| link.message.frozen))
+}
+
+fn print_links(session: &Session, rows: &[Object]) -> Result<(), Failure> {
+    if rows.is_empty() {
         return Ok(());
     }
     if session.output.format == OutputFormat::Table {
         session.output.raw(b"\n")?;
     }
     let mut list = session.output.list(LINK_COLUMNS);
-    for link in links {
-        // The writer's own size of the log to the reader, where it answered; its word.
-        let size = sizes.get(&(link.source().to_owned(), link.reader.clone())).copied();
-        let problem = Some(link.message.frozen_reason.clone()).filter(|_| link.message.frozen);
-        list.push(
-            &Object::new()
-                .with("from", link.source())
-                .with("to", link.reader.as_str())
-                .with("cursor", link.cursor())
-                .with_some("size", size)
-                .with_some("lag", size.map(|size| size.saturating_sub(link.cursor())))
-                .with("trusted_height", link.message.trusted_height)
-                .with_some("trusted_time", link.trusted_time())
-                .with_some("header_age_secs", link.trusted_time().map(age_secs))
-                .with("trusted_secs", Value::Until(link.message.trusting_period_secs))
-                .with("frozen", link.message.frozen)
-                .with_some("fault_code", Some(link.message.fault_code).filter(|code| *code > 0))
-                .with_some("problem", problem),
-        )?;
-    }
+    rows.iter().try_for_each(|row| list.push(row))?;
     list.finish("")
 }
 

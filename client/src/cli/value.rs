@@ -19,7 +19,8 @@ pub enum Value {
     Tai(Tai),
     /// The last of something that is counted; 2^64 − 1, which is never reached, is shown as such.
     Until(u64),
-    /// A value of an enum of the proto files: its whole name, and how much of it is the enum's own.
+    /// A value of an enum of the proto files: its whole name, and how much of it is the enum's own. What is printed is the
+    /// rest in small letters, as options such as `--status` take it.
     Enum(&'static str, &'static str),
     /// Several values.
     List(Vec<Value>),
@@ -61,6 +62,12 @@ impl Object {
         self
     }
 
+    /// The object without some of its fields.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        Self(self.0.iter().filter(|(name, _)| !names.contains(name)).cloned().collect())
+    }
+
     /// The fields.
     #[must_use]
     pub fn fields(&self) -> &[(&'static str, Value)] {
@@ -96,7 +103,7 @@ impl Value {
     pub fn to_cell(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Enum(name, _) => (*name).to_owned(),
+            Self::Enum(name, prefix) => word(name, prefix),
             Self::Tai(amount) => amount.to_string(),
             Self::Until(last) => last.to_string(),
             Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::List(_) | Self::Object(_) => self.to_json(),
@@ -108,7 +115,7 @@ impl Value {
     pub fn to_shown(&self) -> String {
         match self {
             Self::Text(text) => shown(text),
-            Self::Enum(name, prefix) => name.strip_prefix(prefix).unwrap_or(name).to_lowercase(),
+            Self::Enum(name, prefix) => word(name, prefix),
             Self::Tai(amount) => amount.to_db3_string(),
             Self::Until(u64::MAX) => "never".to_owned(),
             Self::Until(last) => last.to_string(),
@@ -131,6 +138,11 @@ impl Value {
             Self::Bool(_) | Self::Enum(..) | Self::List(_) | Self::Object(_) => false,
         }
     }
+}
+
+/// What of an enum's name is its own, in small letters.
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
 }
 
 /// Text that cannot move the cursor or change colours: control characters stand as escapes.
@@ -165,7 +177,7 @@ fn write_value(value: &Value, text: &mut String) {
         }
         Value::Bool(truth) => text.push_str(if *truth { "true" } else { "false" }),
         Value::Text(content) => write_text(content, text),
-        Value::Enum(name, _) => write_text(name, text),
+        Value::Enum(name, prefix) => write_text(&word(name, prefix), text),
         Value::Tai(amount) => write_text(&amount.to_string(), text),
         Value::Until(last) => write_text(&last.to_string(), text),
         Value::List(values) => {
@@ -257,6 +269,13 @@ mod tests {
         let object =
             Object::new().with("height", 7u64).with("index", 3u32).with("fee_tai", Tai::new(250)).with("done", true);
         assert_eq!(object.to_json(), r#"{"height":"7","index":3,"fee_tai":"250","done":true}"#);
+    }
+
+    #[test]
+    fn a_status_is_the_same_word_in_every_format() {
+        let status = Value::Enum("BILL_STATUS_WRITTEN_OFF", "BILL_STATUS_");
+        assert_eq!((status.to_shown(), status.to_cell()), ("written_off".to_owned(), "written_off".to_owned()));
+        assert_eq!(status.to_json(), "\"written_off\"");
     }
 
     #[test]

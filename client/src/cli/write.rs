@@ -64,8 +64,7 @@ pub async fn mutate(session: &Session, args: &MutateArgs) -> Result<(), Failure>
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = format!("{}:{}", args.file.display(), index.saturating_add(1));
         let step: Step = serde_json::from_str(line).map_err(|error| {
-            let what = error.to_string();
-            let what = what.split(" at line ").next().unwrap_or(&what).to_owned();
+            let what = db3_genesis::json_fault(&error);
             let failure = Failure::input(format!("{place}:{}: {what}", error.column()), STEP_SHAPE);
             if what.starts_with("unknown variant") {
                 let index = u32::try_from(operations.len()).unwrap_or(u32::MAX);

@@ -67,6 +67,15 @@ impl Folder {
         Ok(accounts.into_iter().find(|account| account.name == name_or_address || Some(account.address) == address))
     }
 
+    /// Whether a new account may have this name: whether it is well formed, and no file has it yet.
+    pub fn check_new(&self, name: &str) -> Result<(), KeystoreError> {
+        check_name(name)?;
+        if self.path.join(format!("{name}.json")).exists() {
+            return Err(KeystoreError::NameTaken { name: name.to_owned(), folder: self.path.clone() });
+        }
+        Ok(())
+    }
+
     /// Writes a new account. Never replaces a file.
     pub fn add(&self, name: &str, file: &KeyFile) -> Result<PathBuf, KeystoreError> {
         check_name(name)?;

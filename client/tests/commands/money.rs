@@ -15,7 +15,7 @@ fn bills_say_why_and_add_up_to_the_credit_that_was_used() {
         let charges: u128 =
             bill["charges"].as_array().unwrap().iter().map(|charge| number(&charge["amount_tai"])).sum();
         assert_eq!(charges, number(&bill["fee_tai"]));
-        assert_eq!(bill["status"], "BILL_STATUS_OPEN");
+        assert_eq!(bill["status"], "open");
         total += number(&bill["fee_tai"]);
     }
     let shown = net.json(&["credit", "show", "--account", "dev7"]);

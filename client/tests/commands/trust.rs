@@ -97,6 +97,6 @@ fn a_lost_answer_ends_with_6_and_names_the_mutation_whose_receipt_then_tells() {
     assert!(said.contains("outcome is unknown"), "{said}");
     let id = said.split_whitespace().find(|word| word.starts_with("0x") && word.len() == 66).expect(&said);
     assert!(said.contains(&format!("db3 receipt {id} --wait")), "{said}");
-    assert_eq!(net.json(&["receipt", id, "--wait"])["state"], "RECEIPT_STATE_APPLIED");
+    assert_eq!(net.json(&["receipt", id, "--wait"])["state"], "applied");
     assert_eq!(net.json(&["get", "lost", "k"])["version"], "1");
 }

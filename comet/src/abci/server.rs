@@ -144,9 +144,10 @@ fn open<A: Application + Sync>(stream: Stream, app: A, shared: &Arc<Shared>) -> 
     let thread = thread::Builder::new().name(format!("abci-{number}")).spawn(move || {
         let (kind, fault) = connection::serve(&stream, &app, &of.writer, of.limits);
         lock(&of.open).remove(&number);
-        match fault.filter(|_| !of.stopped.load(Ordering::SeqCst)) {
-            Some(fault) => of.report(kind, fault),
-            None => tracing::debug!(connection = %kind, "abci.closed"),
+        if let Some(fault) = fault.filter(|_| !of.stopped.load(Ordering::SeqCst)) {
+            of.report(kind, fault);
+        } else {
+            tracing::debug!(connection = %kind, "abci.closed");
         }
     });
     let mut connections = lock(&shared.open);

@@ -30,10 +30,12 @@ pub enum RpcError {
 }
 
 impl RpcError {
+    #[expect(clippy::needless_pass_by_value, reason = "as `map_err` passes it")]
     pub(super) fn unavailable(error: impl ToString) -> Self {
         Self::Unavailable { detail: error.to_string() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "as `map_err` passes it")]
     pub(super) fn malformed(method: &str, error: impl ToString) -> Self {
         Self::Malformed { method: method.to_owned(), detail: error.to_string() }
     }

@@ -23,6 +23,7 @@ pub struct Status {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as the RPC names them")]
 struct StatusAnswer {
     node_info: NodeInfo,
     sync_info: SyncInfo,

@@ -81,6 +81,15 @@ pub(super) fn consensus_params(height: u64, params: &ConsensusParams) -> Value {
     })
 }
 
+/// The consensus parameters of a genesis, as `CometBFT` reads it.
+///
+/// # Errors
+/// It is no genesis; the text says what is missing.
+pub fn params_of_genesis(genesis: &str) -> Result<ConsensusParams, String> {
+    let genesis: Value = serde_json::from_str(genesis).map_err(|error| error.to_string())?;
+    params_of_json(genesis.get("consensus_params").ok_or("consensus_params is missing")?)
+}
+
 /// Parameters from the JSON of the RPC or of a genesis.
 pub(crate) fn params_of_json(value: &Value) -> Result<ConsensusParams, String> {
     let number = |path: &str| -> Result<i64, String> {

@@ -8,6 +8,7 @@ mod json;
 mod server;
 mod source;
 
+pub use json::params_of_genesis;
 pub(crate) use json::params_of_json;
 pub use server::{SyncServer, serve};
 pub use source::{LightBlockSource, SourceError, SyncBlock};

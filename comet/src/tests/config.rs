@@ -1,5 +1,6 @@
 //! Settings, folders and files.
 
+use base64::Engine as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use crate::{
 fn sync() -> StateSyncSettings {
     StateSyncSettings {
         trust_height: 7,
-        trust_hash: "ab".repeat(32),
+        trust_hash: format!("0x{}", "ab".repeat(32)),
         peers: vec!["http://one:1".to_owned(), "http://two:2".to_owned()],
         trust_hours: 24,
     }
@@ -67,6 +68,7 @@ fn what_is_written_is_read_by_cometbft_and_signing_state_is_never_overwritten() 
     let genesis = genesis(&[[1; 32]]);
     write_config(&layout, &settings, &abci, &genesis, servers).unwrap();
     let config = std::fs::read_to_string(layout.config().join("config.toml")).unwrap();
+    assert!(config.contains(&format!("trust_hash = \"{}\"", "ab".repeat(32))));
     assert!(config.contains("rpc_servers = \"http://127.0.0.1:1001,http://127.0.0.1:1002\""));
     // CometBFT itself reads it, with the keys that it names, and says who the node is.
     let binary = Binary::find(&settings).unwrap();
@@ -83,7 +85,6 @@ fn what_is_written_is_read_by_cometbft_and_signing_state_is_never_overwritten() 
         .output()
         .unwrap();
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
-    use base64::Engine as _;
     let public = base64::engine::general_purpose::STANDARD.encode(keys.validator);
     assert_eq!(shown["value"].as_str().unwrap(), public);
 

@@ -15,7 +15,9 @@ fn every_action() -> Vec<Action> {
     let root = TrustRoot::new("test-settlement", 6, time, &[(validator_key(1), 3), (validator_key(2), 4)]).unwrap();
     let peer = Peer { root, options: Options::new(1_000_000, 30).unwrap() };
     let mut inbox = Frontier::new();
-    (0..5_u8).for_each(|entry| drop(inbox.append(&[entry])));
+    for entry in 0..5_u8 {
+        let _ = inbox.append(&[entry]);
+    }
     let [a, b] = [1, 2].map(|byte| Address::new([byte; 20]));
     let statements = vec![(a, Tai::new(5)), (b, Tai::new(6))];
     let catch_up = Some(CatchUp { last: Epoch::new(7), hash: [9; 32], statements });

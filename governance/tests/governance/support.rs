@@ -116,6 +116,8 @@ impl Chain {
 /// Signed raw by these operators.
 pub fn signed(proposal: Proposal, by: &[u8]) -> SignedProposal {
     let mut signed = SignedProposal::unsigned(proposal);
-    by.iter().for_each(|number| signed.sign(&operator(*number), Scheme::Raw));
+    for number in by {
+        signed.sign(&operator(*number), Scheme::Raw);
+    }
     signed
 }

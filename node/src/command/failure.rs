@@ -46,7 +46,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<TransferError>() {
         Some(TransferError::Start(error)) => of_start(error),
         Some(TransferError::Store(error)) => of_store(error),
-        Some(TransferError::Malformed { .. }) => 2,
+        Some(TransferError::Malformed { .. } | TransferError::NoBlocks { .. }) => 2,
         Some(TransferError::File { .. } | TransferError::Stream(_) | TransferError::NoBlock) | None => 1,
     }
 }

@@ -11,13 +11,7 @@ use crate::kind::Kind;
 
 /// `$DB3_HOME`, or `~/.db3`.
 pub fn db3_home() -> Result<PathBuf> {
-    if let Some(home) = std::env::var_os("DB3_HOME").filter(|home| !home.is_empty()) {
-        return std::path::absolute(PathBuf::from(home)).context("DB3_HOME");
-    }
-    match std::env::home_dir() {
-        Some(home) if !home.as_os_str().is_empty() => Ok(home.join(".db3")),
-        _ => bail!(Failure::Wrong("no home folder is known; set DB3_HOME, or name a folder with --home".to_owned())),
-    }
+    db3_network::db3_home().map_err(|error| Failure::Wrong(error.to_string()).into())
 }
 
 /// The folder of a chain that is there already.

@@ -1,11 +1,12 @@
 //! `init`: the folders of a new network with one validator, its settlement chain and its shards, or one folder from an
-//! exported state.
+//! exported state; or this machine's folders in a network of validators that exists.
 //!
 //! All are made together, because the genesis of each chain names the validators of those that it hears: keys first,
 //! then the documents, at one time.
 
 use std::fs::File;
 use std::io::{BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,17 +20,20 @@ use db3_genesis::{
     AccountEntry, AppState, ChainEntry, GenesisDocument, NetworkFile, NetworkKind, PeerEntry, SettlementGenesis,
     ShardGenesis, TrustEntry,
 };
+use db3_network::join::{JoinInput, validator_here};
+use db3_network::{NetworkError, PORT_GRPC, PORT_P2P, folder, parse_fund};
 use db3_primitives::{Address, BlockTime, ChainId, Height, NetworkName, ShardId, Tai};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::settings::{default_listen, explained};
+use super::settings::{explained, listen_after};
 use super::{Output, home};
 use crate::kind::Kind;
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
   {program} init --network mine --shards 2 --fund 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266=1000db3
+  {program} init --genesis ./genesis --validator alice --home ./homes
   {program} init --import exported.ndjson --home ./mine-again";
 
 /// Options of `init`.
@@ -45,28 +49,28 @@ pub struct InitArgs {
     #[arg(long, value_name = "SECS", default_value = "600", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     epoch_secs: u64,
     /// Money of an account, with its unit: so much to pay with, and so much credit on every shard (may be repeated)
-    #[arg(long, value_name = "ADDRESS=AMOUNT", value_parser = fund)]
+    #[arg(long, value_name = "ADDRESS=AMOUNT", value_parser = parse_fund)]
     fund: Vec<(Address, Tai)>,
     /// Who receives what the validators earn [default: the first account that is funded]
-    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["fund", "import"])]
+    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["fund", "import", "genesis"])]
     treasury: Option<Address>,
     /// How long a chain trusts a header of another, in seconds [default: for ever]
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(3_600..))]
     trusting_period_secs: Option<u64>,
+    /// First port of gRPC: the settlement chain's; shard n has the one 1 + n after it
+    #[arg(long, value_name = "PORT", default_value_t = PORT_GRPC, value_parser = clap::value_parser!(u16).range(1..=64_000))]
+    port: u16,
+    /// Take part in the network of validators whose genesis folder this is, which `db3-genesis build` made
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["network", "shards", "epoch_secs", "fund", "treasury", "trusting_period_secs", "import"])]
+    genesis: Option<PathBuf>,
+    /// The validator that this machine is [default: the one whose keys are here; without keys, a node without power]
+    #[arg(long, value_name = "NAME", requires = "genesis")]
+    validator: Option<String>,
     /// Begin with the state in this file, which `export` wrote
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "network", "shards", "epoch_secs", "fund", "treasury", "trusting_period_secs",
     ])]
     import: Option<PathBuf>,
-}
-
-fn fund(text: &str) -> Result<(Address, Tai), String> {
-    let (account, amount) = text
-        .split_once('=')
-        .ok_or_else(|| format!("`{text}` funds nobody: write ADDRESS=AMOUNT, such as 0x…=1000db3"))?;
-    let account = account.parse::<Address>().map_err(|error| error.to_string())?;
-    let amount = Tai::parse_with_unit(amount).map_err(|error| error.to_string())?;
-    Ok((account, amount))
 }
 
 /// A chain that was made.
@@ -77,13 +81,16 @@ struct Made {
 
 /// Makes the folders.
 pub fn run<K: Kind>(asked: Option<&Path>, args: &InitArgs, output: Output) -> Result<()> {
+    if let Some(genesis) = &args.genesis {
+        return join(genesis, asked, args, output);
+    }
     if let Some(file) = &args.import {
         let Some(home) = asked else {
             bail!(Failure::Wrong("name the folder to make with --home".to_owned()));
         };
         let home = std::path::absolute(home).with_context(|| format!("--home {}", home.display()))?;
         let genesis = import_file::<K>(&home, file)?;
-        explain_settings(&home, genesis.chain_id(), None)?;
+        explain_settings(&home, genesis.chain_id(), args.port, None)?;
         report(&[Made { home, genesis }], None, output);
         return Ok(());
     }
@@ -95,9 +102,33 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &InitArgs, output: Output) -> Re
     let network_file = folder.join(format!("{}.toml", args.network));
     write_network(&network_file, args, &made)?;
     for chain in &made {
-        explain_settings(&chain.home, chain.genesis.chain_id(), Some(&network_file))?;
+        explain_settings(&chain.home, chain.genesis.chain_id(), args.port, Some(&network_file))?;
     }
     report(&made, Some(&network_file), output);
+    Ok(())
+}
+
+/// The homes of this machine in a network of validators.
+fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -> Result<()> {
+    let wrong = |error: NetworkError| Failure::Wrong(error.to_string());
+    let folder = folder::check(genesis)?;
+    let db3_home = home::db3_home()?;
+    let validator = validator_here(&folder, args.validator.as_deref(), &db3_home).map_err(wrong)?;
+    let programs = std::env::current_exe().context("where this program is")?;
+    let input = JoinInput {
+        folder: &folder,
+        homes: asked.unwrap_or(&db3_home),
+        validator: validator.as_ref().map(|(name, keys)| (name.as_str(), keys.as_path())),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
+        p2p_port: PORT_P2P,
+        programs: programs.parent().context("where this program is")?,
+    };
+    let joined = input.join().map_err(wrong)?;
+    let made = joined
+        .homes
+        .iter()
+        .map(|home| Ok(Made { genesis: GenesisDocument::load(&home.genesis_file())?, home: home.path.clone() }));
+    report(&made.collect::<Result<Vec<_>>>()?, Some(&joined.network_file), output);
     Ok(())
 }
 
@@ -151,9 +182,9 @@ fn make_network(folder: &Path, args: &InitArgs) -> Result<Vec<Made>> {
 }
 
 /// Adds the sections of the server, the relay and the log to the settings' file, as comments with their defaults.
-fn explain_settings(home: &Path, chain_id: &ChainId, network_file: Option<&Path>) -> Result<()> {
+fn explain_settings(home: &Path, chain_id: &ChainId, port: u16, network_file: Option<&Path>) -> Result<()> {
     let path = config_file(home);
-    let text = explained(default_listen(chain_id), network_file)?;
+    let text = explained(chain_id, port, network_file)?;
     let mut file =
         File::options().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
@@ -162,7 +193,7 @@ fn explain_settings(home: &Path, chain_id: &ChainId, network_file: Option<&Path>
 /// The file that clients need, and that tells each node where the others are.
 fn write_network(path: &Path, args: &InitArgs, made: &[Made]) -> Result<()> {
     let chains = made.iter().map(|chain| {
-        let endpoint = format!("http://{}", default_listen(chain.genesis.chain_id()));
+        let endpoint = format!("http://{}", listen_after(args.port, chain.genesis.chain_id()));
         ChainEntry::of_genesis(&chain.genesis, vec![endpoint])
     });
     let network = NetworkFile {

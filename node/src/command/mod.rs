@@ -9,6 +9,7 @@ mod failure;
 mod home;
 mod init;
 mod relay_section;
+mod rollback;
 mod serve_section;
 mod settings;
 mod snapshot;
@@ -74,6 +75,9 @@ enum Command {
     /// Snapshots: the state at a height, as files that are the same on every node
     #[command(after_help = snapshot::EXAMPLES)]
     Snapshot(snapshot::SnapshotArgs),
+    /// Go back by one height, consensus and application together; the node must be stopped
+    #[command(after_help = rollback::EXAMPLES)]
+    Rollback,
     /// Write the whole state as text, one JSON object a line
     #[command(after_help = export::EXAMPLES)]
     Export(export::ExportArgs),
@@ -122,6 +126,7 @@ fn run<K: Kind>(program: &Program) -> Result<()> {
         Command::Status(args) => status::run::<K>(home, args, program.output),
         Command::Check(args) => check::run::<K>(home, args, program.output),
         Command::Snapshot(args) => snapshot::run::<K>(home, args, program.output),
+        Command::Rollback => rollback::run::<K>(home, program.output),
         Command::Export(args) => export::run::<K>(home, args),
         Command::Version => {
             version::run(K::PROGRAM, program.output);

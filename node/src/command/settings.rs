@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use db3_chain::config::load_section;
 use db3_chain::telemetry::LogFormat;
+use db3_network::PORT_GRPC;
 use db3_primitives::ChainId;
 use db3_primitives::name::ChainRole;
 use serde::{Deserialize, Serialize};
@@ -18,17 +19,14 @@ use super::relay_section::RelaySection;
 use super::serve_section::ServeSection;
 use crate::settings::ServeConfig;
 
-/// The port of the settlement chain where nothing else is said; shards have those after it.
-const FIRST_PORT: u16 = 7_300;
-
 /// Flags of `start`.
 #[derive(Debug, Default, Args)]
 pub struct StartArgs {
     /// Address of gRPC and gRPC-Web [default: 127.0.0.1, with port 7300 for the settlement chain, 7301 for shard 0 …]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Address of the metrics, which are off without it
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub metrics: Option<SocketAddr>,
     /// Web pages that may call: none, localhost, or an origin such as `https://app.example` (may be repeated)
     #[arg(long, value_name = "ORIGIN")]
@@ -119,12 +117,16 @@ impl StartArgs {
     }
 }
 
-/// What `init` writes of the sections `[serve]`, `[relay]` and `[log]`: every setting with its default, as comments, and the
-/// network's file, if there is one.
-pub fn explained(listen: SocketAddr, network_file: Option<&Path>) -> Result<String> {
+/// What `init` writes of the sections `[serve]`, `[relay]` and `[log]`: every setting with its default, as comments, and
+/// what is none: an address that follows from another first port, and the network's file, if there is one.
+pub fn explained(chain_id: &ChainId, first_port: u16, network_file: Option<&Path>) -> Result<String> {
     let commented = |section: String| section.lines().fold(String::new(), |text, line| format!("{text}# {line}\n"));
-    let serve = ServeSection { listen: Some(listen), ..ServeSection::default() };
-    let serve = commented(toml::to_string(&serve)?);
+    let listen = listen_after(first_port, chain_id);
+    let serve = if listen == default_listen(chain_id) {
+        commented(toml::to_string(&ServeSection { listen: Some(listen), ..ServeSection::default() })?)
+    } else {
+        format!("listen = \"{listen}\"\n{}", commented(toml::to_string(&ServeSection::default())?))
+    };
     let relay = commented(toml::to_string(&RelaySection::default())?);
     let log = commented(toml::to_string(&LogSection::default())?);
     let network = match network_file {
@@ -149,13 +151,23 @@ pub fn explained(listen: SocketAddr, network_file: Option<&Path>) -> Result<Stri
     ))
 }
 
+/// An address with its port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is no address with a port; write it as 127.0.0.1:7300"))
+}
+
 /// 127.0.0.1 and the chain's port.
 pub fn default_listen(chain_id: &ChainId) -> SocketAddr {
+    listen_after(PORT_GRPC, chain_id)
+}
+
+/// 127.0.0.1 and the chain's port where the settlement chain has `first`.
+pub fn listen_after(first: u16, chain_id: &ChainId) -> SocketAddr {
     let after = match chain_id.parts() {
         Some((_, ChainRole::Shard(shard))) => shard.get().saturating_add(1),
         Some((_, ChainRole::Settlement)) | None => 0,
     };
-    let port = u16::try_from(after).ok().and_then(|after| FIRST_PORT.checked_add(after)).unwrap_or(FIRST_PORT);
+    let port = u16::try_from(after).ok().and_then(|after| first.checked_add(after)).unwrap_or(first);
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
@@ -166,8 +178,21 @@ mod tests {
     use crate::cors::Cors;
     use crate::settings::ServeLimits;
 
+    fn chain(shard: u32) -> ChainId {
+        ChainId::shard(&"test".parse().unwrap(), db3_primitives::ShardId::new(shard))
+    }
+
     fn listen(shard: u32) -> SocketAddr {
-        default_listen(&ChainId::shard(&"test".parse().unwrap(), db3_primitives::ShardId::new(shard)))
+        default_listen(&chain(shard))
+    }
+
+    #[test]
+    fn another_first_port_stands_in_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("config")).unwrap();
+        let text = explained(&chain(2), 9_000, None).unwrap();
+        std::fs::write(home.path().join("config/node.toml"), text).unwrap();
+        assert_eq!(StartArgs::default().serve(home.path(), listen(2)).unwrap().listen.port(), 9_003);
     }
 
     #[test]
@@ -205,7 +230,7 @@ mod tests {
     fn what_init_writes_are_the_defaults_of_every_bound() {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("config")).unwrap();
-        let text = explained(listen(2), None).unwrap();
+        let text = explained(&chain(2), PORT_GRPC, None).unwrap();
         let settings = text.lines().filter(|line| {
             line.contains(" = ")
                 && !line.contains("metrics")
@@ -237,6 +262,13 @@ mod tests {
         std::fs::create_dir(home.path().join("config")).unwrap();
         std::fs::write(home.path().join("config/node.toml"), "[serve]\nlissen = 1\n").unwrap();
         let error = StartArgs::default().serve(home.path(), listen(0)).unwrap_err();
-        assert!(format!("{error:#}").contains("lissen"), "{error:#}");
+        let said = format!("{error:#}");
+        assert!(said.contains("lissen") && said.starts_with("section [serve] of ") && !said.contains('\n'), "{said}");
+        assert!(said.contains("correct it there"), "{said}");
+        std::fs::write(home.path().join("config/node.toml"), "").unwrap();
+        let flag = StartArgs { log_format: Some("loud".to_owned()), ..StartArgs::default() };
+        let said = format!("{:#}", flag.log(home.path()).unwrap_err());
+        assert!(said.starts_with("the command line: ") && said.contains("loud"), "{said}");
+        assert!(address("nonsense").unwrap_err().contains("127.0.0.1:7300"));
     }
 }

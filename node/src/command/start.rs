@@ -13,6 +13,7 @@ use super::settings::{StartArgs, default_listen};
 use crate::kind::Kind;
 use crate::relay::{RelayTask, directions, relay};
 use crate::server::{Listeners, Served, serve_on};
+use crate::state_sync;
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
@@ -38,6 +39,8 @@ fn wrong(error: impl Into<anyhow::Error>) -> anyhow::Error {
 async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainConfig) -> Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
+    let mut config = config;
+    let _sync_servers = state_sync::start(&mut config).await.map_err(wrong)?;
     let chain = Chain::<K::Machine>::launch(config).await?;
     let Open { served, relay } = match open::<K>(home, args, &chain).await {
         Ok(open) => open,

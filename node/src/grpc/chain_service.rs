@@ -93,7 +93,8 @@ impl<K: Kind> ChainService for Node<K> {
     ) -> Result<Response<v1::SubmitDeliveryResponse>, Status> {
         let deadline = self.deadline(request.metadata());
         let peer = request.remote_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        answer(self.submit_delivery(request.into_inner(), peer, deadline).await)
+        let bearer = self.bearer(request.metadata());
+        answer(self.submit_delivery(request.into_inner(), bearer, peer, deadline).await)
     }
 
     async fn get_inbox(&self, request: Request<v1::GetInboxRequest>) -> Result<Response<v1::GetInboxResponse>, Status> {

@@ -4,11 +4,13 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use db3_carry::Channel;
-use db3_chain::Machine as _;
+use db3_chain::{Bearer, Machine as _};
 use db3_primitives::{ChainId, Height, Rejection, ShardFault, key};
 use db3_proto::convert::request::invalid;
 use db3_proto::{decode_delivery_message, delivery_id, v1};
+use db3_relay::PASS_KEY;
 use tokio::time::Instant;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
 use super::Node;
 use super::context::View;
@@ -17,6 +19,16 @@ use super::writes::Wait;
 use crate::kind::Kind;
 
 impl<K: Kind> Node<K> {
+    /// Who makes a call: the relay of this node, which shows its word, or anybody.
+    pub(crate) fn bearer(&self, metadata: &MetadataMap) -> Bearer {
+        let shown = metadata.get(PASS_KEY).map(AsciiMetadataValue::as_bytes).unwrap_or_default();
+        let own = self.chain.genesis().chain_id();
+        match &self.relay {
+            Some(relay) if relay.shows(own, shown) => Bearer::Own,
+            Some(_) | None => Bearer::Stranger,
+        }
+    }
+
     pub(crate) async fn get_inbox(
         &self,
         request: v1::GetInboxRequest,
@@ -34,19 +46,25 @@ impl<K: Kind> Node<K> {
     pub(crate) async fn submit_delivery(
         &self,
         request: v1::SubmitDeliveryRequest,
+        bearer: Bearer,
         peer: IpAddr,
         deadline: Instant,
     ) -> Result<v1::SubmitDeliveryResponse, Refusal> {
         let wait = Wait::read(request.wait)?;
-        let full = Rejection::Overloaded { what: "deliveries of one address at once" };
-        let place = self.deliverers.place(peer).ok_or(full)?;
+        let place = match bearer {
+            Bearer::Own => None,
+            Bearer::Stranger => Some(self.deliverers.place(peer, std::time::Instant::now())?),
+        };
         let message = request.delivery.ok_or_else(|| invalid("delivery", "is missing; send a delivery"))?;
         let delivery = decode_delivery_message(message)?;
         let id = delivery_id(&delivery);
         let source = delivery.source.clone();
-        let submitted = self.chain.submit_delivery(delivery).await.map_err(|error| error.rejection())?;
+        let submitted = self.chain.submit_delivery_of(bearer, delivery).await.map_err(|error| error.rejection());
         // It is looked at; waiting for its block costs nothing.
-        drop(place);
+        if let Some(place) = place {
+            place.looked_at(submitted.as_ref().err(), std::time::Instant::now());
+        }
+        let submitted = submitted?;
         let height = match wait {
             Wait::Checked => None,
             Wait::Committed | Wait::Provable => submitted.block(deadline).await?,

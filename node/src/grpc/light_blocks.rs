@@ -44,7 +44,13 @@ impl<K: Kind> Node<K> {
         };
         let mut message = message(height, Bytes::from(bytes));
         message.next_validator_set = other_validators(next.flatten().as_deref(), &message);
-        Ok(v1::GetLightBlockResponse { light_block: Some(message) })
+        let proposer_priorities = if request.with_proposer_priorities {
+            let chain = self.chain.clone();
+            self.read(move |_| Ok(chain.proposer_priorities(height))).await?
+        } else {
+            Vec::new()
+        };
+        Ok(v1::GetLightBlockResponse { light_block: Some(message), proposer_priorities })
     }
 
     /// The light block that carries a version's root.

@@ -27,6 +27,7 @@ use arc_swap::ArcSwapOption;
 use db3_chain::store::Store;
 use db3_chain::{Chain, StoreError};
 use db3_primitives::{ChainId, Rejection};
+use db3_relay::Monitor;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
@@ -55,6 +56,7 @@ pub struct Node<K: Kind> {
     reads: Arc<Semaphore>,
     history_reads: Arc<Semaphore>,
     deliverers: Peers,
+    relay: Option<Monitor>,
     stopped: watch::Receiver<bool>,
     newest: Arc<ArcSwapOption<Newest>>,
 }
@@ -72,6 +74,7 @@ impl<K: Kind> Node<K> {
             reads: Arc::new(Semaphore::new(config.limits.reads_max)),
             history_reads: Arc::new(Semaphore::new(config.limits.history_reads_max)),
             deliverers: Peers::default(),
+            relay: config.relay.clone(),
             stopped,
             newest: Arc::default(),
         }

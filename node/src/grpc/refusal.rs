@@ -26,6 +26,25 @@ pub enum Refusal {
     Lost,
 }
 
+impl Refusal {
+    /// The same, of a transaction: rejections name their fields as those of a mutation, which most signed bodies are.
+    #[must_use]
+    pub fn of_transaction(self) -> Self {
+        let (rejection, mut message) = match self {
+            Self::Rejection(rejection) => {
+                let message = Box::new(to_message(&rejection, None));
+                (rejection, message)
+            }
+            Self::Explained(rejection, message) => (rejection, message),
+            other @ (Self::Field(..) | Self::Store(_) | Self::Lost) => return other,
+        };
+        if let Some(rest) = message.field.strip_prefix("mutation.") {
+            message.field = format!("transaction.{rest}");
+        }
+        Self::Explained(rejection, message)
+    }
+}
+
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
         Self::Rejection(rejection)

@@ -1,7 +1,7 @@
 //! `GetStatus`, `GetParams` and `GetShardMap`.
 
 use bytes::Bytes;
-use db3_primitives::{ChainId, ShardId, key};
+use db3_primitives::{ChainId, Height, ShardId, key};
 use db3_proto::convert::timestamp;
 use db3_proto::v1;
 use tokio::time::Instant;
@@ -25,6 +25,8 @@ impl<K: Kind> Node<K> {
             root: Bytes::copy_from_slice(&status.root),
             provable_height: status.provable_height.get(),
             earliest_height: status.earliest_height.get(),
+            block_hash: status.block_hash.map(|hash| Bytes::copy_from_slice(&hash)).unwrap_or_default(),
+            history_from_height: status.history_from_height.map_or(0, Height::get),
             open_epoch: status.open_epoch.get(),
             state_leaves: status.state_leaves,
             pool_mutations: status.pool_mutations,

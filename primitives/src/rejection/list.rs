@@ -203,11 +203,11 @@ rejections! {
     221 CHANNEL_FROZEN = ChannelFrozen { chain_id: ChainId, detail: String },
         FailedPrecondition, Some("delivery.source"), "This chain no longer trusts the delivery's source.",
         ("deliveries from {chain_id} are stopped: {detail}"),
-        "Ask whoever runs the network: only governance opens this channel again.";
+        "Only governance opens this channel again: operators propose it with `db3 governance propose --replace-channel CHAIN_ID`.";
     222 HEADERS_NOT_DUE = HeadersNotDue { height: Height },
         FailedPrecondition, Some("delivery.headers"), "Headers alone are not needed yet.",
         ("the delivery holds headers alone, and the trusted header of height {height} is young enough"),
-        "Deliver headers with entries, or alone when the trusted one is a third of the trusting period old.";
+        "Deliver headers with entries; alone when the trusted one is a third of the trusting period old or validators changed too much since.";
     223 BALANCE_TOO_LOW_FOR_FEE = BalanceTooLowForFee { balance: Tai, fee: Tai },
         FailedPrecondition, Some("transaction.body.account"), "The account's balance does not cover the fee.",
         ("the transaction may cost {fee} tai, the balance is {balance} tai"),

@@ -145,3 +145,59 @@ async fn changed_validators_are_followed_through_the_headers_between() {
     assert_eq!((reports[0].deliveries, reports[0].refused), (1, 0));
     assert!(pair.settlement.lock().channels[&shard].client().headers().len() >= 6);
 }
+
+/// A set of which nobody was in the one before, every other height.
+fn restless(pair: &Pair, heights: std::ops::RangeInclusive<u8>, entries: usize) {
+    let settlement = pair.settlement.id();
+    for height in heights {
+        let first = 4 * height.div_ceil(2);
+        pair.shard.lock().source.headers_mut().change_validators(&seeds(first, first + 4)).unwrap();
+        if entries > 0 { pair.shard.write(&settlement, entries) } else { pair.shard.block() }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_headers_than_one_delivery_holds_come_in_several_before_the_entries() {
+    let pair = Pair::new().await;
+    let shard = pair.shard.id();
+    restless(&pair, 1..=40, 1);
+    let reports = run_until(&pair.one_way(), |reports| reports[0].cursor == 40).await;
+    assert_eq!(pair.carried(), numbered(40));
+    assert!(reports[0].headers_alone >= 1, "{reports:?}");
+    assert_eq!((reports[0].refused, reports[0].failures), (0, 0));
+    // It goes on from a header that it trusts as from the root.
+    restless(&pair, 41..=60, 0);
+    pair.shard.write(&pair.settlement.id(), 1);
+    run_until(&pair.one_way(), |reports| reports[0].cursor == 41).await;
+    assert_eq!(pair.settlement.lock().channels[&shard].trusted_height(), pair.shard.lock().source.headers().height());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_relays_lead_a_reader_through_changes_of_all_validators_together() {
+    for (every, relays) in [(1, 2), (2, 3), (3, 3), (5, 2)] {
+        let pair = Pair::new().await;
+        let settlement = pair.settlement.id();
+        for height in 0..40_u8 {
+            let first = 4 * height.div_ceil(every);
+            pair.shard.lock().source.headers_mut().change_validators(&seeds(first, first + 4)).unwrap();
+            pair.shard.write(&settlement, 1);
+        }
+        let config = pair.one_way();
+        let relays: Vec<Relay> = (0..relays).map(|_| Relay::new(&config).unwrap()).collect();
+        let monitors: Vec<_> = relays.iter().map(Relay::monitor).collect();
+        let running: Vec<_> = relays.into_iter().map(|relay| tokio::spawn(relay.run(std::future::pending()))).collect();
+        let arrived = async {
+            while pair.settlement.cursor(&pair.shard.id()) < 40 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        within(arrived, || format!("{:?}", monitors.iter().map(db3_relay::Monitor::reports).collect::<Vec<_>>())).await;
+        for relay in running {
+            relay.abort();
+        }
+        assert_eq!(pair.carried(), numbered(40));
+        // Who comes second is told that it is done, or to look again.
+        let refused = pair.settlement.lock().refused.clone();
+        assert!(refused.iter().all(|code| [217, 222].contains(code)), "{refused:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! `SettlementService`: reads the deadline, calls the method, and turns what it says into an answer or a status.
 
-use db3_node::grpc::answer;
+use db3_node::grpc::{Refusal, answer};
 use db3_proto::v1;
 use db3_proto::v1::settlement_service_server::SettlementService;
 use tonic::{Request, Response, Status};
@@ -14,14 +14,17 @@ impl SettlementService for SettlementNode {
         request: Request<v1::SubmitTransactionRequest>,
     ) -> Result<Response<v1::SubmitTransactionResponse>, Status> {
         let deadline = self.node.deadline(request.metadata());
-        answer(self.submit_transaction(request.into_inner(), deadline).await)
+        let submitted = self.submit_transaction(request.into_inner(), deadline).await;
+        answer(submitted.map_err(Refusal::of_transaction))
     }
 
     async fn estimate_transaction_fee(
         &self,
         request: Request<v1::EstimateTransactionFeeRequest>,
     ) -> Result<Response<v1::EstimateTransactionFeeResponse>, Status> {
-        answer(self.estimate_transaction_fee(request.into_inner()))
+        answer(
+            self.estimate_transaction_fee(request.into_inner()).map_err(|error| Refusal::from(error).of_transaction()),
+        )
     }
 
     async fn get_account(

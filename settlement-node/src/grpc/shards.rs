@@ -37,12 +37,15 @@ impl SettlementNode {
             })
             .collect();
         let frame = page.frame(&view, Question::new("ListShards", &[]));
+        let supply = key::supply();
         Ok(v1::ListShardsResponse {
             shards,
             context: Some(view.context()),
             proof: frame.proof,
             complete_from: frame.complete_from,
             complete_to: frame.complete_to,
+            supply_stored: view.stored(&supply),
+            supply_ics23_proof: view.proof_of(&supply),
         })
     }
 

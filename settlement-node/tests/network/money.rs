@@ -2,6 +2,7 @@
 
 use db3_primitives::{Address, ShardId, Tai, TransactionOperation, key as tree_key};
 use db3_proto::convert::checked_settlement_account;
+use db3_proto::status::from_status;
 use db3_proto::{ics23, v1};
 use db3_state_tree::{Proof, verify_absence, verify_existence};
 
@@ -42,6 +43,9 @@ async fn what_cannot_be_paid_is_refused_with_its_number() {
         Err(status) => assert_eq!(code(&status), 311, "{status:?}"),
         Ok(receipt) => assert_eq!(receipt.rejection.unwrap().code, 311),
     }
+    let none = net.transaction(0, 2, Vec::new());
+    let said = from_status(&net.submit(none).await.unwrap_err()).unwrap();
+    assert_eq!(said.field, "transaction.body.operations", "{said:?}");
     let missing = v1::SubmitTransactionRequest::default();
     assert_eq!(code(&net.money.submit_transaction(missing).await.unwrap_err()), 401);
 }

@@ -174,7 +174,7 @@ impl Oracle {
 
     fn round(&mut self, epoch: u64, now: u64) {
         for a in 0..self.accounts.len() {
-            self.visit(a, epoch);
+            self.visit(a, epoch, now);
         }
         let lease = now / self.terms.epoch_secs + self.terms.lease_epochs;
         for shard in &mut self.shards {
@@ -184,7 +184,7 @@ impl Oracle {
         }
     }
 
-    fn visit(&mut self, a: usize, epoch: u64) {
+    fn visit(&mut self, a: usize, epoch: u64, now: u64) {
         for line in self.accounts[a].lines.iter_mut().flatten() {
             line.d = line.r;
         }
@@ -193,6 +193,8 @@ impl Oracle {
         self.accounts[a].balance -= paid;
         if let Some(since) = &mut self.accounts[a].since {
             *since += self.settled.map_or(0, |settled| (epoch - settled).saturating_sub(1));
+            let deadline = (epoch + 1) * self.terms.epoch_secs + self.terms.deadline_secs;
+            *since += u64::from(now / self.terms.epoch_secs > deadline / self.terms.epoch_secs);
         }
         self.stage(a, epoch);
         if !self.accounts[a].delinquent {

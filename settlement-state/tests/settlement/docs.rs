@@ -14,6 +14,7 @@ use db3_primitives::{Heartbeat, LineEntry, PostingKind, ShardId, Tai, Transactio
 use db3_settlement_state::{Genesis, SettlementState};
 use db3_state_tree::Tree;
 
+use crate::governance;
 use crate::support::{EPOCH_SECS, FIRST_EPOCH, Net, account, actor, genesis};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settlement-state.md");
@@ -30,8 +31,10 @@ fn example() -> Example {
         account(alice.address, 1_000_000_000, 500_000_000, &[(0, 200_000_000)]),
         account(bob.address, 250_000_000, 0, &[]),
     ];
-    let mut net = Net::with(1, |sources| Genesis { round_accounts_max: 1, ..genesis(sources, accounts) });
+    let validators = governance::validators();
+    let mut net = Net::with(1, |sources| Genesis { round_accounts_max: 1, validators, ..genesis(sources, accounts) });
     net.settle();
+    governance::later(&mut net, 1_000);
     let deposit = TransactionOperation::Deposit { to: bob.address, amount: Tai::new(50_000_000) };
     let allocate = TransactionOperation::Allocate { shard: ShardId::new(0), want: Tai::new(5_000_000) };
     // Nonce 3 before nonce 2.

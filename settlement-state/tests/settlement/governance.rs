@@ -32,10 +32,38 @@ fn validator(number: u8, power: u64) -> Validator {
 fn net() -> (Net, crate::support::Actor) {
     let alice = actor(1);
     let accounts = vec![account(alice.address, 1_000_000, 500, &[(0, 100)])];
-    let validators = vec![validator(1, 10), validator(2, 10), validator(3, 10)];
-    let mut net = Net::with(1, |sources| Genesis { validators, ..genesis(sources, accounts) });
+    let mut net = Net::with(1, |sources| Genesis { validators: validators(), ..genesis(sources, accounts) });
     net.settle();
     (net, alice)
+}
+
+/// Three of them, each with an operator of its own.
+pub fn validators() -> Vec<Validator> {
+    vec![validator(1, 10), validator(2, 10), validator(3, 10)]
+}
+
+/// A block in which one of them is found to have misbehaved, and the other two decide something for a later height.
+pub fn later(net: &mut Net, at_height: u64) {
+    let mut signed = net.proposal(vec![set(Parameter::ExpiryMaxSecs, 1_800)]);
+    signed.proposal.at_height = Height::new(at_height);
+    signed.signatures.clear();
+    for number in 1..=2 {
+        signed.sign(&operator(number), Scheme::Raw);
+    }
+    net.height += 1;
+    let (height, time) = (Height::new(net.height), BlockTime::from_secs(net.now));
+    let mut executor = Executor::begin(&net.state, height, time, &[deed(3)]);
+    let _ = executor.govern(&signed).unwrap();
+    net.state = executor.finish().0;
+}
+
+fn deed(number: u8) -> Misbehaviour {
+    Misbehaviour {
+        validator: validator_address(&validator(number, 1).key),
+        kind: MisbehaviourKind::DuplicateVote,
+        height: Height::new(1),
+        time: BlockTime::from_secs(BEGIN),
+    }
 }
 
 impl Net {
@@ -48,7 +76,9 @@ impl Net {
             actions,
         };
         let mut signed = SignedProposal::unsigned(proposal);
-        (1..=3).for_each(|number| signed.sign(&operator(number), Scheme::Raw));
+        for number in 1..=3 {
+            signed.sign(&operator(number), Scheme::Raw);
+        }
         signed
     }
 
@@ -116,14 +146,8 @@ fn who_shares_the_chains_own_fees_follows_its_validators() {
     net.govern(vec![Action::SetValidator(validator(4, 30)), Action::RemoveValidator { key: validator(1, 0).key }], &[]);
     let expected: Vec<_> = [(2, 10), (3, 10), (4, 30)].map(|(n, power)| (Address::new([100 + n; 20]), power)).into();
     assert_eq!(net.state.payouts(FEE_POOL).recipients(), expected);
-    let deed = Misbehaviour {
-        validator: validator_address(&validator(4, 30).key),
-        kind: MisbehaviourKind::DuplicateVote,
-        height: Height::new(1),
-        time: BlockTime::from_secs(BEGIN),
-    };
     let (height, time) = (Height::new(net.height + 1), BlockTime::from_secs(net.now));
-    let (state, effects) = Executor::begin(&net.state, height, time, &[deed]).finish();
+    let (state, effects) = Executor::begin(&net.state, height, time, &[deed(4)]).finish();
     assert_eq!(effects.governance.validator_updates, [(validator(4, 30).key, 0)]);
     assert_eq!(state.payouts(FEE_POOL).recipients(), &expected[..2]);
 }

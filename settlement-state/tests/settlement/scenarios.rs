@@ -142,9 +142,13 @@ fn a_debt_is_not_older_for_the_time_in_which_the_network_stood_still() {
         stated 0 bob 40
         closed 0 0
         see bob 0 100 outstanding 40
-        at 5000 50                           # a month later, the first round
-        see bob 0 100 delinquent 40          # cut, and not yet seized
-        at 9000 50
+        at 5000 50                           # a month later, a round that the deadline began
+        rounds 3
+        see bob 0 100 outstanding 40         # nobody could pay meanwhile
+        closed 0 4999                        # and the round of what the shard closed follows at once
+        rounds 4
+        see bob 0 100 delinquent 40          # one older: cut, and not yet seized
+        at 9000 100
         see bob 0 60 clear 0
         ",
     );

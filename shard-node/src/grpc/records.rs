@@ -77,6 +77,9 @@ impl ShardNode {
                 return Err(invalid(field, detail).into());
             }
         }
+        if !request.end_key.is_empty() && request.end_key < request.start_key {
+            return Err(invalid("end_key", "sorts before start_key: the range holds nothing").into());
+        }
         let items = page_size(request.page_size)?;
         let question = Question::new(
             "ScanRecords",

@@ -80,7 +80,8 @@ async fn blocks_are_listed_newest_first_with_or_without_empty_ones() {
 async fn light_blocks_carry_the_root_of_the_state_before() {
     let mut node = TestNode::start().await;
     let receipt = node.write(node.put(0, 1, "notes", "k", "v")).await;
-    let request = v1::GetLightBlockRequest { height: receipt.height + 1, trusted_height: 0 };
+    let request =
+        v1::GetLightBlockRequest { height: receipt.height + 1, trusted_height: 0, with_proposer_priorities: false };
     let block = node.chains.get_light_block(request).await.unwrap().into_inner().light_block.unwrap();
     assert_eq!(block.height, receipt.height + 1);
     let stored = node.chain.store().summary(db3_primitives::Height::new(receipt.height)).unwrap().unwrap();
@@ -88,7 +89,7 @@ async fn light_blocks_carry_the_root_of_the_state_before() {
     assert!(block.next_validator_set.is_empty(), "the validators have not changed");
     let newest = node.chains.get_light_block(v1::GetLightBlockRequest::default()).await.unwrap().into_inner();
     assert!(newest.light_block.unwrap().height >= block.height);
-    let missing = v1::GetLightBlockRequest { height: 1 << 40, trusted_height: 0 };
+    let missing = v1::GetLightBlockRequest { height: 1 << 40, trusted_height: 0, with_proposer_priorities: false };
     let status = node.chains.get_light_block(missing).await.unwrap_err();
     assert_eq!((code(&status), status.code()), (402, Code::OutOfRange));
 }

@@ -142,6 +142,7 @@ async fn reflection_lists_the_services_and_their_files() {
     for name in ["db3.v1.ShardService", "db3.v1.ChainService", "grpc.health.v1.Health"] {
         assert!(services.iter().any(|service| service == name), "{name} in {services:?}");
     }
+    assert!(!services.iter().any(|service| service.contains("Settlement")), "it is not served here: {services:?}");
     match answers.next().await.unwrap().unwrap().message_response.unwrap() {
         MessageResponse::FileDescriptorResponse(files) => assert!(!files.file_descriptor_proto.is_empty()),
         other => panic!("{other:?}"),

@@ -10,11 +10,12 @@ use std::num::NonZeroU64;
 
 use db3_primitives::hash::hex_text;
 use db3_primitives::{
-    Bill, BlockTime, CreditEntry, Epoch, Heartbeat, LineEntry, LogEntry, Mutation, Namespace, Operation, Tai,
+    Bill, BlockTime, CreditEntry, Epoch, Heartbeat, Height, LineEntry, LogEntry, Mutation, Namespace, Operation, Tai,
 };
-use db3_shard_state::{Effects, ShardState};
+use db3_shard_state::{Effects, Executor, Outcome, ShardState};
 use db3_state_tree::Tree;
 
+use crate::governance;
 use crate::settlement::{ALL, Settlement};
 use crate::support::{
     Actor, Chain, Genesis, actor, genesis, key, log_entry, mutation, namespace, put, sign_bytes, table,
@@ -44,7 +45,7 @@ fn example() -> Example {
         close_accounts_max: 1,
         ..genesis(&[(alice.address, 1_000_000_000), (bob.address, 250_000_000)])
     };
-    let mut chain = Chain::new(&setup);
+    let mut chain = governance::governed_by_three(Chain::new(&setup));
     let mut settlement = Settlement::of(&setup);
     settlement.time = GENESIS_SECS;
     let line = LineEntry { account: alice.address, ceiling: Tai::new(1_000_000_000) };
@@ -71,11 +72,14 @@ fn example() -> Example {
     ];
     let own = Namespace::own(&bob.address);
     let news = settlement.tells(&chain, ALL);
-    let first = chain.block_with(
-        1,
-        &[news],
-        &[signed(&alice, &notes, 1, create), signed(&bob, &own, 1, vec![put("t", "k", "v")])],
-    );
+    let (height, time) = (Height::new(1), BlockTime::from_secs(GENESIS_SECS + 1));
+    let mut executor = Executor::begin(&chain.state, height, time, &[governance::deed(3)]);
+    let _ = executor.deliver(&news).unwrap();
+    let _ = executor.govern(&governance::later(&chain, 1_000, &[1, 2])).unwrap();
+    for mutation in [signed(&alice, &notes, 1, create), signed(&bob, &own, 1, vec![put("t", "k", "v")])] {
+        assert!(matches!(executor.apply(&mutation), Outcome::Applied(_)));
+    }
+    let first = chain.take(1, executor);
     // Nonce 3 before nonce 2.
     chain.block(1, &[signed(&alice, &notes, 3, vec![put("cities", "berlin", "Spree, Havel")])]);
     let effects = [chain.block(600, &[signed(&bob, &own, 2, vec![put("t", "k", "w")])]), chain.block(1, &[])];

@@ -33,11 +33,36 @@ fn validator(number: u8, power: u64) -> Validator {
 fn governed() -> (Chain, Settlement, Actor) {
     let alice = actor(1);
     let setup = genesis(&[(alice.address, 1_000_000_000)]);
+    (governed_by_three(Chain::new(&setup)), Settlement::of(&setup), alice)
+}
+
+/// The same chain, as if its genesis had named three validators.
+pub fn governed_by_three(mut chain: Chain) -> Chain {
     let leaf = GovernanceLeaf::new(&[validator(1, 10), validator(2, 10), validator(3, 10)]).unwrap();
-    let mut chain = Chain::new(&setup);
     let tree = chain.state.tree().apply(vec![(tree_key::governance(), Some(leaf.to_bytes()))]).unwrap();
     chain.state = ShardState::from_tree(tree).unwrap();
-    (chain, Settlement::of(&setup), alice)
+    chain
+}
+
+/// A validator voted twice.
+pub fn deed(number: u8) -> Misbehaviour {
+    Misbehaviour {
+        validator: validator_address(&validator(number, 10).key),
+        kind: MisbehaviourKind::DuplicateVote,
+        height: Height::new(1),
+        time: BlockTime::from_secs(START_SECS),
+    }
+}
+
+/// A change of the furthest expiry at a height, signed by these operators.
+pub fn later(chain: &Chain, at_height: u64, by: &[u8]) -> SignedProposal {
+    let proposal = proposal(chain, vec![set(Parameter::ExpiryMaxSecs, 1_800)]);
+    let at_height = Height::new(at_height);
+    let mut signed = SignedProposal::unsigned(Proposal { at_height, expire_unix_secs: chain.time + 3_600, ..proposal });
+    for number in by {
+        signed.sign(&operator(*number), Scheme::Raw);
+    }
+    signed
 }
 
 fn proposal(chain: &Chain, actions: Vec<Action>) -> Proposal {
@@ -52,7 +77,9 @@ fn proposal(chain: &Chain, actions: Vec<Action>) -> Proposal {
 
 fn signed(proposal: Proposal) -> SignedProposal {
     let mut signed = SignedProposal::unsigned(proposal);
-    (1..=3).for_each(|number| signed.sign(&operator(number), Scheme::Raw));
+    for number in 1..=3 {
+        signed.sign(&operator(number), Scheme::Raw);
+    }
     signed
 }
 
@@ -153,12 +180,7 @@ fn a_scheduled_change_lives_on_in_a_state_that_was_restored_from_its_leaves() {
 #[test]
 fn misbehaviour_costs_the_power_and_again_nothing() {
     let (mut chain, _, _) = governed();
-    let deed = Misbehaviour {
-        validator: validator_address(&validator(2, 10).key),
-        kind: MisbehaviourKind::LightClientAttack,
-        height: Height::new(1),
-        time: BlockTime::from_secs(START_SECS),
-    };
+    let deed = deed(2);
     let mut block = |deeds: &[Misbehaviour]| -> Effects {
         let (height, time) = (Height::new(chain.height + 1), BlockTime::from_secs(chain.time));
         let executor = Executor::begin(&chain.state, height, time, deeds);

@@ -39,79 +39,50 @@ pub trait Machine: Clone {
     fn frontier_bytes(&self, destination: &ChainId) -> Vec<u8>;
 }
 
-impl Machine for ShardState {
-    type Item = Arc<VerifiedMutation>;
-    type Receipt = db3_shard_state::Receipt;
-    type Effects = db3_shard_state::Effects;
+/// Both states are driven alike; only their types differ.
+macro_rules! machine {
+    ($state:ty, $chain:ident, $item:ty) => {
+        impl Machine for $state {
+            type Item = Arc<$item>;
+            type Receipt = $chain::Receipt;
+            type Effects = $chain::Effects;
 
-    fn from_tree(tree: Tree) -> Self {
-        Self::from_tree(tree).unwrap()
-    }
+            fn from_tree(tree: Tree) -> Self {
+                Self::from_tree(tree).unwrap()
+            }
 
-    fn tree(&self) -> &Tree {
-        self.tree()
-    }
+            fn tree(&self) -> &Tree {
+                self.tree()
+            }
 
-    fn run(&self, height: Height, time: BlockTime, deliveries: &[Delivery], items: &[Self::Item]) -> Ran<Self> {
-        use db3_shard_state::Outcome;
-        let mut executor = db3_shard_state::Executor::new(self, height, time);
-        let delivered = deliveries.iter().map(|delivery| executor.deliver(delivery)).collect();
-        let items = items
-            .iter()
-            .map(|item| match executor.apply(item) {
-                Outcome::Applied(receipt) | Outcome::Failed(receipt) => Done::Executed(receipt),
-                Outcome::Refused(rejection) => Done::Refused(rejection),
-            })
-            .collect();
-        let (state, effects) = executor.finish();
-        Ran { state, effects, delivered, items }
-    }
+            fn run(&self, height: Height, time: BlockTime, deliveries: &[Delivery], items: &[Self::Item]) -> Ran<Self> {
+                use $chain::Outcome;
+                let mut executor = $chain::Executor::new(self, height, time);
+                let delivered = deliveries.iter().map(|delivery| executor.deliver(delivery)).collect();
+                let items = items
+                    .iter()
+                    .map(|item| match executor.apply(item) {
+                        Outcome::Applied(receipt) | Outcome::Failed(receipt) => Done::Executed(receipt),
+                        Outcome::Refused(rejection) => Done::Refused(rejection),
+                    })
+                    .collect();
+                let (state, effects) = executor.finish();
+                Ran { state, effects, delivered, items }
+            }
 
-    fn entries(effects: &Self::Effects) -> &[OutboundEntry] {
-        &effects.entries
-    }
+            fn entries(effects: &Self::Effects) -> &[OutboundEntry] {
+                &effects.entries
+            }
 
-    fn frontier_bytes(&self, destination: &ChainId) -> Vec<u8> {
-        self.outbox_to(destination).to_bytes()
-    }
+            fn frontier_bytes(&self, destination: &ChainId) -> Vec<u8> {
+                self.outbox_to(destination).to_bytes()
+            }
+        }
+    };
 }
 
-impl Machine for SettlementState {
-    type Item = Arc<VerifiedTransaction>;
-    type Receipt = db3_settlement_state::Receipt;
-    type Effects = db3_settlement_state::Effects;
-
-    fn from_tree(tree: Tree) -> Self {
-        Self::from_tree(tree).unwrap()
-    }
-
-    fn tree(&self) -> &Tree {
-        self.tree()
-    }
-
-    fn run(&self, height: Height, time: BlockTime, deliveries: &[Delivery], items: &[Self::Item]) -> Ran<Self> {
-        use db3_settlement_state::Outcome;
-        let mut executor = db3_settlement_state::Executor::new(self, height, time);
-        let delivered = deliveries.iter().map(|delivery| executor.deliver(delivery)).collect();
-        let items = items
-            .iter()
-            .map(|item| match executor.apply(item) {
-                Outcome::Applied(receipt) | Outcome::Failed(receipt) => Done::Executed(receipt),
-                Outcome::Refused(rejection) => Done::Refused(rejection),
-            })
-            .collect();
-        let (state, effects) = executor.finish();
-        Ran { state, effects, delivered, items }
-    }
-
-    fn entries(effects: &Self::Effects) -> &[OutboundEntry] {
-        &effects.entries
-    }
-
-    fn frontier_bytes(&self, destination: &ChainId) -> Vec<u8> {
-        self.outbox_to(destination).to_bytes()
-    }
-}
+machine!(ShardState, db3_shard_state, VerifiedMutation);
+machine!(SettlementState, db3_settlement_state, VerifiedTransaction);
 
 /// What a block held that had an effect, for replay and for being sent again.
 struct Block<M: Machine> {

@@ -2,6 +2,7 @@
 
 mod four;
 mod one;
+mod sync;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ impl Net {
             named.push(Validator { pubkey: public.validator, power: 10 });
             nodes.push(Node { home, port, id: public.node_id_hex() });
         }
-        let input = settlement.shard();
+        let input = settlement.shard(None);
         let genesis = GenesisDocument::new(GenesisInput {
             time: input.time.unwrap(),
             initial_height: Height::new(1),

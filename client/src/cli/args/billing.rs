@@ -107,6 +107,7 @@ pub enum StatusChoice {
     /// Paid.
     Paid,
     /// Given up.
+    #[value(name = "written_off", alias = "written-off")]
     WrittenOff,
 }
 

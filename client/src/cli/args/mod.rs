@@ -6,6 +6,7 @@ mod governance;
 mod money;
 mod names;
 mod parse;
+mod posting;
 mod records;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use governance::{GovernanceCommand, ProposeArgs};
 pub use money::{AllocateArgs, CreditCommand, DepositArgs, TransferArgs};
 pub use names::{AccountCommand, NamespaceCommand, NetworkCommand, TableCommand};
 pub use parse::duration as parse_duration;
+pub use posting::{KindChoice, PoolCommand, PostingCommand, PostingListArgs};
 pub use records::{DeleteArgs, FileArgs, GetArgs, MutateArgs, ScanArgs, SendingArgs, WatchArgs, WriteArgs};
 
 /// Shared, signed, provable key-value data, paid after use.
@@ -146,6 +148,12 @@ pub enum Command {
     /// Statements: what an account owes from each shard at the close of an epoch
     #[command(subcommand)]
     Statement(StatementCommand),
+    /// Postings: what settlement did to an account
+    #[command(subcommand)]
+    Posting(PostingCommand),
+    /// What the validators of each chain have earned, and to whom it was paid out
+    #[command(subcommand)]
+    Pool(PoolCommand),
     /// Epochs of the shards
     #[command(subcommand)]
     Epoch(EpochCommand),

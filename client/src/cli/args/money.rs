@@ -44,7 +44,7 @@ pub struct DepositArgs {
     /// Whose collateral it becomes: a name or an address; no lines are asked for then [default: the account's own]
     #[arg(long, value_name = "ACCOUNT")]
     pub to: Option<String>,
-    /// Ask for no lines; a first deposit still opens one where the account's own namespace is
+    /// Open and raise no lines
     #[arg(long)]
     pub no_lines: bool,
     /// How to send it

@@ -1,0 +1,226 @@
+//! What operators decide, from its submission to its effect, over restarts; and misbehaviour as an engine reports it.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use db3_genesis::{AppState, GenesisOperator, ShardGenesis};
+use db3_governance::{Action, GovernanceLeaf, Parameter, Proposal, SignedProposal, Validator, validator_address};
+use db3_primitives::{Height, Rejection, Scheme, SecretKey};
+use db3_proto::encode_governance_tx;
+use tempfile::TempDir;
+use tendermint_abci::Application as _;
+use tendermint_proto::google::protobuf::Timestamp;
+use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
+use tendermint_proto::v0_38::abci::{
+    Misbehavior, RequestCheckTx, RequestFinalizeBlock, RequestPrepareProposal, RequestProcessProposal,
+    ResponseFinalizeBlock, Validator as Reported,
+};
+
+use super::support::{Settlement, now, settings, soon, start, until};
+use crate::config::EngineKind;
+use crate::open::open;
+use crate::{ChainHandle, InitInput, ShardApp, ShardMachine, audit, init, make_key};
+
+fn operator() -> SecretKey {
+    SecretKey::from_bytes([42; 32]).unwrap()
+}
+
+/// A folder with a shard whose validator has an operator.
+fn home() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("node");
+    let key = make_key(&home).unwrap();
+    let account = operator().address();
+    let operators = vec![GenesisOperator::new(&key.pubkey, &account, &account)];
+    let InitInput { app_state: AppState::Shard(state), time } = Settlement::new().shard(None) else { panic!() };
+    let input = InitInput { app_state: ShardGenesis { operators, ..state }.into(), time };
+    init(&home, &input, &settings(&home)).unwrap();
+    (folder, home)
+}
+
+fn signed(leaf: &GovernanceLeaf, now: u64, at_height: u64, actions: Vec<Action>) -> SignedProposal {
+    let proposal = Proposal {
+        chain_id: "test-shard-0".parse().unwrap(),
+        sequence: leaf.sequence() + 1,
+        at_height: Height::new(at_height),
+        expire_unix_secs: now + 600,
+        actions,
+    };
+    let mut signed = SignedProposal::unsigned(proposal);
+    signed.sign(&operator(), Scheme::Raw);
+    signed
+}
+
+fn expiry(secs: u64) -> Vec<Action> {
+    vec![Action::SetParameter { parameter: Parameter::ExpiryMaxSecs, value: secs }]
+}
+
+fn leaf(chain: &ChainHandle) -> GovernanceLeaf {
+    chain.committed().state.governance().leaf().unwrap().clone()
+}
+
+fn expiry_of(chain: &ChainHandle) -> u64 {
+    chain.committed().state.chain().expiry_max_secs
+}
+
+async fn submit(chain: &ChainHandle, signed: SignedProposal) -> Height {
+    let submitted = chain.submit_governance(signed).await.unwrap();
+    submitted.block(soon()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_decision_takes_effect_in_the_next_block_and_survives_a_restart() {
+    let (_folder, home) = home();
+    let chain = start(&home).await;
+    let decision = signed(&leaf(&chain), now(&chain), 0, expiry(1_800));
+    let height = submit(&chain, decision.clone()).await;
+    until("the next block", || expiry_of(&chain) == 1_800).await;
+    assert_eq!(chain.committed().height.get(), height.get() + 1);
+    let again = chain.submit_governance(decision).await.unwrap_err().rejection();
+    assert_eq!(again, Rejection::GovernanceSequence { sequence: 1, next: 2 });
+    // One that waits for a height is there after the restart, and comes.
+    let far = chain.committed().height.get() + 4;
+    submit(&chain, signed(&leaf(&chain), now(&chain), far, expiry(900))).await;
+    chain.shutdown().await;
+    drop(chain);
+    let chain = start(&home).await;
+    assert_eq!(chain.committed().state.governance().scheduled().count(), 1);
+    while chain.committed().height.get() < far {
+        // Each decision makes its own block and the next.
+        let cancel = signed(&leaf(&chain), now(&chain), 0, expiry(1_000));
+        submit(&chain, cancel).await;
+        until("a block", || chain.provable().height >= chain.committed().height).await;
+    }
+    assert_eq!(chain.committed().state.governance().scheduled().count(), 0);
+    assert!([900, 1_000].contains(&expiry_of(&chain)));
+    chain.shutdown().await;
+    drop(chain);
+    let report = audit::check::<ShardMachine>(&settings(&home), true).unwrap();
+    assert!(report.height.get() >= far, "every block executes to the same root again");
+}
+
+#[tokio::test]
+async fn the_embedded_engine_keeps_its_validator() {
+    let (_folder, home) = home();
+    let chain = start(&home).await;
+    let other = Validator { key: [1; 32], power: 1, operator: operator().address(), payout: operator().address() };
+    for action in [Action::SetValidator(other), Action::RemoveValidator { key: [1; 32] }] {
+        let decision = signed(&leaf(&chain), now(&chain), 0, vec![action]);
+        let refused = chain.submit_governance(decision).await.unwrap_err().rejection();
+        assert_eq!(refused, Rejection::GovernanceEngine);
+    }
+    chain.shutdown().await;
+}
+
+/// The application as `CometBFT` would drive it.
+struct Driven {
+    app: ShardApp,
+    _folder: TempDir,
+}
+
+impl Driven {
+    fn new() -> Self {
+        let (folder, home) = home();
+        let app = open::<ShardMachine>(comet(&home)).unwrap().app;
+        Self { app, _folder: folder }
+    }
+
+    fn place(&self) -> (i64, Option<Timestamp>, u64) {
+        let version = self.app.inner.versions.committed();
+        let secs = version.time.secs + 1;
+        let time = Timestamp { seconds: i64::try_from(secs).unwrap(), nanos: 0 };
+        (i64::try_from(version.height.get()).unwrap() + 1, Some(time), secs)
+    }
+
+    fn leaf(&self) -> GovernanceLeaf {
+        self.app.inner.versions.committed().state.governance().leaf().unwrap().clone()
+    }
+
+    fn tx(&self, actions: Vec<Action>) -> Bytes {
+        Bytes::from(encode_governance_tx(&signed(&self.leaf(), self.place().2, 0, actions)))
+    }
+
+    fn prepare(&self, txs: Vec<Bytes>) -> Vec<Bytes> {
+        let (height, time, _) = self.place();
+        let request = RequestPrepareProposal { max_tx_bytes: i64::MAX, txs, height, time, ..Default::default() };
+        self.app.prepare_proposal(request).txs
+    }
+
+    fn accepts(&self, txs: Vec<Bytes>) -> bool {
+        let (height, time, _) = self.place();
+        let request = RequestProcessProposal { txs, height, time, ..RequestProcessProposal::default() };
+        self.app.process_proposal(request).status == i32::from(ProposalStatus::Accept)
+    }
+
+    fn decide(&self, txs: Vec<Bytes>, misbehavior: Vec<Misbehavior>) -> ResponseFinalizeBlock {
+        let (height, time, _) = self.place();
+        let (hash, proposer_address) = (Bytes::from(vec![1; 32]), Bytes::from(vec![2; 20]));
+        let request =
+            RequestFinalizeBlock { txs, height, time, hash, proposer_address, misbehavior, ..Default::default() };
+        let response = self.app.finalize_block(request);
+        self.app.commit();
+        assert!(self.app.fatal().is_none(), "{:?}", self.app.fatal());
+        response
+    }
+
+    fn check(&self, tx: Bytes) -> u32 {
+        self.app.check_tx(RequestCheckTx { tx, r#type: 0 }).code
+    }
+}
+
+fn comet(home: &Path) -> crate::ChainConfig {
+    crate::ChainConfig { engine: EngineKind::CometBft, ..settings(home) }
+}
+
+fn second() -> Validator {
+    let key = db3_light_client::build::ValidatorKey::from_seed([9; 32]).public_key();
+    Validator { key, power: 3, operator: operator().address(), payout: operator().address() }
+}
+
+#[test]
+fn validators_change_as_decided_and_go_when_they_misbehave() {
+    let chain = Driven::new();
+    let tx = chain.tx(vec![Action::SetValidator(second())]);
+    assert_eq!(chain.check(tx.clone()), 0);
+    assert_eq!(chain.prepare(vec![tx.clone()]), std::slice::from_ref(&tx));
+    assert!(chain.decide(vec![tx.clone()], Vec::new()).validator_updates.is_empty());
+    assert_eq!(chain.check(tx), 226, "once");
+    let updates = chain.decide(Vec::new(), Vec::new()).validator_updates;
+    assert_eq!(updates.iter().map(|update| update.power).collect::<Vec<_>>(), [3]);
+    assert!(updates[0].pub_key.is_some());
+    let address = Bytes::copy_from_slice(&validator_address(&second().key));
+    let reported = Misbehavior {
+        r#type: 1,
+        validator: Some(Reported { address, power: 3 }),
+        height: 1,
+        time: chain.place().1,
+        total_voting_power: 13,
+    };
+    let updates = chain.decide(Vec::new(), vec![reported.clone(), reported.clone()]).validator_updates;
+    assert_eq!(updates.iter().map(|update| update.power).collect::<Vec<_>>(), [0]);
+    assert!(chain.decide(Vec::new(), vec![reported]).validator_updates.is_empty(), "evidence again");
+    assert_eq!(chain.app.inner.versions.committed().state.governance().evidence().count(), 1);
+}
+
+#[test]
+fn a_block_holds_only_decisions_that_can_be_accepted_and_before_every_bundle() {
+    let chain = Driven::new();
+    let good = chain.tx(expiry(1_800));
+    let mut unsigned = signed(&chain.leaf(), chain.place().2, 0, expiry(1_800));
+    unsigned.signatures.clear();
+    let unsigned = Bytes::from(encode_governance_tx(&unsigned));
+    let mut account = super::support::Account::new(1);
+    let bundle = Bytes::from(db3_proto::encode_bundle([account.put(chain.place().2, "k", 1)]));
+    assert!(chain.accepts(vec![good.clone()]));
+    for refused in [vec![unsigned.clone()], vec![good.clone(), good.clone()], vec![bundle, good.clone()]] {
+        assert!(!chain.accepts(refused));
+    }
+    assert_eq!(chain.check(unsigned.clone()), 230);
+    let mut cut = good.to_vec();
+    cut.pop();
+    assert_eq!(chain.check(Bytes::from(cut)), 125);
+    assert_eq!(chain.prepare(vec![unsigned.clone(), good.clone(), good.clone()]), std::slice::from_ref(&good));
+    // Even a block that nobody should have decided is executed, and what cannot be accepted has no effect.
+    chain.decide(vec![unsigned, good.clone(), good], Vec::new());
+    assert_eq!(chain.leaf().sequence(), 1);
+}

@@ -1,0 +1,129 @@
+//! A node that comes from a snapshot, and one that goes back by a height.
+
+use std::net::SocketAddr;
+
+use db3_comet::state_sync::{LightBlockSource, SourceError, SyncBlock, params_of_genesis, serve};
+use db3_comet::{CometSettings, StateSyncSettings, keys};
+use db3_primitives::Height;
+use tendermint_proto::v0_38::types::ConsensusParams;
+
+use super::super::support::{Account, commit, now, settings, soon, until};
+use super::{Net, free_ports, ready, root};
+use crate::{ChainConfig, ChainHandle, EngineKind, RollbackError, ShardMachine, genesis_file, rollback};
+
+/// A node that is asked for headers, as others are over gRPC.
+struct Peer {
+    chain: ChainHandle,
+    params: ConsensusParams,
+}
+
+impl LightBlockSource for Peer {
+    async fn light_block(&self, height: u64) -> Result<SyncBlock, SourceError> {
+        let newest = self.chain.committed().height;
+        let wanted = if height == 0 { newest } else { Height::new(height) };
+        if wanted > newest {
+            return Err(SourceError::TooHigh { height, newest: newest.get() });
+        }
+        let chain = self.chain.clone();
+        let read = move || (chain.light_block(wanted), chain.proposer_priorities(wanted));
+        let (light_block, priorities) = tokio::task::spawn_blocking(read).await.unwrap();
+        let light_block = light_block.map_err(|error| SourceError::Unavailable { detail: error.to_string() })?;
+        Ok(SyncBlock { light_block, priorities })
+    }
+
+    async fn consensus_params(&self, _: u64) -> Result<ConsensusParams, SourceError> {
+        Ok(self.params.clone())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_comes_from_a_snapshot_of_its_peers_and_follows() {
+    let mut net = Net::new(2);
+    // Blocks come so fast here that few snapshots would be gone before anybody asks for one.
+    let giving = |config: ChainConfig| ChainConfig { sync_snapshot_blocks: 5, sync_snapshots_kept: 100, ..config };
+    let one = ChainHandle::launch(giving(net.config(0))).await.unwrap();
+    let other = ChainHandle::launch(giving(net.config(1))).await.unwrap();
+    ready(&one).await;
+    ready(&other).await;
+    net.fund(&one).await;
+    let mut account = Account::new(1);
+    for number in 0..4 {
+        commit(&one, account.put(now(&one), &format!("k{number}"), 10)).await;
+    }
+    let listed = |chain: &ChainHandle| chain.app().inner.sync_files.snapshots();
+    until("snapshots", || !listed(&one).is_empty() && !listed(&other).is_empty()).await;
+    // At one height they are the same bytes.
+    let same = || {
+        let (ours, theirs) = (listed(&one), listed(&other));
+        ours.iter().any(|ours| theirs.iter().any(|theirs| (theirs.height, theirs.hash) == (ours.height, ours.hash)))
+    };
+    until("two equal snapshots", same).await;
+
+    let home = net.folder.path().join("late");
+    std::fs::create_dir_all(home.join("config")).unwrap();
+    std::fs::copy(genesis_file(&net.nodes[0].home), genesis_file(&home)).unwrap();
+    keys::ensure(&home).unwrap();
+    let params = params_of_genesis(&std::fs::read_to_string(genesis_file(&home)).unwrap()).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let servers = [
+        serve(any, Peer { chain: one.clone(), params: params.clone() }).await.unwrap(),
+        serve(any, Peer { chain: other.clone(), params }).await.unwrap(),
+    ];
+    let trusted = one.store().summary(Height::new(2)).unwrap().unwrap();
+    let peers = net.nodes.iter().map(|node| format!("{}@127.0.0.1:{}", node.id, node.port));
+    let cometbft = CometSettings {
+        p2p_listen: format!("127.0.0.1:{}", free_ports(1)[0]),
+        persistent_peers: peers.collect(),
+        state_sync: Some(StateSyncSettings {
+            trust_height: 2,
+            trust_hash: hex::encode(trusted.hash),
+            peers: vec!["http://one:1".to_owned(), "http://other:1".to_owned()],
+            trust_hours: 1,
+        }),
+        ..net.config(0).cometbft
+    };
+    let sync_servers = Some([servers[0].address(), servers[1].address()]);
+    let config = ChainConfig { engine: EngineKind::CometBft, cometbft, sync_servers, ..settings(&home) };
+    let late = ChainHandle::launch(config.clone()).await.unwrap();
+    ready(&late).await;
+    let receipt = commit(&one, account.put(now(&one), "after", 1)).await;
+    late.wait_height(receipt.height, soon()).await.unwrap();
+    assert_eq!(root(&late, receipt.height), root(&one, receipt.height));
+    assert_eq!(late.store().summary(Height::new(2)).unwrap(), None, "it executed the blocks from the first on");
+    assert!(late.store().receipt(&receipt.id).unwrap().is_some());
+
+    // It starts again as any node does, with the same settings.
+    late.shutdown().await;
+    drop(late);
+    let late = ChainHandle::launch(config).await.unwrap();
+    ready(&late).await;
+    let receipt = commit(&other, account.put(now(&other), "again", 1)).await;
+    late.wait_height(receipt.height, soon()).await.unwrap();
+    assert_eq!(root(&late, receipt.height), root(&other, receipt.height));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goes_back_by_one_height_and_executes_it_again() {
+    let mut net = Net::new(1);
+    let chain = net.start(0).await;
+    net.fund(&chain).await;
+    let mut account = Account::new(1);
+    let receipt = commit(&chain, account.put(now(&chain), "k", 3)).await;
+    let running = rollback::<ShardMachine>(&net.config(0)).unwrap_err();
+    assert!(matches!(running, RollbackError::Store(_)), "a node that runs: {running}");
+    chain.shutdown().await;
+    let newest = chain.committed();
+    drop(chain);
+    let back = rollback::<ShardMachine>(&net.config(0)).unwrap();
+    assert_eq!(back.height.next(), Some(newest.height));
+    assert!(back.snapshot <= back.height);
+    assert_eq!(rollback::<ShardMachine>(&net.config(0)).unwrap(), back, "once, until it is started");
+
+    let chain = net.start(0).await;
+    chain.wait_height(newest.height, soon()).await.unwrap();
+    assert_eq!(root(&chain, newest.height), newest.root);
+    let after = commit(&chain, account.put(now(&chain), "l", 1)).await;
+    assert!(after.height > receipt.height);
+    let solo = ChainConfig { engine: EngineKind::Solo, ..net.config(0) };
+    assert!(matches!(rollback::<ShardMachine>(&solo), Err(RollbackError::Solo)));
+}

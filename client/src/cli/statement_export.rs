@@ -1,0 +1,139 @@
+//! `db3 statement export`: statements, or what each bill was charged for, for a bookkeeper.
+
+use super::args::StatementExportArgs;
+use super::bill::shards;
+use super::failure::Failure;
+use super::output::csv_field;
+use super::period::{Period, bills_of, of_epoch, periods, with_period};
+use super::render;
+use super::session::Session;
+use super::unanswered::Missing;
+use super::value::{Object, Value};
+use crate::console::OutputFormat;
+use crate::primitives::{Address, Tai};
+use crate::{BillView, Client, StatementFilter};
+
+/// One line for each shard and period.
+const COLUMNS: &[&str] = &[
+    "network",
+    "account",
+    "shard",
+    "epoch",
+    "last_epoch",
+    "period_start",
+    "period_end",
+    "opening_tai",
+    "closing_tai",
+    "amount_tai",
+    "paid_tai",
+    "written_off_tai",
+    "outstanding_tai",
+    "status",
+    "received_time",
+    "debited_by",
+    "covered_by",
+];
+/// One line for each meter of each bill.
+const CHARGE_COLUMNS: &[&str] = &[
+    "shard",
+    "epoch",
+    "seq",
+    "block_time",
+    "namespace",
+    "reference",
+    "meter",
+    "quantity",
+    "unit_price_tai",
+    "amount_tai",
+];
+
+/// `db3 statement export`
+pub async fn export(
+    session: &Session,
+    client: &Client,
+    account: Address,
+    args: &StatementExportArgs,
+) -> Result<(), Failure> {
+    shards(client, args.shard)?;
+    let mut missing = Missing::default();
+    let filter = StatementFilter { shard: args.shard, ..StatementFilter::default() };
+    let mut found = match args.epoch {
+        Some(choice) => of_epoch(client, account, choice, &mut missing).await?,
+        None => periods(client, account, &filter, &mut missing).await?,
+    };
+    found.retain(|period| {
+        let end = period.end;
+        args.shard.is_none_or(|shard| period.statement.shard == shard)
+            && args.since.is_none_or(|since| end.is_some_and(|end| end > since))
+            && args.until.is_none_or(|until| end.is_some_and(|end| end <= until))
+    });
+    found.sort_by_key(|period| (period.statement.epoch, period.statement.shard));
+    let mut rows = Vec::new();
+    for period in &found {
+        if args.charges {
+            let bills = bills_of(client, period, &mut missing).await?;
+            rows.extend(bills.iter().flatten().flat_map(charge_rows));
+        } else {
+            rows.push(bookkeeping_row(client, period));
+        }
+    }
+    let rows: Vec<Object> = rows.into_iter().map(|row| missing.mark(row)).collect();
+    let columns = if args.charges { CHARGE_COLUMNS } else { COLUMNS };
+    let text = match session.output.format {
+        OutputFormat::Json => rows.iter().map(|row| row.to_json() + "\n").collect::<Vec<_>>().concat(),
+        OutputFormat::Csv | OutputFormat::Table => csv(columns, &rows),
+    };
+    match &args.file {
+        Some(path) => session.write_file(path, text.as_bytes())?,
+        None => session.output.raw(text.as_bytes())?,
+    }
+    missing.say(session)
+}
+
+fn csv(columns: &[&str], rows: &[Object]) -> String {
+    let line = |row: &Object| {
+        let cell = |name: &&str| row.get(name).map(|value| csv_field(&value.to_cell())).unwrap_or_default();
+        columns.iter().map(cell).collect::<Vec<_>>().join(",")
+    };
+    let lines: Vec<String> = std::iter::once(columns.join(",")).chain(rows.iter().map(line)).collect();
+    format!("{}\n", lines.join("\n"))
+}
+
+fn bookkeeping_row(client: &Client, period: &Period) -> Object {
+    let statement = &period.statement;
+    let settled = statement.settled.as_ref();
+    let object = Object::new()
+        .with("network", client.network().name.as_str())
+        .with("account", statement.account.to_string())
+        .with("shard", statement.shard)
+        .with("epoch", period.close.first.get())
+        .with("last_epoch", period.close.last.get());
+    with_period(object, period)
+        .with("opening_tai", statement.previous)
+        .with("closing_tai", statement.cumulative)
+        .with("amount_tai", statement.amount)
+        .with("paid_tai", statement.paid())
+        .with("written_off_tai", settled.map_or(Tai::ZERO, |settled| settled.written_off))
+        .with("outstanding_tai", settled.map_or(Tai::ZERO, |settled| settled.standing.outstanding))
+        .with("status", Value::Enum(statement.status().as_str_name(), "BILL_STATUS_"))
+        .with_some("received_time", settled.and_then(|settled| settled.received_time))
+        .with_some("debited_by", settled.and_then(|settled| settled.debited_by))
+        .with_some("covered_by", settled.and_then(|settled| settled.covered_by))
+}
+
+fn charge_rows(bill: &BillView) -> Vec<Object> {
+    let row = |charge: &crate::Charge| {
+        Object::new()
+            .with("shard", bill.bill.shard.get())
+            .with("epoch", bill.epoch)
+            .with("seq", bill.bill.seq)
+            .with_some("block_time", bill.time)
+            .with("namespace", bill.namespace.as_str())
+            .with("reference", render::hex(&bill.bill.reference))
+            .with("meter", charge.meter.as_str())
+            .with("quantity", charge.quantity)
+            .with("unit_price_tai", render::amount(&charge.unit_price_tai))
+            .with("amount_tai", render::amount(&charge.amount_tai))
+    };
+    bill.charges.iter().map(row).collect()
+}

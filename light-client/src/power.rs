@@ -1,0 +1,177 @@
+//! How much of a validator set's power stands behind a commit: the verifier's own rules, with all signatures that they ask
+//! for verified at once.
+//!
+//! The rules are those of `tendermint-light-client-verifier`'s `ProvidedVotingPowerCalculator`, to the order of its errors: the
+//! set is walked in its order, each validator's vote for the block counts once, and the walk ends where the threshold is
+//! passed, so that no signature after that is looked at. It must never count a vote whose signature was not verified.
+
+use tendermint::block::{Commit, CommitSig};
+use tendermint::trust_threshold::TrustThreshold as _;
+use tendermint::vote::{self, ValidatorIndex, Vote};
+use tendermint::{PublicKey, Signature, account, chain, validator};
+use tendermint_light_client_verifier::errors::VerificationError;
+use tendermint_light_client_verifier::operations::VotingPowerCalculator;
+use tendermint_light_client_verifier::operations::voting_power::VotingPowerTally;
+use tendermint_light_client_verifier::types::{SignedHeader, TrustThreshold, ValidatorSet};
+
+use crate::ed25519::{Claim, first_false};
+
+/// See the module's text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BatchedPower;
+
+impl VotingPowerCalculator for BatchedPower {
+    fn voting_power_in(
+        &self,
+        signed_header: &SignedHeader,
+        validator_set: &ValidatorSet,
+        trust_threshold: TrustThreshold,
+    ) -> Result<VotingPowerTally, VerificationError> {
+        let votes = Votes::of(signed_header)?;
+        let walk = votes.walk(self.total_power_of(validator_set), validator_set, trust_threshold);
+        votes.verify([&walk])?;
+        Ok(walk.tally)
+    }
+
+    fn voting_power_in_sets(
+        &self,
+        signed_header: &SignedHeader,
+        first_set: (&ValidatorSet, TrustThreshold),
+        second_set: (&ValidatorSet, TrustThreshold),
+    ) -> Result<(VotingPowerTally, VotingPowerTally), VerificationError> {
+        let votes = Votes::of(signed_header)?;
+        let first = votes.walk(self.total_power_of(first_set.0), first_set.0, first_set.1);
+        let second = votes.walk(self.total_power_of(second_set.0), second_set.0, second_set.1);
+        votes.verify([&first, &second])?;
+        Ok((first.tally, second.tally))
+    }
+}
+
+/// The votes for the block in a commit, by the voter's address.
+struct Votes<'h> {
+    commit: &'h Commit,
+    chain_id: &'h chain::Id,
+    by_voter: Vec<CommitVote<'h>>,
+}
+
+/// One of them.
+struct CommitVote<'h> {
+    voter: account::Id,
+    index: ValidatorIndex,
+    time: tendermint::Time,
+    signature: &'h Signature,
+}
+
+/// A walk over a validator set: whose votes count, and what ended it before the threshold, if something did.
+struct Walk<'s> {
+    tally: VotingPowerTally,
+    /// Validators of the set, and where their vote stands in [`Votes::by_voter`].
+    counted: Vec<(&'s validator::Info, usize)>,
+    /// A validator whose vote was counted already.
+    duplicate: Option<&'s validator::Info>,
+}
+
+impl<'h> Votes<'h> {
+    #[expect(clippy::result_large_err, reason = "it is the verifier's own error")]
+    fn of(signed_header: &'h SignedHeader) -> Result<Self, VerificationError> {
+        let (commit, chain_id) = (&signed_header.commit, &signed_header.header.chain_id);
+        let mut votes = Vec::with_capacity(commit.signatures.len());
+        for (index, signature) in (0_u32..).zip(&commit.signatures) {
+            let CommitSig::BlockIdFlagCommit { validator_address, timestamp, signature } = signature else { continue };
+            let signature = signature.as_ref().ok_or_else(VerificationError::missing_signature)?;
+            // Decoding refuses commits of more signatures than an index can name, long before.
+            let Ok(index) = ValidatorIndex::try_from(index) else { break };
+            votes.push(CommitVote { voter: *validator_address, index, time: *timestamp, signature });
+        }
+        votes.sort_unstable_by_key(|vote| vote.voter);
+        let same = |pair: &[CommitVote<'_>]| match pair {
+            [one, next] if one.voter == next.voter => Some(one.voter),
+            _ => None,
+        };
+        if let Some(voter) = votes.windows(2).find_map(same) {
+            return Err(VerificationError::duplicate_validator(voter));
+        }
+        Ok(Self { commit, chain_id, by_voter: votes })
+    }
+
+    fn walk<'s>(&self, total: u64, set: &'s ValidatorSet, trust_threshold: TrustThreshold) -> Walk<'s> {
+        let tally = VotingPowerTally { total, tallied: 0, trust_threshold };
+        let mut walk = Walk { tally, counted: Vec::new(), duplicate: None };
+        let mut seen = vec![false; self.by_voter.len()];
+        for validator in set.validators() {
+            let Ok(at) = self.by_voter.binary_search_by_key(&validator.address, |vote| vote.voter) else { continue };
+            walk.counted.push((validator, at));
+            if seen.get_mut(at).is_none_or(|seen| std::mem::replace(seen, true)) {
+                walk.duplicate = Some(validator);
+                break;
+            }
+            walk.tally.tallied = walk.tally.tallied.saturating_add(validator.power());
+            if trust_threshold.is_enough_power(walk.tally.tallied, total) {
+                break;
+            }
+        }
+        walk
+    }
+
+    /// Verifies the votes that the walks count, each once.
+    #[expect(clippy::result_large_err, reason = "it is the verifier's own error")]
+    fn verify<const WALKS: usize>(&self, walks: [&Walk<'_>; WALKS]) -> Result<(), VerificationError> {
+        let mut verified = vec![false; self.by_voter.len()];
+        let mut claims = Vec::new();
+        let mut ends = Vec::with_capacity(WALKS);
+        for walk in walks {
+            for (validator, at) in &walk.counted {
+                if let (Some(vote), Some(false)) =
+                    (self.by_voter.get(*at), verified.get_mut(*at).map(|done| std::mem::replace(done, true)))
+                {
+                    claims.push((*validator, vote, self.sign_bytes(vote)));
+                }
+            }
+            ends.push((claims.len(), walk.duplicate));
+        }
+        let false_at = first_false(
+            &claims.iter().map(|(validator, vote, message)| claim(validator, vote, message)).collect::<Vec<_>>(),
+        );
+        // In the order of the walks: what is false in one comes before what ended it.
+        for (end, duplicate) in ends {
+            if let Some((validator, vote, message)) = false_at.filter(|at| *at < end).and_then(|at| claims.get(at)) {
+                let signature = vote.signature.as_bytes().to_vec();
+                return Err(VerificationError::invalid_signature(
+                    signature,
+                    Box::new((*validator).clone()),
+                    message.clone(),
+                ));
+            }
+            if let Some(validator) = duplicate {
+                return Err(VerificationError::duplicate_validator(validator.address));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the voter signed.
+    fn sign_bytes(&self, vote: &CommitVote<'_>) -> Vec<u8> {
+        let vote = Vote {
+            vote_type: vote::Type::Precommit,
+            height: self.commit.height,
+            round: self.commit.round,
+            block_id: Some(self.commit.block_id),
+            timestamp: Some(vote.time),
+            validator_address: vote.voter,
+            validator_index: vote.index,
+            signature: None,
+            extension: Vec::new(),
+            extension_signature: None,
+        };
+        vote.into_signable_vec(self.chain_id.clone())
+    }
+}
+
+fn claim<'c>(validator: &'c validator::Info, vote: &'c CommitVote<'_>, message: &'c [u8]) -> Claim<'c> {
+    let key = match &validator.pub_key {
+        PublicKey::Ed25519(key) => key.as_bytes(),
+        // Another kind of key signs nothing that CometBFT's validators could.
+        _ => &[],
+    };
+    Claim { key, message, signature: vote.signature.as_bytes() }
+}

@@ -1,0 +1,78 @@
+//! `keys`: a validator's keys for all chains, and its public file.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use db3_genesis::write_atomic;
+use db3_network::{Candidate, KeysInput, NetworkError, Plan, db3_home, join};
+use db3_primitives::Address;
+use serde_json::json;
+
+use super::{Global, Output, shown};
+
+/// Shown after the help.
+pub const EXAMPLES: &str = "Examples:
+  db3-genesis keys --name alice --p2p-address alice.example --operator 0x52908400098527886E0F7030069857D2E4169EE7 \\
+      --payout 0x52908400098527886E0F7030069857D2E4169EE7 --out alice.toml
+  db3-genesis keys --name bob --p2p-address 192.0.2.7:26656 --endpoint https://bob.example:7300 \\
+      --operator 0xde709f2102306220921060314715629080e2fb77 --payout 0xde709f2102306220921060314715629080e2fb77 --out bob.toml";
+
+/// Options of `keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// The validator's name: 1 to 32 of a-z 0-9 and -
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Where other validators reach this machine: HOST or HOST:PORT; the settlement chain has that port [26656], shard n the one 1 + n after it
+    #[arg(long, value_name = "HOST")]
+    p2p_address: String,
+    /// Account that is paid what the validator earns
+    #[arg(long, value_name = "ADDRESS")]
+    payout: Address,
+    /// Account that signs governance transactions with the validator's power
+    #[arg(long, value_name = "ADDRESS")]
+    operator: Address,
+    /// Where users reach the validator's nodes, if they may: a URL; the settlement chain has that port [7300], shard n the one 1 + n after it
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Where the public file is written
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Where the secret keys are kept until `join` [default: `$DB3_HOME/keys/<network>-<name>`]
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+}
+
+/// Makes the keys that are missing and writes the public file.
+pub fn run(global: &Global, args: &KeysArgs) -> Result<()> {
+    let plan = Plan::load(&global.plan())?;
+    let keys = match &args.keys {
+        Some(keys) => keys.clone(),
+        None => join::keys_folder(&db3_home()?, plan.network.as_str(), &args.name),
+    };
+    let input = KeysInput {
+        plan: &plan,
+        name: &args.name,
+        p2p_address: &args.p2p_address,
+        endpoint: args.endpoint.as_deref(),
+        operator: args.operator,
+        payout: args.payout,
+        keys: &keys,
+    };
+    let candidate: Candidate = input.candidate()?;
+    let path = &args.out;
+    write_atomic(path, candidate.to_toml()?.as_bytes())
+        .map_err(|source| NetworkError::File { path: path.clone(), source })?;
+    match global.output {
+        Output::Json => println!(
+            "{}",
+            json!({ "network": plan.network.as_str(), "name": args.name, "file": shown(path), "keys": shown(&keys) })
+        ),
+        Output::Table => {
+            println!("The keys of {} are in {}. They stay on this machine.", args.name, keys.display());
+            println!("Send {} to whoever builds the network; it holds no secret.", path.display());
+        }
+    }
+    Ok(())
+}

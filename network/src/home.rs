@@ -1,0 +1,177 @@
+//! The folder of one node: genesis document, settings, keys.
+//!
+//! ```text
+//! <home>/config/genesis.json              the chain's genesis document
+//! <home>/config/node.toml                 settings
+//! <home>/config/priv_validator_key.json   signs blocks; here and nowhere else
+//! <home>/config/node_key.json             names the node to its peers
+//! ```
+//! A key is moved and never copied to stay: one that signs in two places loses the validator its power.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use db3_comet::{PublicKeys, keys};
+use db3_genesis::{write_atomic, write_secret};
+use db3_primitives::ChainId;
+use db3_primitives::name::ChainRole;
+use serde::Serialize;
+
+use crate::NetworkError;
+
+/// The node of one chain on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The chain.
+    pub chain_id: ChainId,
+    /// The folder.
+    pub path: PathBuf,
+    /// Where gRPC is served.
+    pub listen: SocketAddr,
+    /// Where its peers connect.
+    pub p2p_listen: String,
+    /// What its peers are told to connect to; empty for a node that nobody has to find.
+    pub p2p_external: String,
+    /// The validators' nodes: `id@host:port`.
+    pub peers: Vec<String>,
+    /// Whether the peers' addresses are none of the public network's.
+    pub private_network: bool,
+}
+
+#[derive(Serialize)]
+struct Settings<'a> {
+    chain: ChainSection,
+    cometbft: CometSection<'a>,
+    serve: ServeSection<'a>,
+    relay: RelaySection<'a>,
+}
+
+#[derive(Serialize)]
+struct ChainSection {
+    engine: &'static str,
+}
+
+#[derive(Serialize)]
+struct CometSection<'a> {
+    p2p_listen: &'a str,
+    p2p_external: &'a str,
+    persistent_peers: &'a [String],
+    private_network: bool,
+}
+
+#[derive(Serialize)]
+struct ServeSection<'a> {
+    listen: SocketAddr,
+    network_file: &'a Path,
+}
+
+#[derive(Serialize)]
+struct RelaySection<'a> {
+    endpoints: &'a BTreeMap<String, Vec<String>>,
+}
+
+const COMMENT: &str = "\
+# Settings of this node, as `db3-genesis join` made them. A variable DB3_NODE_<NAME>, DB3_COMETBFT_<NAME>,
+# DB3_SERVE_<NAME> or DB3_RELAY_<NAME> in the environment goes before them. Everything else has its default.
+#
+# A remote signer: priv_validator_laddr = \"tcp://127.0.0.1:26659\" under [cometbft].
+# Where Prometheus reads: metrics = \"127.0.0.1:7500\" under [serve].
+
+";
+
+impl Home {
+    /// The program that runs the chain.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        match self.chain_id.parts() {
+            Some((_, ChainRole::Shard(_))) => "shard-node",
+            Some((_, ChainRole::Settlement)) | None => "settlement-node",
+        }
+    }
+
+    /// The chain's genesis document.
+    #[must_use]
+    pub fn genesis_file(&self) -> PathBuf {
+        self.path.join("config").join("genesis.json")
+    }
+
+    /// Refuses a folder that holds another chain, or one that has begun.
+    pub(crate) fn check_free(&self, document: &str) -> Result<(), NetworkError> {
+        let begun = ["data", "cometbft/data"].iter().map(|name| self.path.join(name)).find(|path| path.exists());
+        if let Some(path) = begun {
+            return Err(NetworkError::Taken { path, remedy: "this node has begun; choose another folder" });
+        }
+        let genesis = self.genesis_file();
+        match fs::read_to_string(&genesis) {
+            Ok(found) if found != document => {
+                let remedy = "it is another chain's genesis; choose another folder";
+                Err(NetworkError::Taken { path: genesis, remedy })
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(NetworkError::file(&genesis)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes genesis document and settings. `endpoints` are where the machine's chains are served.
+    pub(crate) fn write(
+        &self,
+        document: &str,
+        network_file: &Path,
+        endpoints: &BTreeMap<String, Vec<String>>,
+    ) -> Result<(), NetworkError> {
+        let settings = Settings {
+            chain: ChainSection { engine: "cometbft" },
+            cometbft: CometSection {
+                p2p_listen: &self.p2p_listen,
+                p2p_external: &self.p2p_external,
+                persistent_peers: &self.peers,
+                private_network: self.private_network,
+            },
+            serve: ServeSection { listen: self.listen, network_file },
+            relay: RelaySection { endpoints },
+        };
+        let path = self.path.join("config").join("node.toml");
+        let body = toml::to_string(&settings)
+            .map_err(|error| NetworkError::Malformed { file: path.display().to_string(), detail: error.to_string() })?;
+        write_atomic(&path, format!("{COMMENT}{body}").as_bytes()).map_err(NetworkError::file(&path))?;
+        let genesis = self.genesis_file();
+        write_atomic(&genesis, document.as_bytes()).map_err(NetworkError::file(&genesis))
+    }
+
+    /// The keys that are in the folder `keys` or in this one already; none if neither holds both.
+    pub(crate) fn find_keys(&self, keys: &Path) -> Result<Option<PublicKeys>, NetworkError> {
+        let from = keys.join(self.chain_id.as_str());
+        for folder in [&from, &self.path] {
+            if key_files(folder).iter().all(|file| file.exists()) {
+                return Ok(Some(keys::ensure(folder)?));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Moves the keys from the folder `keys` into this one; those that are here already stay.
+    pub(crate) fn take_keys(&self, keys: &Path) -> Result<(), NetworkError> {
+        let from = key_files(&keys.join(self.chain_id.as_str()));
+        for (from, to) in from.iter().zip(&key_files(&self.path)) {
+            if from.exists() {
+                move_secret(from, to)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The node's key last: while it is at the old place, a move that was interrupted begins again.
+fn key_files(folder: &Path) -> [PathBuf; 2] {
+    [keys::validator_key_file(folder), keys::node_key_file(folder)]
+}
+
+/// Also between file systems. The old file goes when the new one is on the disk.
+fn move_secret(from: &Path, to: &Path) -> Result<(), NetworkError> {
+    let bytes = fs::read(from).map_err(NetworkError::file(from))?;
+    write_secret(to, &bytes).map_err(NetworkError::file(to))?;
+    fs::remove_file(from).map_err(NetworkError::file(from))
+}

@@ -1,0 +1,211 @@
+//! A machine takes part in a network: a home for every chain, with ports, peers, keys and units.
+//!
+//! Nothing begins here and nothing is asked of anybody. What is there already is not overwritten once its node has begun;
+//! before that, joining again with other options is possible.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use db3_genesis::write_atomic;
+use db3_primitives::ChainId;
+
+use crate::build::{NETWORK_FILE, document_file};
+use crate::folder::GenesisFolder;
+use crate::{HostPort, NetworkError, unit};
+
+pub use crate::home::Home;
+
+/// What a machine takes part with.
+#[derive(Clone, Debug)]
+pub struct JoinInput<'a> {
+    /// The genesis folder, checked.
+    pub folder: &'a GenesisFolder,
+    /// Where the homes are made.
+    pub homes: &'a Path,
+    /// The validator that this machine is, and the folder of its keys, which `keys` made; none for a node that has no
+    /// power.
+    pub validator: Option<(&'a str, &'a Path)>,
+    /// Where gRPC of the settlement chain is served; shard n on the port 1 + n after it.
+    pub listen: SocketAddr,
+    /// The first port for the peers of a node that is no validator.
+    pub p2p_port: u16,
+    /// The folder of the programs, for the units.
+    pub programs: &'a Path,
+}
+
+/// A machine's part of a network.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// Of the settlement chain, and then of every shard in order.
+    pub homes: Vec<Home>,
+    /// What users of this machine need.
+    pub network_file: PathBuf,
+    /// Folder of the units.
+    pub units: PathBuf,
+}
+
+impl JoinInput<'_> {
+    /// Makes the homes.
+    pub fn join(&self) -> Result<Joined, NetworkError> {
+        let homes_path = std::path::absolute(self.homes).map_err(NetworkError::file(self.homes))?;
+        let homes = self.homes(&homes_path)?;
+        for home in &homes {
+            home.check_free(self.document(&home.chain_id)?)?;
+        }
+        self.check_keys(&homes)?;
+        let network_file = homes_path.join(format!("{}.toml", self.folder.plan.network));
+        let text = self.file(NETWORK_FILE)?;
+        write_atomic(&network_file, text.as_bytes()).map_err(NetworkError::file(&network_file))?;
+        let endpoints = endpoints(&homes);
+        let units = homes_path.join("units");
+        for home in &homes {
+            home.write(self.document(&home.chain_id)?, &network_file, &endpoints)?;
+            let path = units.join(unit::file(home));
+            write_atomic(&path, unit::text(home, self.programs).as_bytes()).map_err(NetworkError::file(&path))?;
+        }
+        if let Some((_, keys)) = self.validator {
+            homes.iter().try_for_each(|home| home.take_keys(keys))?;
+        }
+        Ok(Joined { homes, network_file, units })
+    }
+
+    fn file(&self, name: &str) -> Result<&str, NetworkError> {
+        let missing = || NetworkError::Missing {
+            path: self.folder.path.join(name),
+            remedy: "take the genesis folder anew".to_owned(),
+        };
+        self.folder.built.files.get(name).map(String::as_str).ok_or_else(missing)
+    }
+
+    fn document(&self, chain_id: &ChainId) -> Result<&str, NetworkError> {
+        self.file(&document_file(chain_id))
+    }
+
+    fn homes(&self, folder: &Path) -> Result<Vec<Home>, NetworkError> {
+        let roster = &self.folder.roster;
+        let own = match self.validator {
+            Some((name, _)) => Some(roster.find(name).ok_or_else(|| {
+                let names: Vec<&str> = roster.validators().iter().map(|one| one.candidate.name.as_str()).collect();
+                NetworkError::field("--validator", "name", name, format!("expected one of {}", names.join(", ")))
+            })?),
+            None => None,
+        };
+        let all = || roster.validators().iter().flat_map(|one| &one.candidate.chains);
+        let private_network = all().any(|chain| chain.p2p.is_private());
+        let homes = self.folder.plan.chains().enumerate().zip(0u32..).map(|((at, chain_id), after)| {
+            let others = roster.validators().iter().filter(|other| Some(*other) != own);
+            let peers = others
+                .filter_map(|other| other.candidate.chains.get(at))
+                .map(super::candidate::CandidateChain::peer)
+                .collect();
+            let here = own.and_then(|own| own.candidate.chains.get(at)).map(|chain| chain.p2p.clone());
+            let (p2p_listen, p2p_external) = match here {
+                Some(p2p) => (listen_for(&p2p), p2p.to_string()),
+                None => (self.p2p(private_network, after)?, String::new()),
+            };
+            Ok(Home {
+                path: folder.join(chain_id.as_str()),
+                chain_id,
+                listen: SocketAddr::new(self.listen.ip(), after_port("--port", self.listen.port(), after)?),
+                p2p_listen,
+                p2p_external,
+                peers,
+                private_network,
+            })
+        });
+        homes.collect()
+    }
+
+    /// Where the peers of a node that is no validator connect.
+    fn p2p(&self, private_network: bool, after: u32) -> Result<String, NetworkError> {
+        let ip = if private_network { self.listen.ip() } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        Ok(SocketAddr::new(ip, after_port("--p2p-port", self.p2p_port, after)?).to_string())
+    }
+
+    /// That the keys are those of the validator on every chain.
+    fn check_keys(&self, homes: &[Home]) -> Result<(), NetworkError> {
+        let Some((name, keys)) = self.validator else { return Ok(()) };
+        let Some(own) = self.folder.roster.find(name) else { return Ok(()) };
+        for (home, chain) in homes.iter().zip(&own.candidate.chains) {
+            let found = home.find_keys(keys)?.ok_or_else(|| NetworkError::Missing {
+                path: keys.join(home.chain_id.as_str()),
+                remedy: format!(
+                    "the keys of {name} are where `db3-genesis keys` made them; name their folder with --keys"
+                ),
+            })?;
+            let (found, expected) = ((found.validator, found.node_id), (chain.pubkey, chain.node_id));
+            if found != expected {
+                let shown = |(key, id): ([u8; 32], [u8; 20])| format!("{}, {}", hex::encode(key), hex::encode(id));
+                let field = format!("keys of {name} on {}", home.chain_id);
+                let expected = format!("expected {}, as the genesis folder says", shown(expected));
+                return Err(NetworkError::field(&keys.display().to_string(), field, shown(found), expected));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn after_port(option: &str, first: u16, after: u32) -> Result<u16, NetworkError> {
+    let port = u32::from(first).checked_add(after).and_then(|port| u16::try_from(port).ok());
+    port.ok_or_else(|| NetworkError::field(option, "port", first, "expected a lower port: each chain needs its own"))
+}
+
+/// All addresses of the machine, or the loopback one if peers are on this machine alone.
+fn listen_for(p2p: &HostPort) -> String {
+    let ip = match p2p.ip() {
+        Some(ip) if ip.is_loopback() => ip,
+        None if p2p.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        Some(IpAddr::V4(_)) | None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(ip, p2p.port()).to_string()
+}
+
+/// Where the machine's own nodes serve the chains: its relay asks them and nobody else.
+fn endpoints(homes: &[Home]) -> BTreeMap<String, Vec<String>> {
+    let url = |home: &Home| {
+        let ip = match home.listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(ip, home.listen.port()))
+    };
+    homes.iter().map(|home| (home.chain_id.to_string(), vec![url(home)])).collect()
+}
+
+/// The folder of keys that `keys` makes unless told otherwise: `<db3 home>/keys/<network>-<name>`.
+#[must_use]
+pub fn keys_folder(db3_home: &Path, network: &str, name: &str) -> PathBuf {
+    db3_home.join("keys").join(format!("{network}-{name}"))
+}
+
+/// The validator that this machine is, and the folder of its keys: the one that is named, or else the only one of the
+/// network whose keys are under `db3_home`. None if nobody is named and no keys are there.
+///
+/// # Errors
+/// The keys of several are there and none is named.
+pub fn validator_here(
+    folder: &GenesisFolder,
+    named: Option<&str>,
+    db3_home: &Path,
+) -> Result<Option<(String, PathBuf)>, NetworkError> {
+    let with_keys = |name: &str| (name.to_owned(), keys_folder(db3_home, folder.plan.network.as_str(), name));
+    if let Some(name) = named {
+        return Ok(Some(with_keys(name)));
+    }
+    let all = folder.roster.validators().iter().map(|validator| with_keys(&validator.candidate.name));
+    let mut here: Vec<(String, PathBuf)> = all.filter(|(_, keys)| keys.exists()).collect();
+    if here.len() > 1 {
+        let several: Vec<String> = here.into_iter().map(|(name, _)| name).collect();
+        let file = db3_home.join("keys").display().to_string();
+        return Err(NetworkError::field(
+            &file,
+            "validators",
+            several.join(", "),
+            "expected one; name it with --validator",
+        ));
+    }
+    Ok(here.pop())
+}

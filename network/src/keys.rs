@@ -1,0 +1,90 @@
+//! A validator's keys for all chains, and the public file that says who it is.
+
+use std::path::{Path, PathBuf};
+
+use db3_comet::keys;
+use db3_primitives::Address;
+
+use crate::address::parse_url;
+use crate::candidate::check_name;
+use crate::plan::check_account;
+use crate::{Candidate, CandidateChain, HostPort, NetworkError, PORT_GRPC, PORT_P2P, Plan};
+
+/// What a validator says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct KeysInput<'a> {
+    /// The network's plan.
+    pub plan: &'a Plan,
+    /// The validator's name.
+    pub name: &'a str,
+    /// Where its peers reach it: a host, and the settlement chain's port if it is another than 26656.
+    pub p2p_address: &'a str,
+    /// Where users reach it: a URL, with the settlement chain's port if it is another than 7300.
+    pub endpoint: Option<&'a str>,
+    /// The account that signs governance transactions with the validator's power.
+    pub operator: Address,
+    /// The account that is paid what the validator earns.
+    pub payout: Address,
+    /// Where the secret keys are kept, in a folder for each chain.
+    pub keys: &'a Path,
+}
+
+impl KeysInput<'_> {
+    /// Makes the keys that are missing, and gives the public file.
+    pub fn candidate(&self) -> Result<Candidate, NetworkError> {
+        check_name("--name", self.name)?;
+        check_account("--operator", "account", &self.operator.to_string())?;
+        check_account("--payout", "account", &self.payout.to_string())?;
+        let p2p = HostPort::parse(self.p2p_address, PORT_P2P)
+            .map_err(|error| NetworkError::field("--p2p-address", "host", self.p2p_address, error))?;
+        let endpoint = self.endpoint.map(|url| {
+            let expected = "expected a URL such as https://alice.example, without a path";
+            parse_url(url, PORT_GRPC).ok_or_else(|| NetworkError::field("--endpoint", "url", url, expected))
+        });
+        let endpoint = endpoint.transpose()?;
+        let too_high = |option: &str, port: u16| {
+            NetworkError::field(option, "port", port, "expected a lower port: each chain needs one of its own")
+        };
+        let mut chains = Vec::new();
+        for (chain_id, after) in self.plan.chains().zip(0u32..) {
+            let endpoint = match &endpoint {
+                Some((scheme, at)) => {
+                    let at = at.after(after).ok_or_else(|| too_high("--endpoint", at.port()))?;
+                    Some(format!("{scheme}://{at}"))
+                }
+                None => None,
+            };
+            let public = keys::ensure(&self.keys.join(chain_id.as_str()))?;
+            chains.push(CandidateChain {
+                chain_id,
+                pubkey: public.validator,
+                node_id: public.node_id,
+                p2p: p2p.after(after).ok_or_else(|| too_high("--p2p-address", p2p.port()))?,
+                endpoint,
+            });
+        }
+        Ok(Candidate {
+            network: self.plan.network.clone(),
+            shards: self.plan.shards,
+            name: self.name.to_owned(),
+            operator: self.operator,
+            payout: self.payout,
+            chains,
+        })
+    }
+}
+
+/// `$DB3_HOME`, or `~/.db3`.
+pub fn db3_home() -> Result<PathBuf, NetworkError> {
+    if let Some(home) = std::env::var_os("DB3_HOME").filter(|home| !home.is_empty()) {
+        let home = PathBuf::from(home);
+        return std::path::absolute(&home).map_err(NetworkError::file(&home));
+    }
+    match std::env::home_dir() {
+        Some(home) if !home.as_os_str().is_empty() => Ok(home.join(".db3")),
+        _ => Err(NetworkError::Missing {
+            path: PathBuf::from("~"),
+            remedy: "no home folder is known; set DB3_HOME".to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,121 @@
+//! `db3-genesis` as it is typed: every example of every `--help`, and exit codes.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_db3-genesis");
+const COMMANDS: [&str; 6] = ["init", "keys", "add-validator", "build", "check", "join"];
+const ALICE: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
+const DEV0: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+
+/// Runs a line as a shell would, in a folder that is its user's home too.
+fn line(folder: &Path, line: &str) -> Output {
+    let typed = line.replacen("db3-genesis", PROGRAM, 1);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &typed]).current_dir(folder).env("HOME", folder).env_remove("DB3_HOME");
+    shell.output().unwrap()
+}
+
+#[track_caller]
+fn done(folder: &Path, typed: &str) -> String {
+    let output = line(folder, typed);
+    assert!(output.status.success(), "{typed}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn refused(folder: &Path, typed: &str, code: i32) -> String {
+    let output = line(folder, typed);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{typed}\n{told}");
+    told
+}
+
+/// The examples that end the help of a command, continued lines joined.
+fn examples(folder: &Path, command: &str) -> Vec<String> {
+    let help = done(folder, &format!("db3-genesis {command} --help")).replace("\\\n", " ");
+    let (_, examples) = help.split_once("Examples:").unwrap_or_else(|| panic!("{command} has no examples"));
+    examples.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_example_of_the_help_does_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in COMMANDS {
+        let examples = examples(folder.path(), command);
+        assert_eq!(examples.len(), 2, "{command}: {examples:?}");
+        for example in examples {
+            done(folder.path(), &example);
+        }
+    }
+    assert!(folder.path().join("homes/mine-shard-1/config/priv_validator_key.json").exists());
+    assert!(folder.path().join("bob/units/db3-mine-settlement.service").exists());
+}
+
+#[test]
+fn a_folder_has_the_same_hash_whoever_builds_it_and_a_touched_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    done(here, "db3-genesis init mine --shards 1 --time 2026-01-31T09:30:00Z");
+    for name in ["alice", "bob"] {
+        done(
+            here,
+            &format!(
+                "db3-genesis keys --name {name} --p2p-address {name}.example --operator {ALICE} --payout {ALICE} --out {name}.toml"
+            ),
+        );
+    }
+    let hash = |dir: &str, order: [&str; 2]| {
+        for name in order {
+            done(here, &format!("db3-genesis add-validator {name}.toml --power 10 --dir {dir}"));
+        }
+        let built: serde_json::Value =
+            serde_json::from_str(&done(here, &format!("db3-genesis build --dir {dir} --output json"))).unwrap();
+        built["hash"].as_str().unwrap().to_owned()
+    };
+    std::fs::create_dir(here.join("elsewhere")).unwrap();
+    std::fs::copy(here.join("plan.toml"), here.join("elsewhere/plan.toml")).unwrap();
+    let first = hash(".", ["alice", "bob"]);
+    assert_eq!(hash("elsewhere", ["bob", "alice"]), first);
+    done(here, &format!("db3-genesis check --hash {first}"));
+    assert!(refused(here, &format!("db3-genesis check --hash 0x{}", "0".repeat(64)), 1).contains("another network"));
+    let file = here.join("genesis/mine-shard-0.json");
+    let text = std::fs::read_to_string(&file).unwrap().replacen("\"power\": \"10\"", "\"power\": \"11\"", 1);
+    std::fs::write(&file, text).unwrap();
+    let told = refused(here, "db3-genesis check", 1);
+    assert!(told.contains("validators[0].power"), "{told}");
+    refused(here, "db3-genesis join ./homes --validator alice", 1);
+    assert!(!here.join("homes").exists());
+}
+
+#[test]
+fn wrong_input_ends_with_2_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    assert!(refused(here, "db3-genesis build", 2).contains("db3-genesis init"));
+    assert!(
+        refused(here, &format!("db3-genesis init mine --shards 1 --treasury {DEV0}"), 2)
+            .contains("everybody has the key")
+    );
+    assert!(!here.join("plan.toml").exists(), "a refused plan is not written");
+    refused(here, "db3-genesis init Mine --shards 1", 2);
+    refused(here, "db3-genesis init mine --shards 0", 2);
+    done(here, "db3-genesis init mine --shards 1");
+    assert!(refused(here, "db3-genesis init mine --shards 1", 2).contains("--dir"));
+    assert!(refused(here, "db3-genesis build", 2).contains("add-validator"));
+    let keys = |operator: &str| {
+        format!(
+            "db3-genesis keys --name alice --p2p-address a.example --operator {operator} --payout {ALICE} --out alice.toml"
+        )
+    };
+    assert!(refused(here, &keys(DEV0), 2).contains("everybody has the key"));
+    done(here, &keys(ALICE));
+    refused(here, "db3-genesis add-validator alice.toml --power 0", 2);
+    done(here, "db3-genesis add-validator alice.toml --power 10");
+    assert!(refused(here, "db3-genesis add-validator alice.toml --power 10", 2).contains("--replace"));
+    done(here, "db3-genesis add-validator alice.toml --power 20 --replace");
+    let error = refused(here, "db3-genesis join homes --output json", 1);
+    let object: serde_json::Value = serde_json::from_str(&error).unwrap();
+    assert_eq!(object["error"]["exit_code"], 1);
+}

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""A network of real validators on CometBFT, small enough for any machine: two validators, one shard, the settlement chain.
+
+The same commands as on a devnet write and read with proof, at either validator; the statement of an epoch is settled; a
+node is killed and started again with nothing else done to it, and goes on with the root of the other; the network ends
+with no process left, and goes on when it is started again.
+
+Usage: tests/localnet.py --bin DIR [--seed N]
+Talks to this machine alone. CometBFT must be installed (scripts/install-cometbft).
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import telling
+from telling import Commands, chapter, check, free_port, the_end
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "localnet.py"
+EPOCH_SECS = 20
+VALIDATORS = 2
+SHARDS = 1
+PATIENCE = 300  # Seconds: eight processes share the machine with whatever else runs.
+
+
+def wait_until(claim, condition):
+    return telling.wait_until(claim, condition, PATIENCE)
+
+
+class User(Commands):
+    """`db3` in the localnet's own home, which names the network; at the network's endpoints, or at one node."""
+
+    def __init__(self, net, node=None):
+        super().__init__(net.programs, net.folder)
+        self.environment = net.environment
+        self.at = ["--endpoint", node["grpc"]] if node else []
+
+    def chosen(self):
+        return self.at
+
+
+class Localnet:
+    """The network in a folder of its own, and the commands that speak to it."""
+
+    def __init__(self, programs, folder):
+        self.programs, self.folder = Path(programs).resolve(), Path(folder)
+        nodes = VALIDATORS * (SHARDS + 1)
+        self.port, self.p2p_port = free_port(nodes), free_port(nodes)
+        self.process, self.ready, self.restarted = None, None, []
+
+    def start(self):
+        ready_file = self.folder / "ready.json"
+        ready_file.unlink(missing_ok=True)
+        log = open(self.folder / "localnet.log", "ab")
+        self.process = subprocess.Popen(
+            [sys.executable, SCRIPT, "--bin", self.programs, "--validators", str(VALIDATORS), "--shards", str(SHARDS),
+             "--epoch-secs", str(EPOCH_SECS), "--home", self.folder / "net", "--ready-file", ready_file,
+             "--port", str(self.port), "--p2p-port", str(self.p2p_port)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        def ready():
+            if self.process.poll() is not None:
+                check("the network starts", False, (self.folder / "localnet.log").read_text())
+            return ready_file.exists(), (self.folder / "localnet.log").read_text()[-2_000:]
+        wait_until("the network is ready", ready)
+        self.ready = json.loads(ready_file.read_text())
+        self.environment = {**os.environ, "DB3_HOME": self.ready["db3_home"], "DB3_PASSWORD": self.ready["password"],
+                            "NO_COLOR": "1"}
+
+    def stop(self):
+        for process in self.restarted:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+    def user(self, node=None):
+        return User(self, node)
+
+    def node(self, validator, chain_id):
+        return next(node for node in self.ready["nodes"] if (node["validator"], node["chain_id"]) == (validator, chain_id))
+
+    def status(self, node):
+        done = subprocess.run([node["program"], "status", "--home", node["home"], "--output", "json"], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def agree(self, claim, chain_id):
+        """Waits until every validator's node of the chain makes blocks on one root; a later height than before shows that they go on."""
+        nodes = [node for node in self.ready["nodes"] if node["chain_id"] == chain_id]
+        before = max((int(status["height"]) for status in map(self.status, nodes) if status), default=0)
+        def agreed():
+            seen = [self.status(node) for node in nodes]
+            holds = all(seen) and len({status["root"] for status in seen}) == 1 and all(
+                int(status["height"]) > before for status in seen)
+            return holds, seen
+        wait_until(claim, agreed)
+        check(claim, True)
+
+
+def left_over(folder):
+    """Processes that still name the folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if str(folder) in command:
+                found.append(f"{process.name} {command}")
+    return found
+
+
+def writes_and_reads(net):
+    chapter("The same commands as on a devnet, at either validator")
+    first, second = (net.node(f"v{at}", "local-shard-0") for at in range(VALIDATORS))
+    net.user(first).done("put", "notes", "hello", "world")
+    value = net.user(second).done("get", "notes", "hello").stdout
+    check("what one validator took, the other proves", value == "world\n", value)
+    net.user(second).done("put", "notes", "other", "way")
+    check("and the other way round", net.user(first).done("get", "notes", "other").stdout == "way\n")
+    absent = net.user().run("get", "notes", "nobody")
+    check("an absent key is proved absent (exit code 4)", absent.returncode == 4, absent.stderr)
+    net.agree("both validators have one root", "local-shard-0")
+
+
+def a_settled_epoch(net):
+    chapter("A statement is settled")
+    def settled():
+        statements = net.user().lines("statement", "list")
+        return any("paid" in str(statement.get("status", "")).lower() for statement in statements), statements
+    wait_until("the statement of the epoch is paid", settled)
+    check("the statement of the epoch is paid", True)
+    for chain_id in ("local-settlement", "local-shard-0"):
+        net.agree(f"the validators of {chain_id} have one root", chain_id)
+
+
+def a_killed_node(net):
+    chapter("A node is killed and started again")
+    node = net.node(f"v{random.randrange(VALIDATORS)}", "local-shard-0")
+    other = next(one for one in net.ready["nodes"] if one["chain_id"] == node["chain_id"] and one is not node)
+    net.user(node).done("put", "notes", "before", "kept")
+    os.kill(node["pid"], signal.SIGKILL)
+    comet = Path(node["home"]) / "cometbft"
+    wait_until("CometBFT ends with its node", lambda: (not left_over(comet), left_over(comet)))
+    check(f"{node['validator']} was killed, and its CometBFT ended with it", True)
+    with open(node["log"], "ab") as log:
+        again = subprocess.Popen([node["program"], "start", "--home", node["home"]], stdin=subprocess.DEVNULL, stdout=log,
+                                 stderr=log, env={**net.environment, "DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000"})
+    net.restarted.append(again)
+    node["pid"] = again.pid
+    net.agree("it goes on with the other's root", "local-shard-0")
+    check("what was acknowledged is there", net.user(node).done("get", "notes", "before").stdout == "kept\n")
+    net.user(other).done("put", "notes", "after", "new")
+    check("and it follows what comes", net.user(node).done("get", "notes", "after").stdout == "new\n")
+    bills = net.user().lines("bill", "list")
+    check("one bill for each mutation", len(bills) == 4, bills)
+
+
+def an_end_and_a_beginning(net):
+    chapter("The network ends, and goes on")
+    net.stop()
+    left = left_over(net.folder / "net")
+    check("no process is left", not left, left)
+    net.start()
+    check("what was written is there", net.user().done("get", "notes", "after").stdout == "new\n")
+    net.user().done("put", "notes", "again", "more")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--bin", required=True, help="folder of the programs")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    random.seed(arguments.seed)
+    print(f"seed {arguments.seed}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="db3-localnet-"))
+    net = Localnet(arguments.bin, folder)
+    try:
+        net.start()
+        check(f"{VALIDATORS} validators, {SHARDS} shard and its settlement chain are up", len(net.ready["nodes"]) == 4)
+        writes_and_reads(net)
+        a_settled_epoch(net)
+        a_killed_node(net)
+        an_end_and_a_beginning(net)
+        the_end()
+    finally:
+        net.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""A node joins a network of real validators from a snapshot: it names two nodes and a block that it trusts, and nothing else.
+
+Two validators make blocks and snapshots; a third machine joins with the genesis folder, without keys, is killed while it
+comes, started again, and has the others' root; it serves what was written before and after, and says from which height it
+has bills. Then a validator that stopped goes back by one height, and goes on with the others.
+
+Usage: tests/state_sync.py --bin DIR [--seed N]
+Talks to this machine alone. CometBFT must be installed (scripts/install-cometbft).
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import localnet
+from localnet import Localnet, wait_until
+from telling import chapter, check, free_port, the_end
+
+EVERY = 10
+CHAIN = "local-shard-0"
+# A block a second leaves the processes time; a snapshot for others at every tenth.
+CROWDED = {"DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000", "DB3_NODE_SYNC_SNAPSHOT_BLOCKS": str(EVERY),
+           "DB3_NODE_SYNC_SNAPSHOTS_KEPT": "100"}
+
+
+def started(net, node):
+    with open(node["log"], "ab") as log:
+        process = subprocess.Popen([node["program"], "start", "--home", node["home"]], stdin=subprocess.DEVNULL, stdout=log,
+                                   stderr=log, env={**net.environment, **CROWDED})
+    net.restarted.append(process)
+    node["pid"] = process.pid
+    return process
+
+
+def snapshots(node):
+    return sorted(int(path.parent.name) for path in Path(node["home"]).glob("snapshots/*/manifest.json"))
+
+
+def joined(net):
+    """The home of a node without a validator's keys."""
+    port, p2p_port = free_port(2), free_port(2)
+    folder = net.folder / "late"
+    done = subprocess.run([net.programs / "db3-genesis", "join", folder, "--genesis", net.folder / "net" / "prepare" / "genesis",
+                           "--port", str(port), "--p2p-port", str(p2p_port), "--output", "json"],
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL, env=net.environment)
+    check("a machine joins with the genesis folder alone", done.returncode == 0, done.stdout + done.stderr)
+    return {"chain_id": CHAIN, "home": str(folder / CHAIN), "program": str(net.programs / "shard-node"),
+            "grpc": f"http://127.0.0.1:{port + 1}", "log": str(net.folder / "late.log")}
+
+
+def trusting(net, late, nodes):
+    """Two nodes and a block, as an operator writes them down."""
+    shown = net.status(nodes[0])
+    peers = json.dumps([node["grpc"] for node in nodes])
+    settings = Path(late["home"]) / "config" / "node.toml"
+    settings.write_text(settings.read_text() + f"""
+[cometbft.state_sync]
+trust_height = {shown["height"]}
+trust_hash = "{shown["block_hash"]}"
+peers = {peers}
+""")
+
+
+def a_late_node(net):
+    chapter("A node comes from a snapshot")
+    nodes = [net.node(f"v{at}", CHAIN) for at in range(localnet.VALIDATORS)]
+    net.user().done("put", "notes", "early", "bird")
+    wait_until("both validators have a snapshot for others", lambda: (all(map(snapshots, nodes)), list(map(snapshots, nodes))))
+    late = joined(net)
+    trusting(net, late, nodes)
+    process = started(net, late)
+    database = Path(late["home"]) / "cometbft" / "data" / "state.db"
+    wait_until("CometBFT begins", lambda: (database.is_dir(), Path(late["log"]).read_text()[-2_000:]))
+    time.sleep(random.random() * 5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    comet = Path(late["home"]) / "cometbft"
+    wait_until("its CometBFT ends with it", lambda: (not localnet.left_over(comet), localnet.left_over(comet)))
+    started(net, late)
+
+    def caught_up():
+        status = net.status(late)
+        holds = bool(status) and status["ready"] and not status["catching_up"]
+        return holds, status or Path(late["log"]).read_text()[-2_000:]
+    status = wait_until("it comes, although it was killed on the way", caught_up)
+    check("it executed no block before the snapshot", int(status["history_from_height"]) > 1, status)
+    value = net.user(late).done("get", "notes", "early").stdout
+    check("it proves what was written before it came", value == "bird\n", value)
+    net.user(nodes[1]).done("put", "notes", "late", "worm")
+    value = net.user(late).done("get", "notes", "late").stdout
+    check("and what is written now", value == "worm\n", value)
+    net.user(late).done("put", "notes", "through", "it")
+    value = net.user(nodes[0]).done("get", "notes", "through").stdout
+    check("and takes what is to be written", value == "it\n", value)
+
+    def one_root():
+        seen = [net.status(node) for node in (*nodes, late)]
+        return all(seen) and len({(one["height"], one["root"]) for one in seen}) == 1, seen
+    wait_until("all have one root at one height", one_root)
+    check("all have one root at one height", True)
+    common = set(snapshots(nodes[0])) & set(snapshots(nodes[1]))
+    manifests = lambda height: {(Path(node["home"]) / "snapshots" / str(height) / "manifest.json").read_bytes() for node in nodes}
+    check("snapshots of one height are the same bytes", common and all(len(manifests(height)) == 1 for height in common), common)
+
+
+def one_height_back(net):
+    chapter("A node goes back by one height")
+    node = net.node("v1", CHAIN)
+    os.kill(node["pid"], signal.SIGTERM)
+    wait_until("it stops, and its CometBFT", lambda: (not localnet.left_over(node["home"]), localnet.left_over(node["home"])))
+    done = subprocess.run([node["program"], "rollback", "--home", node["home"], "--output", "json"], capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL, env=net.environment)
+    check("it goes back", done.returncode == 0, done.stdout + done.stderr)
+    back = json.loads(done.stdout)
+    check("to a height that its snapshot does not pass", int(back["snapshot_height"]) <= int(back["height"]), back)
+    started(net, node)
+    net.agree("it goes on with the others' root", CHAIN)
+    net.user(node).done("put", "notes", "again", "here")
+    other = net.node("v0", CHAIN)
+    check("and takes what is to be written", net.user(other).done("get", "notes", "again").stdout == "here\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--bin", required=True, help="folder of the programs")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    random.seed(arguments.seed)
+    print(f"seed {arguments.seed}", flush=True)
+    os.environ.update(CROWDED)
+    folder = Path(tempfile.mkdtemp(prefix="db3-sync-"))
+    net = Localnet(arguments.bin, folder)
+    try:
+        net.start()
+        a_late_node(net)
+        one_height_back(net)
+        the_end()
+    finally:
+        net.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

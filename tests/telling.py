@@ -1,0 +1,94 @@
+"""What the stories of this folder share: claims that hold or end the story, waiting for what must come, free ports, and the
+command of a network."""
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+passed = 0
+
+
+def check(claim, holds, detail=""):
+    """States a claim, and ends the story where it does not hold."""
+    global passed
+    if not holds:
+        print(f"FAILED  {claim}\n{detail}", flush=True)
+        print(f"{passed} passed, 1 failed", flush=True)
+        sys.exit(1)
+    passed += 1
+    print(f"ok      {claim}", flush=True)
+
+
+def chapter(title):
+    print(f"\n-- {title}", flush=True)
+
+
+def the_end():
+    print(f"\n{passed} passed, 0 failed", flush=True)
+
+
+def wait_until(claim, condition, patience):
+    """Waits for what must come within so many seconds, and says what was seen last where it does not."""
+    end = time.monotonic() + patience
+    while True:
+        holds, seen = condition()
+        if holds:
+            return seen
+        if time.monotonic() > end:
+            check(f"{claim} (within {patience} s)", False, seen)
+        time.sleep(0.1)
+
+
+def free_port(count):
+    """The first of `count` neighbouring ports that nobody uses."""
+    for port in random.sample(range(20000, 50000), 200):
+        try:
+            sockets = [socket.create_server(("127.0.0.1", port + n)) for n in range(count)]
+        except OSError:
+            continue
+        for s in sockets:
+            s.close()
+        return port
+    raise SystemExit("no free ports")
+
+
+def total(rows, field):
+    return sum(int(row[field]) for row in rows)
+
+
+class Commands:
+    """`db3` with a home of its own in a folder; `chosen` are the options of every command."""
+
+    timeout = 300
+
+    def __init__(self, programs, folder):
+        self.programs = Path(programs)
+        self.folder = Path(folder)
+        self.environment = {**os.environ, "DB3_HOME": str(self.folder / "user"), "NO_COLOR": "1"}
+
+    def chosen(self):
+        raise NotImplementedError
+
+    def command(self, *arguments):
+        return [str(self.programs / "db3"), "--no-input", *map(str, self.chosen()), *map(str, arguments)]
+
+    def run(self, *arguments):
+        return subprocess.run(self.command(*arguments), env=self.environment, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=self.timeout)
+
+    def done(self, *arguments):
+        result = self.run(*arguments)
+        if result.returncode != 0:
+            check(f"db3 {' '.join(map(str, arguments))}", False, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
+        return result
+
+    def json(self, *arguments):
+        return json.loads(self.done("--output", "json", *arguments).stdout)
+
+    def lines(self, *arguments):
+        return [json.loads(line) for line in self.done("--output", "json", *arguments).stdout.splitlines()]
