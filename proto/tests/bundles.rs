@@ -21,7 +21,7 @@ proptest! {
         let bytes = encode_bundle(&envelopes);
         prop_assert_eq!(bytes.len(), envelopes.iter().map(|one| element_bytes(one.len())).sum::<usize>());
         prop_assert_eq!(decode_bundle(&bytes).unwrap(), envelopes.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let message = v1::Bundle { mutations: envelopes.into_iter().map(Into::into).collect(), delivery: None };
+        let message = v1::Bundle { mutations: envelopes.into_iter().map(Into::into).collect(), delivery: None, governance: None };
         prop_assert_eq!(message.encode_to_vec(), bytes);
     }
 
