@@ -61,7 +61,7 @@ fn refusal(edit: impl FnOnce(&mut v1::Delivery)) -> String {
 fn a_transaction_holds_envelopes_or_a_delivery() {
     let tx = encode_delivery_tx(&delivery());
     assert_eq!(decode_tx(&tx).unwrap(), BlockTx::Delivery(delivery()));
-    let bundle = v1::Bundle { mutations: vec![], delivery: Some(delivery_message(&delivery())) };
+    let bundle = v1::Bundle { mutations: vec![], delivery: Some(delivery_message(&delivery())), governance: None };
     assert_eq!(bundle.encode_to_vec(), tx, "the transaction is a Bundle with a delivery");
     let bundle = encode_bundle([b"one".as_slice(), b"two"]);
     assert_eq!(decode_tx(&bundle).unwrap(), BlockTx::Bundle(vec![b"one", b"two"]));
@@ -191,6 +191,7 @@ proptest! {
         match decode_tx(&tx) {
             Ok(BlockTx::Delivery(read)) => prop_assert_eq!(encode_delivery_tx(&read), tx),
             Ok(BlockTx::Bundle(read)) => prop_assert_eq!(encode_bundle(read), tx),
+            Ok(BlockTx::Governance(read)) => prop_assert_eq!(db3_proto::encode_governance_tx(&read), tx),
             Err(_) => {}
         }
     }
