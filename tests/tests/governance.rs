@@ -87,10 +87,10 @@ impl Network {
         self.source.block(unix(time.secs)).unwrap();
         for (key, power) in effects.governance.validator_updates {
             if power == 0 {
-                self.powers.remove(&key)
+                self.powers.remove(&key);
             } else {
-                self.powers.insert(key, power)
-            };
+                self.powers.insert(key, power);
+            }
         }
         let keys: Vec<_> = self.powers.iter().map(|(key, power)| (self.seeds[key], *power)).collect();
         self.source.headers_mut().change_validators(&keys).unwrap();

@@ -71,7 +71,7 @@ fn every_service_of_the_surface_has_its_methods() {
     let shard = "SubmitMutation BatchSubmitMutations StreamMutations EstimateFee GetNonceWindow GetRecord BatchGetRecords \
                  ScanRecords GetNamespace ListNamespaces ListTables GetCreditLine GetBill ListBills GetEpoch ListEpochs";
     let chain = "GetStatus GetParams GetShardMap GetLightBlock GetReceipt WatchReceipts GetBlock ListBlocks Subscribe \
-                 ListOutbox SubmitDelivery GetInbox";
+                 ListOutbox SubmitDelivery GetInbox SubmitGovernance GetGovernance";
     let settlement = "SubmitTransaction EstimateTransactionFee GetAccount GetSettlement ListSettlements GetStatement \
                       ListStatements ListCloses ListShards GetRound";
     for (service, names) in [("ShardService", shard), ("ChainService", chain), ("SettlementService", settlement)] {
