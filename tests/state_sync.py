@@ -25,7 +25,6 @@ from localnet import Localnet, wait_until
 from telling import chapter, check, free_port, the_end
 
 EVERY = 10
-localnet.PATIENCE = 300  # Seconds: ten processes share the machine with whatever else runs.
 CHAIN = "local-shard-0"
 # A block a second leaves the processes time; a snapshot for others at every tenth.
 CROWDED = {"DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000", "DB3_NODE_SYNC_SNAPSHOT_BLOCKS": str(EVERY),
