@@ -75,7 +75,11 @@ async fn a_decision_takes_effect_in_the_next_block_and_survives_a_restart() {
     let decision = signed(&leaf(&chain), now(&chain), 0, expiry(1_800));
     let height = submit(&chain, decision.clone()).await;
     until("the next block", || expiry_of(&chain) == 1_800).await;
-    assert_eq!(chain.committed().height.get(), height.get() + 1);
+    let next = height.next().unwrap();
+    chain.wait_height(next, soon()).await.unwrap();
+    let expiry_at = |height| chain.version_at(height).unwrap().state.chain().expiry_max_secs;
+    assert_ne!(expiry_at(height), 1_800);
+    assert_eq!(expiry_at(next), 1_800);
     let again = chain.submit_governance(decision).await.unwrap_err().rejection();
     assert_eq!(again, Rejection::GovernanceSequence { sequence: 1, next: 2 });
     // One that waits for a height is there after the restart, and comes.

@@ -55,8 +55,10 @@ async fn a_copy_of_the_folder_in_the_middle_of_work_is_a_whole_chain() {
         copying.await.unwrap();
         let restored = match ChainHandle::start(settings(&copy)).await {
             Ok(restored) => restored,
-            // A file that was replaced while it was copied is not what a crash leaves; the database says so.
-            Err(StartError::Store(StoreError::Database { .. } | StoreError::Damaged { .. })) => continue,
+            // Files that were replaced or written on while they were copied are not what a crash leaves, and are told of.
+            Err(StartError::Store(
+                StoreError::Database { .. } | StoreError::Damaged { .. } | StoreError::CutOff { .. },
+            )) => continue,
             Err(error) => panic!("{error}"),
         };
         for receipt in &acknowledged {

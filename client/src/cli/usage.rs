@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(said("db3 put t k v --if-version abc"), "--if-version <N>: `abc` is no whole number");
         assert_eq!(said("db3 devnet advance x"), "<SECS>: `x` is no whole number");
         assert!(said("db3 bill list --limit 0").starts_with("--limit <N>: 0 is not in 1.."));
-        assert!(said("db3 bill list --shard 99999999999").contains("`99999999999` is"));
+        assert!(said("db3 bill list --shard 99999999999").contains("99999999999"));
         assert!(said("db3 transfer dev1 5").contains("5db3"));
     }
 }

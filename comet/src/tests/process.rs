@@ -26,9 +26,9 @@ fn makes_blocks_by_the_grammar_and_gives_headers_that_a_light_client_takes() {
     let node = Node::alone(settings());
     node.wait_height(3);
     grammar::check(&node.app.calls()).unwrap();
+    wait("health that says so", || node.health().is_advancing());
     let health = node.health();
     assert!(health.height >= 1 && health.restarts == 0, "{health:?}");
-    wait("health that says so", || node.health().is_advancing());
 
     runtime().block_on(async {
         let broadcast = Broadcast::new(&node.layout.grpc_socket());

@@ -21,6 +21,8 @@ use crate::batch::{BatchCall, submit_batch};
 
 /// Signed mutations stay good for this long; the measurement must end before.
 const EXPIRY_SECS: u64 = 3_000;
+/// How far the chain's clock may be behind ours.
+const CLOCK_SECS: u64 = 30;
 /// The table that is written to.
 const TABLE: &str = "bench";
 
@@ -111,15 +113,16 @@ async fn prepare(
     for key in keys {
         let namespace = Namespace::own(&key.address());
         let shard = client.shard_of(&namespace).get();
-        let prices = client.params(shard).await?.value.prices;
+        let params = client.params(shard).await?.value;
         let now = client.chain_of(&namespace)?.now_secs();
         let first = client.nonce(key.address(), &crate::Lane::Namespace(namespace.clone())).await?.nonce().get();
         signers.push(BenchSigner {
             key,
             namespace,
             shard,
-            prices,
-            expire: now.saturating_add(EXPIRY_SECS),
+            prices: params.prices,
+            // Block time may be a little behind.
+            expire: now.saturating_add(EXPIRY_SECS.min(params.expiry_max_secs.saturating_sub(CLOCK_SECS))),
             next: first,
             run: now,
         });
