@@ -126,9 +126,9 @@ def writes_and_reads(net):
     first, second = (net.node(f"v{at}", "local-shard-0") for at in range(VALIDATORS))
     net.user(first).done("put", "notes", "hello", "world")
     value = net.user(second).done("get", "notes", "hello").stdout
-    check("what one validator took, the other proves", value == "world\n", value)
+    check("what one validator took, the other proves", value == "world", value)
     net.user(second).done("put", "notes", "other", "way")
-    check("and the other way round", net.user(first).done("get", "notes", "other").stdout == "way\n")
+    check("and the other way round", net.user(first).done("get", "notes", "other").stdout == "way")
     absent = net.user().run("get", "notes", "nobody")
     check("an absent key is proved absent (exit code 4)", absent.returncode == 4, absent.stderr)
     net.agree("both validators have one root", "local-shard-0")
@@ -160,9 +160,9 @@ def a_killed_node(net):
     net.restarted.append(again)
     node["pid"] = again.pid
     net.agree("it goes on with the other's root", "local-shard-0")
-    check("what was acknowledged is there", net.user(node).done("get", "notes", "before").stdout == "kept\n")
+    check("what was acknowledged is there", net.user(node).done("get", "notes", "before").stdout == "kept")
     net.user(other).done("put", "notes", "after", "new")
-    check("and it follows what comes", net.user(node).done("get", "notes", "after").stdout == "new\n")
+    check("and it follows what comes", net.user(node).done("get", "notes", "after").stdout == "new")
     bills = net.user().lines("bill", "list")
     check("one bill for each mutation", len(bills) == 4, bills)
 
@@ -173,7 +173,7 @@ def an_end_and_a_beginning(net):
     left = left_over(net.folder / "net")
     check("no process is left", not left, left)
     net.start()
-    check("what was written is there", net.user().done("get", "notes", "after").stdout == "new\n")
+    check("what was written is there", net.user().done("get", "notes", "after").stdout == "new")
     net.user().done("put", "notes", "again", "more")
 
 

@@ -45,8 +45,8 @@ def wait_until(claim, condition, patience):
 
 
 def free_port(count):
-    """The first of `count` neighbouring ports that nobody uses."""
-    for port in random.sample(range(20000, 50000), 200):
+    """The first of `count` neighbouring ports that nobody uses, below those that the system gives to connections."""
+    for port in random.sample(range(20000, 32000), 200):
         try:
             sockets = [socket.create_server(("127.0.0.1", port + n)) for n in range(count)]
         except OSError:

@@ -29,6 +29,10 @@ pub struct ChainStatus {
     pub provable_height: Height,
     /// Oldest height whose state can be read.
     pub earliest_height: Height,
+    /// Hash of the newest block; none before the first.
+    pub block_hash: Option<[u8; 32]>,
+    /// Height from which on there are bills, receipts and rows about blocks; none before the first.
+    pub history_from_height: Option<Height>,
     /// The open epoch.
     pub open_epoch: Epoch,
     /// Leaves of the state tree.

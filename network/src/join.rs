@@ -95,7 +95,10 @@ impl JoinInput<'_> {
         let private_network = all().any(|chain| chain.p2p.is_private());
         let homes = self.folder.plan.chains().enumerate().zip(0u32..).map(|((at, chain_id), after)| {
             let others = roster.validators().iter().filter(|other| Some(*other) != own);
-            let peers = others.filter_map(|other| other.candidate.chains.get(at)).map(|chain| chain.peer()).collect();
+            let peers = others
+                .filter_map(|other| other.candidate.chains.get(at))
+                .map(super::candidate::CandidateChain::peer)
+                .collect();
             let here = own.and_then(|own| own.candidate.chains.get(at)).map(|chain| chain.p2p.clone());
             let (p2p_listen, p2p_external) = match here {
                 Some(p2p) => (listen_for(&p2p), p2p.to_string()),
@@ -192,15 +195,15 @@ pub fn validator_here(
     if let Some(name) = named {
         return Ok(Some(with_keys(name)));
     }
-    let names = folder.roster.validators().iter().map(|validator| with_keys(&validator.candidate.name));
-    let mut here: Vec<(String, PathBuf)> = names.filter(|(_, keys)| keys.exists()).collect();
+    let all = folder.roster.validators().iter().map(|validator| with_keys(&validator.candidate.name));
+    let mut here: Vec<(String, PathBuf)> = all.filter(|(_, keys)| keys.exists()).collect();
     if here.len() > 1 {
-        let names: Vec<String> = here.into_iter().map(|(name, _)| name).collect();
+        let several: Vec<String> = here.into_iter().map(|(name, _)| name).collect();
         let file = db3_home.join("keys").display().to_string();
         return Err(NetworkError::field(
             &file,
             "validators",
-            names.join(", "),
+            several.join(", "),
             "expected one; name it with --validator",
         ));
     }

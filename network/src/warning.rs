@@ -1,5 +1,6 @@
 //! What is allowed in a network and yet worth a second look before it begins.
 
+use crate::address::HostPort;
 use crate::{Plan, Roster};
 
 /// One sentence for each.
@@ -15,8 +16,9 @@ pub fn warnings(plan: &Plan, roster: &Roster) -> Vec<String> {
             told.push(format!("{name} holds {power} of {total}, a third or more: every chain stops when it stops"));
         }
     }
+    let is_loopback = HostPort::is_loopback;
     let hosts = || roster.validators().iter().flat_map(|validator| &validator.candidate.chains).map(|chain| &chain.p2p);
-    if hosts().any(|host| host.is_loopback()) && !hosts().all(|host| host.is_loopback()) {
+    if hosts().any(is_loopback) && !hosts().all(is_loopback) {
         let local = roster
             .validators()
             .iter()

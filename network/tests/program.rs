@@ -13,7 +13,9 @@ const DEV0: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 fn line(folder: &Path, line: &str) -> Output {
     let typed = line.replacen("db3-genesis", PROGRAM, 1);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &typed]).current_dir(folder).env("HOME", folder).env_remove("DB3_HOME");
+    // Help is wrapped at the width of the terminal, and so would be the examples.
+    shell.env("HOME", folder).env_remove("DB3_HOME").env("COLUMNS", "1000");
+    shell.args(["-c", &typed]).current_dir(folder);
     shell.output().unwrap()
 }
 

@@ -90,16 +90,21 @@ impl Set {
     }
 
     fn has(&self, member: usize) -> bool {
-        self.0.get(member / 64).is_some_and(|word| word & (1 << (member % 64)) != 0)
+        self.0.get(member / 64).is_some_and(|word| word & bit(member) != 0)
     }
 
     fn with(&self, member: usize) -> Self {
         let mut set = self.clone();
         if let Some(word) = set.0.get_mut(member / 64) {
-            *word |= 1 << (member % 64);
+            *word |= bit(member);
         }
         set
     }
+}
+
+/// The bit of a member in its word.
+fn bit(member: usize) -> u64 {
+    1_u64.rotate_left(u32::try_from(member % 64).unwrap_or(0))
 }
 
 /// A set of calls in some order, and what the register holds after them.
@@ -193,7 +198,7 @@ impl<'a> Search<'a> {
             }
             (Outcome::Mismatch { .. }, Kind::PutIf) => (!condition).then_some(register),
             (Outcome::Info { .. }, Kind::Put | Kind::PutIf) => condition.then_some(written),
-            (Outcome::Mismatch { .. } | Outcome::Info { .. }, _) | (Outcome::None { .. }, _) => None,
+            (Outcome::Mismatch { .. } | Outcome::Info { .. } | Outcome::None { .. }, _) => None,
         };
         after.map(|after| (call, after))
     }

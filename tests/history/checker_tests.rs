@@ -195,11 +195,15 @@ proptest! {
             let moment = 10 * at as u64 + 60;
             let times = (moment - before * 10, moment + after * 10);
             let own = format!("v{at}");
-            let mut write = || { version += 1; value.clone_from(&own); version };
+            let condition = version;
+            if matches!(kind, 1 | 2) {
+                version += 1;
+                value.clone_from(&own);
+            }
             match kind {
                 0 => read(version, &value, times),
-                1 => put(&own, write(), times),
-                2 => { let condition = version; put_if(&own, condition, ok(write(), None), times) }
+                1 => put(&own, version, times),
+                2 => put_if(&own, condition, ok(version, None), times),
                 _ => put_if(&own, version + 1 + before, mismatch(), times),
             }
         }).collect();

@@ -74,8 +74,8 @@ struct Account {
     #[arg(long, value_name = "DIR")]
     keystore: PathBuf,
     /// Account of that folder; its own namespace holds the registers
-    #[arg(long, value_name = "NAME")]
-    account: String,
+    #[arg(long = "account", value_name = "NAME")]
+    name: String,
     /// Its password, a test's
     #[arg(long, env = "DB3_PASSWORD", hide_env_values = true)]
     password: String,
@@ -83,7 +83,7 @@ struct Account {
 
 impl Account {
     fn open(&self) -> Result<Caller> {
-        Caller::open(&self.network, &self.keystore, &self.account, &self.password)
+        Caller::open(&self.network, &self.keystore, &self.name, &self.password)
     }
 }
 

@@ -93,7 +93,7 @@ async fn prepare(caller: &Caller, nodes: &[Node]) -> Result<()> {
     last.map_or(Ok(()), Err)
 }
 
-/// Numbers from a seed (SplitMix64; Steele, Lea and Flood, 2014).
+/// Numbers from a seed (`SplitMix64`; Steele, Lea and Flood, 2014).
 struct Random(u64);
 
 impl Random {

@@ -1,5 +1,5 @@
 //! The board and the alerts name measurements that nodes publish, and docs/operators.md explains every alert.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -50,7 +50,9 @@ impl Newest {
         let failed = |source| StoreError::File { path: self.path.clone(), source };
         let mut bytes = Vec::new();
         // Read by its name, so that the place in the open file does not matter.
-        File::open(&self.path).and_then(|file| file.take(BYTES as u64 + 1).read_to_end(&mut bytes)).map_err(failed)?;
+        File::open(&self.path)
+            .and_then(|file| file.take((BYTES as u64).saturating_add(1)).read_to_end(&mut bytes))
+            .map_err(failed)?;
         if bytes.is_empty() {
             return Ok(None);
         }

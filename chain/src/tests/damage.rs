@@ -86,7 +86,7 @@ fn damage(file: &Path, damage: Damage, random: &mut Random) -> String {
         Damage::Flip if bytes.is_empty() => {}
         Damage::Flip => bytes[at] ^= 1 << random.below(8),
         Damage::Overwrite => {
-            bytes[at..end].iter_mut().for_each(|byte| *byte = u8::try_from(random.below(256)).unwrap())
+            bytes[at..end].iter_mut().for_each(|byte| *byte = u8::try_from(random.below(256)).unwrap());
         }
         Damage::Zeros => bytes[at..].fill(0),
         Damage::Empty => bytes.clear(),
@@ -175,7 +175,7 @@ async fn whatever_is_damaged_is_named_and_never_served() {
                     assert_whole(&chain, &truth, &what);
                 }
                 Err(StartError::Genesis(error)) => {
-                    assert!(error.to_string().contains("genesis.json"), "{what}: {error}")
+                    assert!(error.to_string().contains("genesis.json"), "{what}: {error}");
                 }
                 Err(StartError::Store(error @ StoreError::OtherChain { .. })) => {
                     assert!(name.ends_with("genesis.json"), "{what}: {error}");

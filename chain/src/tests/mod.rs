@@ -22,7 +22,7 @@ mod proposals;
 mod real;
 mod restart;
 mod settlement;
-mod stated;
 mod state_sync;
+mod stated;
 mod support;
 mod transfer;

@@ -14,7 +14,7 @@ use tendermint_proto::v0_38::abci::{
     Snapshot,
 };
 
-use super::support::{Account, commit, copy_folder, home, now, settings, until};
+use super::support::{Account, EPOCH_SECS, commit, copy_folder, home, now, settings, until};
 use crate::config::EngineKind;
 use crate::open::{open, request_of};
 use crate::transfer::TransferError;
@@ -30,8 +30,13 @@ async fn grown() -> (TempDir, PathBuf, ChainHandle) {
     let (folder, home) = home();
     let chain = ChainHandle::start(giving(&home)).await.unwrap();
     let mut account = Account::new(1);
+    commit(&chain, account.put(now(&chain), "first", 5)).await;
+    let (epoch, _) = chain.committed().state.open_epoch();
+    chain.advance_time(EPOCH_SECS).unwrap();
+    until("the close", || chain.provable().state.epoch_hash(epoch).is_some()).await;
+    // A chunk of leaves and one of the log that the close has written to.
     let mut number = 0;
-    while chain.app().list_snapshots().snapshots.is_empty() {
+    while chain.app().list_snapshots().snapshots.first().is_none_or(|newest| newest.chunks < 2) {
         commit(&chain, account.put(now(&chain), &format!("k{number}"), 20)).await;
         number += 1;
         assert!(number < 200, "no snapshot is made");

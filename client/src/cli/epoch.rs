@@ -46,7 +46,14 @@ impl Settled {
         if client.network().settlement().is_none() {
             return Ok(None);
         }
-        let Some(params) = missing.take(client.settlement_params().await, LACK)? else { return Ok(None) };
+        let params = match client.settlement_params().await {
+            Ok(params) => params,
+            Err(error) => {
+                // Epochs are the shards' to tell: that settlement answers is no answer yet.
+                missing.add([Unanswered::of(error)?], LACK);
+                return Ok(None);
+            }
+        };
         let shards = client.settlement_shards().await?.value;
         let closes = shards.iter().filter_map(|(shard, leaf)| Some((shard.get(), leaf.last_close?.get())));
         Ok(Some(Self {

@@ -157,9 +157,9 @@ fn a_new_account_is_told_how_to_get_credit_and_gets_it() {
     for _ in 0..2 {
         net.ok(["credit", "deposit", "2db3", "--no-lines", "--account", "saver", "--password-file", "pass.txt"]);
     }
-    let saved = credit(&net, "saver");
-    assert_eq!(number(&saved["collateral_tai"]), 4_000_000_000);
-    assert!(saved["lines"].as_array().unwrap().iter().all(|line| number(&line["want_tai"]) == 0), "{saved}");
+    let shown = credit(&net, "saver");
+    assert_eq!(number(&shown["collateral_tai"]), 4_000_000_000);
+    assert!(shown["lines"].as_array().unwrap().iter().all(|line| number(&line["want_tai"]) == 0), "{shown}");
 }
 
 #[test]
@@ -232,9 +232,9 @@ fn a_stopped_shard_hides_only_what_it_alone_knows() {
     let shown = said(&["statement", "show", "last"]).remove(0);
     assert!(shown.get("bills").is_none() && shown["cover"]["verified"] == true, "{shown}");
     assert!(said(&["bill", "list"]).is_empty() && said(&["epoch", "list"]).len() > 1);
-    let shard = stopped.rsplit('-').next().unwrap();
-    net.fails(3, ["--network", &half, "bill", "list", "--shard", shard]);
-    net.fails(3, ["--network", &half, "epoch", "list", "--shard", shard]);
+    let its_number = stopped.rsplit('-').next().unwrap();
+    net.fails(3, ["--network", &half, "bill", "list", "--shard", its_number]);
+    net.fails(3, ["--network", &half, "epoch", "list", "--shard", its_number]);
 
     let output = net.run(["--network", &half, "--output", "json", "status"]);
     assert_eq!(output.status.code(), Some(3));

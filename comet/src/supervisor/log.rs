@@ -48,6 +48,11 @@ pub(super) fn forward(line: &str) -> Verdict {
     let (message, module) = (text("_msg"), text("module"));
     let detail = || rest(&fields);
     match text("level") {
+        // Whoever handed the transaction over is told as well; mostly that it came from a peer before.
+        "error" if message == "Error on broadcastTxCommit" => {
+            tracing::debug!(target: "cometbft", module, detail = detail(), "{message}");
+            Verdict::Ordinary
+        }
         "error" => {
             tracing::warn!(target: "cometbft", module, detail = detail(), "{message}");
             verdict(&format!("{message} {}", text("err")))

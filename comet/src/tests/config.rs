@@ -1,5 +1,6 @@
 //! Settings, folders and files.
 
+use base64::Engine as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
@@ -84,7 +85,6 @@ fn what_is_written_is_read_by_cometbft_and_signing_state_is_never_overwritten() 
         .output()
         .unwrap();
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
-    use base64::Engine as _;
     let public = base64::engine::general_purpose::STANDARD.encode(keys.validator);
     assert_eq!(shown["value"].as_str().unwrap(), public);
 

@@ -67,7 +67,7 @@ fn read_answer(from: &mut impl std::io::Read) -> Response {
             break;
         }
     }
-    let mut bytes = vec![0; usize::try_from(prost::decode_length_delimiter(length.as_slice()).unwrap()).unwrap()];
+    let mut bytes = vec![0; prost::decode_length_delimiter(length.as_slice()).unwrap()];
     from.read_exact(&mut bytes).unwrap();
     Response::decode(bytes.as_slice()).unwrap()
 }

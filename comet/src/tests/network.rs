@@ -83,7 +83,7 @@ impl Node {
         let binary = Binary::find(&settings).unwrap();
         let rpc = Rpc::new(&layout.rpc_socket());
         let supervisor = Supervisor::start(layout.clone(), binary, settings).unwrap();
-        Self { home, layout, app, server, supervisor, rpc }
+        Self { supervisor, server, rpc, app, layout, home }
     }
 
     pub fn health(&self) -> Health {

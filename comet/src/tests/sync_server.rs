@@ -17,6 +17,7 @@ use crate::{
 /// A peer's blocks, from its own RPC.
 struct Peer(Rpc);
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` passes it")]
 fn unavailable(error: impl ToString) -> SourceError {
     SourceError::Unavailable { detail: error.to_string() }
 }

@@ -50,12 +50,11 @@ pub fn run(global: &Global, args: &InitArgs) -> Result<()> {
         let remedy = "a network is prepared in this folder; edit that file, or choose another with --dir";
         return Err(NetworkError::Taken { path, remedy }.into());
     }
-    let time = match args.time {
-        Some(time) => time,
-        None => {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
-            BlockTime::from_secs(since.as_secs())
-        }
+    let time = if let Some(time) = args.time {
+        time
+    } else {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+        BlockTime::from_secs(since.as_secs())
     };
     let epoch_secs = NonZeroU64::new(args.epoch_secs).context("epochs of no length")?;
     let mut plan = Plan::new(args.network.clone(), args.shards, epoch_secs, time);

@@ -25,7 +25,7 @@ pub struct JoinArgs {
     /// The validator that this machine is [default: the one whose keys are here; without keys, a node without power]
     #[arg(long, value_name = "NAME")]
     validator: Option<String>,
-    /// Where `keys` put the validator's keys [default: $DB3_HOME/keys/<network>-<name>]
+    /// Where `keys` put the validator's keys [default: `$DB3_HOME/keys/<network>-<name>`]
     #[arg(long, value_name = "DIR", requires = "validator")]
     keys: Option<PathBuf>,
     /// Address on which gRPC is served

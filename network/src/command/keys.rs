@@ -39,7 +39,7 @@ pub struct KeysArgs {
     /// Where the public file is written
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Where the secret keys are kept until `join` [default: $DB3_HOME/keys/<network>-<name>]
+    /// Where the secret keys are kept until `join` [default: `$DB3_HOME/keys/<network>-<name>`]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
 }

@@ -120,9 +120,8 @@ fn run(program: &Program) -> Result<()> {
 
 fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<NetworkError>() {
-        Some(NetworkError::File { .. } | NetworkError::Keys(_)) => 1,
+        Some(NetworkError::File { .. } | NetworkError::Keys(_)) | None => 1,
         Some(_) => 2,
-        None => 1,
     }
 }
 

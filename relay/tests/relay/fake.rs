@@ -324,7 +324,10 @@ impl ChainService for Fake {
         let state = self.lock();
         let v1::GetLightBlockRequest { height, trusted_height, .. } = request.into_inner();
         let height = if height == 0 { state.source.headers().height() } else { height };
-        Ok(Response::new(v1::GetLightBlockResponse { light_block: Some(state.light_block(height, trusted_height)) }))
+        Ok(Response::new(v1::GetLightBlockResponse {
+            light_block: Some(state.light_block(height, trusted_height)),
+            ..Default::default()
+        }))
     }
 
     async fn submit_delivery(&self, request: Request<v1::SubmitDeliveryRequest>) -> Answer<v1::SubmitDeliveryResponse> {

@@ -22,7 +22,9 @@ impl SettlementService for SettlementNode {
         &self,
         request: Request<v1::EstimateTransactionFeeRequest>,
     ) -> Result<Response<v1::EstimateTransactionFeeResponse>, Status> {
-        answer(self.estimate_transaction_fee(request.into_inner()).map_err(|error| Refusal::from(error).of_transaction()))
+        answer(
+            self.estimate_transaction_fee(request.into_inner()).map_err(|error| Refusal::from(error).of_transaction()),
+        )
     }
 
     async fn get_account(

@@ -80,7 +80,8 @@ async fn blocks_are_listed_newest_first_with_or_without_empty_ones() {
 async fn light_blocks_carry_the_root_of_the_state_before() {
     let mut node = TestNode::start().await;
     let receipt = node.write(node.put(0, 1, "notes", "k", "v")).await;
-    let request = v1::GetLightBlockRequest { height: receipt.height + 1, trusted_height: 0, with_proposer_priorities: false };
+    let request =
+        v1::GetLightBlockRequest { height: receipt.height + 1, trusted_height: 0, with_proposer_priorities: false };
     let block = node.chains.get_light_block(request).await.unwrap().into_inner().light_block.unwrap();
     assert_eq!(block.height, receipt.height + 1);
     let stored = node.chain.store().summary(db3_primitives::Height::new(receipt.height)).unwrap().unwrap();

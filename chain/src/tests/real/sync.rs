@@ -39,7 +39,8 @@ impl LightBlockSource for Peer {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_comes_from_a_snapshot_of_its_peers_and_follows() {
     let mut net = Net::new(2);
-    let giving = |config: ChainConfig| ChainConfig { sync_snapshot_blocks: 5, ..config };
+    // Blocks come so fast here that few snapshots would be gone before anybody asks for one.
+    let giving = |config: ChainConfig| ChainConfig { sync_snapshot_blocks: 5, sync_snapshots_kept: 100, ..config };
     let one = ChainHandle::launch(giving(net.config(0))).await.unwrap();
     let other = ChainHandle::launch(giving(net.config(1))).await.unwrap();
     ready(&one).await;

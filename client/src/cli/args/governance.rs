@@ -53,7 +53,7 @@ pub struct ProposeArgs {
     /// Take a validator away
     #[arg(long, value_name = "KEY", group = "change")]
     pub remove_validator: Vec<String>,
-    /// Set a parameter, such as expiry_max_secs=1800
+    /// Set a parameter, such as `expiry_max_secs=1800`
     #[arg(long, value_name = "NAME=VALUE", group = "change")]
     pub set: Vec<String>,
     /// Set the prices, in tai: for a mutation, a byte in, an operation, a byte of key, a byte stored
@@ -77,8 +77,8 @@ pub struct ProposeArgs {
     /// How far a header of that chain may be ahead
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
     pub clock_drift: Duration,
-    /// File that says what a shard stated and closed in entries that are passed over: inbox, last_epoch, close_hash, and
-    /// statements of account and cumulative_tai
+    /// File that says what a shard stated and closed in entries that are passed over: `inbox`, `last_epoch`, `close_hash`, and
+    /// `statements` of `account` and `cumulative_tai`
     #[arg(long, value_name = "FILE", requires = "replace_channel")]
     pub catch_up: Option<PathBuf>,
     /// Take back a change that waits for its height

@@ -97,7 +97,7 @@ async fn show_file(session: &Session, path: &Path) -> Result<(), Failure> {
 fn proposal_object(signed: &SignedProposal, governance: &GovernanceView) -> Result<Object, Failure> {
     let proposal = &signed.proposal;
     let power = |signer: &Address| governance.leaf.as_ref().and_then(|leaf| leaf.operated_by(signer));
-    let signer = |signer: &Address| {
+    let shown = |signer: &Address| {
         Value::Object(Object::new().with("operator", signer.to_string()).with("power", power(signer).unwrap_or(0)))
     };
     let signers = signed.signers()?;
@@ -114,7 +114,7 @@ fn proposal_object(signed: &SignedProposal, governance: &GovernanceView) -> Resu
         .with_some("at_height", Some(proposal.at_height.get()).filter(|height| *height > 0))
         .with("expire_time", BlockTime::from_secs(proposal.expire_unix_secs).to_string())
         .with("actions", proposal.actions.iter().map(|action| Value::from(action.to_string())).collect::<Vec<_>>())
-        .with("signers", signers.iter().map(signer).collect::<Vec<_>>())
+        .with("signers", signers.iter().map(shown).collect::<Vec<_>>())
         .with("total_power", total)
         .with("enough", verdict.is_ok())
         .with_some("problem", verdict.err().map(|rejection| rejection.to_string())))
@@ -124,7 +124,8 @@ fn proposal_object(signed: &SignedProposal, governance: &GovernanceView) -> Resu
 async fn show(session: &Session, client: &Client, chain_id: &ChainId) -> Result<(), Failure> {
     let answer = client.governance(chain_id).await?;
     let governance = &answer.value;
-    let validators: Vec<Object> = governance.leaf.iter().flat_map(|leaf| leaf.validators()).map(validator).collect();
+    let validators: Vec<Object> =
+        governance.leaf.iter().flat_map(db3_governance::GovernanceLeaf::validators).map(validator).collect();
     let scheduled: Vec<Object> = governance
         .scheduled
         .iter()

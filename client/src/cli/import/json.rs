@@ -150,7 +150,12 @@ pub fn compact(text: &str) -> String {
 
 fn syntax(error: &serde_json::Error, first_line: usize) -> Fault {
     let line = first_line.saturating_add(error.line()).saturating_sub(1).max(1);
-    Fault::at(line, error.column().max(1), db3_genesis::json_fault(error), "every record must be a JSON object in UTF-8")
+    Fault::at(
+        line,
+        error.column().max(1),
+        db3_genesis::json_fault(error),
+        "every record must be a JSON object in UTF-8",
+    )
 }
 
 fn offset_in(document: &str, part: &str) -> usize {
