@@ -91,9 +91,9 @@ async fn a_decision_takes_effect_in_the_next_block_and_survives_a_restart() {
     assert_eq!(chain.committed().state.governance().scheduled().count(), 1);
     while chain.committed().height.get() < far {
         // Each decision makes its own block and the next.
-        let cancel = signed(&leaf(&chain), now(&chain), 0, expiry(1_000));
-        submit(&chain, cancel).await;
-        until("a block", || chain.provable().height >= chain.committed().height).await;
+        let decision = signed(&leaf(&chain), now(&chain), 0, expiry(1_000));
+        let height = submit(&chain, decision).await;
+        until("the next block", || chain.committed().height > height).await;
     }
     assert_eq!(chain.committed().state.governance().scheduled().count(), 0);
     assert!([900, 1_000].contains(&expiry_of(&chain)));
