@@ -83,6 +83,7 @@ async fn together(caller: &Caller, nodes: &[Node]) -> Result<(u64, u128)> {
     // What still waits somewhere may come into a block until it expires; then a block whose time is past that.
     sleep(Duration::from_secs(EXPIRE_SECS).saturating_sub(began.elapsed())).await;
     let first = nodes.first().context("no node")?;
+    caller.prepare(first).await?;
     let last = caller.write(first, "end", "of the history", None).await?;
     ensure!(matches!(last, Outcome::Ok { .. }), "the network takes no more writes: {last:?}");
     if nodes.len() > 1 {
