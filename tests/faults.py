@@ -165,7 +165,7 @@ def steps(options, folder):
         load.start(3600, options.seed, pause_ms=5)
         load.wait_for(20)
         net.kill()
-        kills = 600 if options.full else 40
+        kills = 600 if options.full else 24
         # One call after the other from some call on, so that every step of a block, of a snapshot and of a start is met;
         # then calls at random.
         plan = list(range(1, kills // 2 + 1)) + [random.randrange(1, 900) for _ in range(kills - kills // 2)]
@@ -175,7 +175,7 @@ def steps(options, folder):
             served = net.start({"LD_PRELOAD": str(shim), "DB3_DIE_UNDER": str(folder / "net"), "DB3_DIE_AT": str(at),
                                 "DB3_DIE_HOW": how, "DB3_DIE_LOG": str(log)})
             before_ready += not served
-            end = time.monotonic() + 60
+            end = time.monotonic() + 15
             while net.process.poll() is None and time.monotonic() < end:
                 time.sleep(0.01)
             if net.process.poll() is None:
@@ -215,7 +215,7 @@ def history(options, folder):
         check("a devnet starts", net.start(), net.tail())
         load = net.load(folder / "history.ndjson")
         load.start(3600, options.seed)
-        for number in range(30 if options.full else 6):
+        for number in range(30 if options.full else 4):
             load.wait_for(random.randrange(20, 120))
             if random.random() < 0.6:
                 net.kill()
@@ -533,6 +533,12 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the folders")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
+
+    def told(number, _frame):
+        raise SystemExit(128 + number)
+    # However it is ended, it ends what it started and removes its network namespaces.
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
     known = {"steps": steps, "history": history, "damage": damage, "network": network}
     for part in options.part.split(","):
         random.seed(f"{options.seed} {part}")

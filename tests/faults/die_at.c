@@ -33,30 +33,29 @@ static int of_file(int fd, char *path, size_t bytes) {
     return named(path);
 }
 
-static void die(const char *call, const char *path) {
+static void die(long number, const char *call, const char *path) {
     const char *log = getenv("DB3_DIE_LOG");
     int fd = log ? (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
     if (fd >= 0) {
         char line[512];
-        int length = snprintf(line, sizeof line, "%ld %s %s %s\n", atomic_load(&count), call, getenv("DB3_DIE_HOW"), path);
+        int length = snprintf(line, sizeof line, "%ld %s %s %s\n", number, call, getenv("DB3_DIE_HOW"), path);
         syscall(SYS_write, fd, line, (size_t)length);
     }
     syscall(SYS_kill, getpid(), SIGKILL);
     for (;;) pause();
 }
 
-/* Whether this is the call; `how` says where in it. */
-static int is_it(char how) {
+/* Whether call `number` is the one; `how` says where in it. */
+static int is_it(long number, char how) {
     const char *at = getenv("DB3_DIE_AT"), *wanted = getenv("DB3_DIE_HOW");
-    if (!at || !wanted || wanted[0] != how) return 0;
-    return atomic_load(&count) == atol(at);
+    return at && wanted && wanted[0] == how && number == atol(at);
 }
 
-#define AROUND(call, path, run)                    \
-    atomic_fetch_add(&count, 1);                   \
-    if (is_it('b')) die(call, path);               \
-    long done = (long)(run);                       \
-    if (is_it('a')) die(call, path);               \
+#define AROUND(call, path, run)                      \
+    long number = atomic_fetch_add(&count, 1) + 1; \
+    if (is_it(number, 'b') || is_it(number, 't')) die(number, call, path); \
+    long done = (long)(run);                         \
+    if (is_it(number, 'a')) die(number, call, path); \
     return done
 
 /* The function that this one stands before. */
@@ -66,12 +65,15 @@ ssize_t write(int fd, const void *bytes, size_t length) {
     NEXT(write);
     char path[4096];
     if (!of_file(fd, path, sizeof path)) return next(fd, bytes, length);
-    if (atomic_load(&count) + 1 == atol(getenv("DB3_DIE_AT") ? getenv("DB3_DIE_AT") : "0") && getenv("DB3_DIE_HOW") &&
-        getenv("DB3_DIE_HOW")[0] == 't') {
+    long number = atomic_fetch_add(&count, 1) + 1;
+    if (is_it(number, 'b')) die(number, "write", path);
+    if (is_it(number, 't')) {
         next(fd, bytes, length / 2);
-        die("write", path);
+        die(number, "write", path);
     }
-    AROUND("write", path, next(fd, bytes, length));
+    ssize_t done = next(fd, bytes, length);
+    if (is_it(number, 'a')) die(number, "write", path);
+    return done;
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t at) {
