@@ -186,7 +186,8 @@ struct Handing {
 }
 
 impl Handing {
-    /// Hands it over until `CometBFT` has it or it is of no use; false where `CometBFT` refuses it.
+    /// Hands it over until `CometBFT` has it; false where it refuses it, or was started again meanwhile: what the
+    /// transaction holds is then free for another one.
     async fn over(self) -> bool {
         let (mut pause, longest) = PAUSES;
         while (self.wanted)() {
@@ -202,6 +203,6 @@ impl Handing {
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(longest);
         }
-        true
+        false
     }
 }

@@ -182,20 +182,31 @@ fn sum(amounts: impl Iterator<Item = Tai>) -> Tai {
     amounts.fold(Tai::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Tai::MAX))
 }
 
-/// How much of a line is used, in percent of what the account wants to have free there; none where it wants nothing.
+/// What a line was given beyond what it paid: what can be owed on it at once.
+fn granted(on_shard: &CreditLine, line: &LineLeaf) -> Tai {
+    on_shard.ceiling.saturating_sub(line.paid).saturating_sub(line.written_off)
+}
+
+/// How much of a line is used, in percent of what it was given; none where that is nothing.
 fn used_percent(on_shard: &CreditLine, line: &LineLeaf) -> Option<u128> {
-    let used = line.want.saturating_sub(on_shard.available);
-    used.get().checked_mul(100)?.checked_div(line.want.get())
+    let granted = granted(on_shard, line);
+    let used = granted.saturating_sub(on_shard.available);
+    used.get().checked_mul(100)?.checked_div(granted.get())
 }
 
 fn warn(session: &Session, on_shard: &CreditLine, line: &LineLeaf) {
     let Some(percent) = used_percent(on_shard, line).filter(|percent| *percent >= WARN_PERCENT) else { return };
+    let shard = on_shard.shard;
+    let remedy = if !line.outstanding().is_zero() {
+        "what is outstanding comes first: `db3 credit pay AMOUNT`".to_owned()
+    } else if granted(on_shard, line) < line.want {
+        "it asks for more than is secured: `db3 credit deposit AMOUNT` secures more".to_owned()
+    } else {
+        format!("the next round frees what it pays, or raise it with `db3 credit allocate --shard {shard} AMOUNT`")
+    };
     session.output.say(&format!(
-        "warning: {percent} % of the line on shard {} is used, {} DB3 are left; the next round frees what it pays, or \
-         raise it with `db3 credit allocate --shard {} AMOUNT`",
-        on_shard.shard,
+        "warning: {percent} % of the line on shard {shard} is used, {} DB3 are left; {remedy}",
         on_shard.available.to_db3_string(),
-        on_shard.shard
     ));
 }
 

@@ -73,7 +73,8 @@ async fn a_cometbft_that_is_killed_is_started_again_and_loses_nothing() {
         submitted.push(chain.submit(account.put(now(&chain), &format!("k{number}"), 1)).await.unwrap());
     }
     for mut submitted in submitted {
-        let crate::ReceiptState::Done(receipt) = submitted.receipt.provable(soon()).await else { panic!("lost") };
+        let told = submitted.receipt.provable(soon()).await;
+        let crate::ReceiptState::Done(receipt) = told else { panic!("not in a block: {told:?}") };
         assert_eq!(receipt.rejection, None);
     }
     assert_eq!(chain.committed().state.account(&account.address()).unwrap().bill_count, 21);
