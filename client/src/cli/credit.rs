@@ -285,7 +285,7 @@ mod tests {
     use crate::StatePoint;
 
     #[test]
-    fn use_is_counted_against_what_the_account_wants_free() {
+    fn use_is_counted_against_what_the_line_was_given() {
         let at = StatePoint {
             chain_id: String::new(),
             height: 1,
@@ -303,10 +303,13 @@ mod tests {
             lease_epoch: 9,
             at: at.clone(),
         };
-        let line = LineLeaf { want: Tai::new(100), ..LineLeaf::default() };
+        let line =
+            LineLeaf { want: Tai::new(1000), paid: Tai::new(300), written_off: Tai::new(100), ..LineLeaf::default() };
         assert_eq!(used_percent(&on_shard(21), &line), Some(79));
         assert_eq!(used_percent(&on_shard(20), &line), Some(80));
-        assert_eq!(used_percent(&on_shard(400), &line), Some(0), "a raised line may have more than it wants");
-        assert_eq!(used_percent(&on_shard(20), &LineLeaf::default()), None);
+        assert_eq!(used_percent(&on_shard(0), &line), Some(100));
+        assert_eq!(used_percent(&on_shard(400), &line), Some(0), "more may be free than what is given and unpaid");
+        let settled = LineLeaf { paid: Tai::new(500), ..LineLeaf::default() };
+        assert_eq!(used_percent(&on_shard(0), &settled), None, "a line that was given nothing more has no share used");
     }
 }
