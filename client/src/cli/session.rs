@@ -174,7 +174,11 @@ impl Session {
 
     /// The key of the account in use, to sign on this network.
     pub fn signer(&self, network: &ChosenNetwork) -> Result<SecretKey, Failure> {
-        let account = self.account(network)?;
+        self.key_of(network, &self.account(network)?)
+    }
+
+    /// The key of an account, to sign on this network.
+    pub fn key_of(&self, network: &ChosenNetwork, account: &ChosenAccount) -> Result<SecretKey, Failure> {
         let Some(stored) = &account.stored else {
             return Err(Failure::input(
                 format!("the key of {} is not on this machine, so that it can read but not write", account.address),
