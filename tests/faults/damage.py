@@ -56,7 +56,13 @@ def damage(options, folder):
             content[random.randrange(len(content))] ^= 1 << random.randrange(8)
             path.write_bytes(content)
 
-        harms = [("the log lost its end", data["log"][-1], cut), ("a table is missing", data["table"][-1], Path.unlink),
+        def end_in_zeros(path):
+            length = path.stat().st_size
+            cut(path)
+            os.truncate(path, length)
+
+        harms = [("the log lost its end", data["log"][-1], cut), ("the manifest lost its end", data["manifest"][-1], cut),
+                 ("the manifest ends in zeros", data["manifest"][-1], end_in_zeros), ("a table is missing", data["table"][-1], Path.unlink),
                  ("a table lost its end", data["table"][-1], cut), ("a bit of the manifest is flipped", data["manifest"][-1], flip),
                  ("CURRENT is missing", whole / "data" / "CURRENT", Path.unlink), ("everything is missing", whole / "data", shutil.rmtree),
                  ("the genesis is another", whole / "config" / "genesis.json", lambda path: path.write_text(path.read_text() + " "))]
