@@ -83,7 +83,7 @@ def steps(options, folder):
         load.start(36_000, options.seed, pause_ms=5)
         load.wait_for(20)
         net.kill()
-        kills = 600 if options.full else 24
+        kills = 600 if options.full else 18
         died, before_ready = 0, 0
         for number, (at, how) in enumerate(plan(kills, 900)):
             before_ready += not net.start(shim.environment(folder / "net", at, how))
@@ -119,7 +119,7 @@ def history(options, folder):
         check("a devnet starts", net.start(), net.tail())
         load = net.load(folder / "history.ndjson")
         load.start(3600, options.seed)
-        for number in range(30 if options.full else 4):
+        for number in range(30 if options.full else 3):
             load.wait_for(random.randrange(20, 120))
             if random.random() < 0.6:
                 net.kill()

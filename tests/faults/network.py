@@ -8,7 +8,7 @@ from pathlib import Path
 
 from telling import chapter, check, wait_until
 
-from .shim import Shim, plan
+from .shim import HOW, Shim, plan
 from .spaces import Spaces
 from .validators import PATIENCE, Validators
 
@@ -20,13 +20,17 @@ FAIL_POINTS = 22
 class Faults:
     """What can happen to a node."""
 
-    def __init__(self, net, spaces, shim):
-        self.net, self.spaces, self.shim = net, spaces, shim
-        self.fail_point, self.kills = 0, []
+    def __init__(self, net, spaces, shim, full):
+        self.net, self.spaces, self.shim, self.full = net, spaces, shim, full
+        self.fail_point, self.kills = random.randrange(FAIL_POINTS), []
+
+    def last(self, least, most):
+        """A fault lasts so many seconds; a third of it in the small run."""
+        time.sleep(random.uniform(least, most) / (1 if self.full else 3))
 
     def kill(self, node, what):
         self.net.kill(node)
-        time.sleep(random.uniform(0, 6))
+        self.last(0, 6)
         self.net.net.launch(node)
 
     def comet(self, node, what):
@@ -38,13 +42,13 @@ class Faults:
         pids = [pid for pid in (node["process"].pid, self.net.comet(node)) if pid]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(random.uniform(2, 12))
+        self.last(2, 12)
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
 
     def restart(self, node, what):
         self.net.end(node)
-        time.sleep(random.uniform(0, 15))
+        self.last(0, 15)
         self.net.net.launch(node)
 
     def fail_points(self, node, what):
@@ -62,7 +66,7 @@ class Faults:
                 said = text.read()
             return f"fail-test {number} ".encode() in said, said[-2_000:].decode(errors="replace")
         wait_until(f"{what}: CometBFT ends at its point {number}", reached, PATIENCE)
-        time.sleep(random.uniform(0, 3))
+        self.last(0, 3)
         check(f"{what}: CometBFT ended at its point {number}, and the node lives", node["process"].poll() is None)
         self.net.kill(node)
         self.net.net.launch(node)
@@ -70,10 +74,10 @@ class Faults:
     def storage(self, node, what):
         """SIGKILL at storage calls of the node, a few one after the other, also while it starts."""
         self.net.kill(node)
-        for _ in range(6):
-            at, how = self.kills.pop(0) if self.kills else (random.randrange(1, 400), "torn")
+        for _ in range(6 if self.full else 3):
+            at, how = self.kills.pop(0) if self.kills else (random.randrange(1, 240), random.choice(HOW))
             self.net.net.launch(node, self.shim.environment(node["home"], at, how))
-            end = time.monotonic() + 40
+            end = time.monotonic() + (40 if self.full else 15)
             while node["process"].poll() is None and time.monotonic() < end:
                 time.sleep(0.02)
             if node["process"].poll() is None:
@@ -84,7 +88,7 @@ class Faults:
 
     def cut(self, node, what):
         self.spaces.cut(node["index"])
-        time.sleep(random.uniform(3, 15))
+        self.last(3, 15)
         self.spaces.join(node["index"])
 
     def halves(self, node, what):
@@ -93,7 +97,7 @@ class Faults:
         half = [node, *random.sample(others, len(self.net.validators) // 2 - 1)]
         for other in half:
             self.spaces.part(other["index"])
-        time.sleep(random.uniform(3, 15))
+        self.last(3, 15)
         for other in half:
             self.spaces.join(other["index"])
 
@@ -108,7 +112,7 @@ class Faults:
         late = self.net.late(from_snapshot)
         database = Path(late["home"]) / "cometbft" / "data" / "state.db"
         wait_until(f"{what}: CometBFT begins", lambda: (database.is_dir(), Path(late["log"]).read_text()[-2_000:]), PATIENCE)
-        time.sleep(random.uniform(0, 4))
+        self.last(0, 4)
         self.net.kill(late)
         self.net.net.launch(late)
         status = self.net.caught_up(late)
@@ -130,7 +134,7 @@ def network(options, folder):
         net.start()
         check(f"{options.validators} validators are up{', each in a network of its own' if spaces else ''}", True)
         shim = Shim(folder)
-        faults = Faults(net, spaces, shim)
+        faults = Faults(net, spaces, shim, options.full)
         load = net.load(folder / "history.ndjson")
         load.start(36_000, options.seed, clients=options.validators, keys=3, pause_ms=100)
         names = ["kill", "sync", "comet", "stop", "storage", "restart", "fail_points", "replay"]
@@ -139,7 +143,7 @@ def network(options, folder):
         chosen = [names[number % len(names)] for number in range(rounds)]
         if options.full:
             # Every storage call of a start and of the blocks and snapshots after it, and every fail point.
-            faults.kills = plan(240, 500)
+            faults.kills = plan(240, 300)
             chosen = 3 * names + 40 * ["storage"] + FAIL_POINTS * ["fail_points"]
         for number, fault in enumerate(chosen):
             load.wait_for(random.randrange(3, 12))
