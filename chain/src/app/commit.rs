@@ -151,6 +151,7 @@ impl<M: Machine> Inner<M> {
         self.store.add_summary(&mut batch, summary)?;
         let synced = self.sync_commits.load(Ordering::Relaxed);
         self.store.write(batch, synced)?;
+        self.store.keep_manifest()?;
         if synced { self.store.acknowledge(summary.height, &summary.hash) } else { Ok(()) }
     }
 
