@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """DB3 on CometBFT beside Go's kvstore application on the same CometBFT, one after the other on this machine.
 
-Usage: scripts/bench-cometbft [--seconds 15] [--part sync,kvstore,one,latency,idle,four] [--timeout-commit-ms N]
+Usage: scripts/bench-cometbft [--seconds 15] [--part sync,kvstore,one,latency,idle,four,join] [--timeout-commit-ms N]
 
   sync     4 KiB writes a second that the disk syncs: CometBFT syncs its log and its signing state at every height
   kvstore  the peer: unsigned transactions of 250 bytes by CometBFT's own `loadtime`, the application over a Unix socket
@@ -9,6 +9,7 @@ Usage: scripts/bench-cometbft [--seconds 15] [--part sync,kvstore,one,latency,id
   latency  the same at half of that rate
   four     four validators: the engine with four CometBFT processes (the example `throughput` of db3-chain), then at half
   idle     processor time and memory of a validator without traffic
+  join     seconds until a node has a million records: by state sync, and by replaying the blocks
 
 Every process that it starts it ends, by its id.
 """
@@ -29,6 +30,9 @@ from datetime import datetime
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent
+sys.path.append(str(SCRIPTS.parent / "tests"))
+from joining import join as lay_out, trust  # noqa: E402
+
 VERSION = re.search(r"^version=(\S+)", (SCRIPTS / "install-cometbft").read_text(), re.M).group(1)
 TIMEOUT_COMMIT_MS = 500  # What db3-genesis writes.
 KVSTORE_BYTES, KVSTORE_RATE = 250, 20_000
@@ -167,17 +171,18 @@ def kvstore(folder, seconds, pace):
 
 
 class Localnet:
-    """One validator of one shard and of the settlement chain, as scripts/localnet makes it."""
+    """Validators of one shard and of the settlement chain, as scripts/localnet makes them."""
 
-    def __init__(self, programs, folder, pace, accounts=8):
-        self.programs, self.folder, self.pace, self.accounts = programs, folder, pace, accounts
+    def __init__(self, programs, folder, pace, validators=1, accounts=8):
+        self.programs, self.folder, self.pace = programs, folder, pace
+        self.validators, self.accounts = validators, accounts
 
     def __enter__(self):
-        self.started, self.log = Started(), open(self.folder / "localnet.log", "wb")
-        ready = self.folder / "ready.json"
+        self.started, self.log = Started(), open(self.folder / "localnet.log", "ab")
+        ready = self.folder / f"ready{self.validators}.json"
         self.started.start(
-            [sys.executable, SCRIPTS / "localnet.py", "--bin", self.programs, "--validators", 1, "--shards", 1,
-             "--accounts", self.accounts, "--home", self.folder / "net", "--ready-file", ready,
+            [sys.executable, SCRIPTS / "localnet.py", "--bin", self.programs, "--validators", self.validators, "--shards", 1,
+             "--accounts", self.accounts, "--home", self.folder / f"net{self.validators}", "--ready-file", ready,
              "--port", free_port(), "--p2p-port", free_port()], self.log,
             env={**os.environ, "DB3_COMETBFT_TIMEOUT_COMMIT_MS": str(self.pace)})
         wait_until("the network", lambda: True if ready.exists() else None, seconds=300)
@@ -202,6 +207,16 @@ class Localnet:
         return json.loads(done.stdout)
 
 
+    def of_shard(self):
+        return [node for node in self.ready["nodes"] if node["chain_id"] == "local-shard-0"]
+
+
+def status(node):
+    done = subprocess.run([node["program"], "status", "--home", node["home"], "--output", "json"], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
 def latency(told):
     return f"p50 {told['p50_ms']:.0f} ms, p99 {told['p99_ms']:.0f} ms"
 
@@ -217,11 +232,41 @@ def engine(programs, pace, count, validators, rate=0):
     return int(rate), f"p50 {p50} ms, p99 {p99} ms; {cost} ms of CometBFT's CPU per MB"
 
 
+def join(programs, folder, pace):
+    """A machine without a validator's keys, twice: from a snapshot, then without one."""
+    os.environ["DB3_NODE_SYNC_SNAPSHOT_BLOCKS"] = "20"
+    with Localnet(programs, folder, pace, validators=2) as network, Started() as late:
+        network.write(20, 50_000)
+        nodes = network.of_shard()
+        written = int(status(nodes[0])["height"])
+        snapshots = lambda node: [int(path.parent.name) for path in Path(node["home"]).glob("snapshots/*/manifest.json")]
+        wait_until("a snapshot for others", lambda: True if all(max(snapshots(node), default=0) > written for node in nodes) else None,
+                   seconds=300)
+        for name, sync in (("state sync", True), ("replaying the blocks", False)):
+            port, p2p_port = free_port(), free_port()
+            home = lay_out(programs, folder / f"late-{sync}", folder / "net2" / "prepare" / "genesis", "127.0.0.1", port,
+                           p2p_port) / "local-shard-0"
+            node = {**nodes[0], "home": str(home)}
+            if sync:
+                trust(home, status(nodes[0]), [one["grpc"] for one in nodes])
+            begun = time.monotonic()
+            with open(folder / "late.log", "ab") as log:
+                process = late.start([node["program"], "start", "--home", home], log)
+
+            def come():
+                shown = status(node)
+                return shown if shown and shown["ready"] and not shown["catching_up"] and int(shown["height"]) >= written else None
+            shown = wait_until(f"a node by {name}", come, seconds=900)
+            row(f"a node joins a chain of {shown['height']} blocks, {shown['state_leaves']} leaves: {name}", f"{time.monotonic() - begun:.1f} s")
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=90)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench-cometbft", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=15, help="of load, roughly, for each figure [15]")
-    parser.add_argument("--part", default="sync,kvstore,one,latency,idle,four", help="which parts [all]")
+    parser.add_argument("--part", default="sync,kvstore,one,latency,idle,four,join", help="which parts [all]")
     parser.add_argument("--timeout-commit-ms", type=int, default=TIMEOUT_COMMIT_MS,
                         help=f"CometBFT's pause after a block [what db3-genesis writes: {TIMEOUT_COMMIT_MS}]")
     options = parser.parse_args()
@@ -242,6 +287,8 @@ def main():
                     one(network, seconds, peer, "latency" in parts)
         if "four" in parts:
             four(programs, seconds, pace)
+        if "join" in parts:
+            join(programs, folder, pace)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
