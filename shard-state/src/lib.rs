@@ -31,6 +31,7 @@ mod ledger;
 mod operations;
 mod overlay;
 mod query;
+mod rules;
 mod state;
 
 pub use admission::Admission;
