@@ -22,6 +22,7 @@ use db3_primitives::{
     Nonce, Operation, PriceTable, RecordKey, Scheme, SecretKey, ShardId, SignedMutation, Tai, Write, sign_mutation,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::rules::Rules;

@@ -75,7 +75,10 @@ impl Checks {
         let (opened, open) = (before.open_epoch().0, ran.state.open_epoch().0);
         let (next, previous) = self.closed.entry(shard).or_insert((opened, [0; 32]));
         let may_close = before.emission().is_none();
-        assert!(open == opened || (open > opened && may_close), "I3: shard {shard} closes {opened} within another close");
+        assert!(
+            open == opened || (open > opened && may_close),
+            "I3: shard {shard} closes {opened} within another close"
+        );
         let Some(close) = &ran.effects.closed else { return };
         assert_eq!((close.first, close.previous), (*next, *previous), "I3: shard {shard} closes once and contiguously");
         assert!(close.first <= close.last && close.last.next() == Some(open), "I3: shard {shard} closes what is past");
