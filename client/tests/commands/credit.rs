@@ -82,7 +82,7 @@ fn before_the_first_close_the_last_epoch_is_refused_with_the_time_of_that_close(
     let funded = net.ok(["devnet", "fund", "maker", "5db3"]);
     assert!(funded.contains("5 DB3 to pay with") && funded.contains("free: `db3 credit allocate"), "{funded}");
     let more = elsewhere(&["devnet", "fund", "dev1", "5db3"]);
-    assert!(more.contains("1005 DB3 to pay with"), "{more}");
+    assert!(more.contains("10005 DB3 to pay with"), "{more}");
     assert!(elsewhere(&["devnet", "advance", "60"]).contains("block time is"));
     let nobody = net.fails(2, ["devnet", "fund", "nobody", "5db3"]);
     assert!(nobody.contains("no account nobody"), "{nobody}");
