@@ -63,7 +63,8 @@ impl Machine for ShardMachine {
         };
         let available = line.ceiling.saturating_sub(line.spent).saturating_sub(reserved);
         if bound > available {
-            return Err(Rejection::CreditExhausted { ceiling: line.ceiling, available, fee: bound });
+            let shard = state.chain().shard;
+            return Err(Rejection::CreditExhausted { shard, ceiling: line.ceiling, available, fee: bound });
         }
         Ok(())
     }

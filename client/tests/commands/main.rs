@@ -13,6 +13,7 @@
 mod network;
 
 mod accounts;
+mod credit;
 mod money;
 mod proofs;
 mod records;
