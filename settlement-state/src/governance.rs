@@ -21,6 +21,7 @@ use db3_state_tree::Tree;
 
 use crate::delivery;
 use crate::ledger::Ledger;
+use crate::sweep;
 
 /// The settlement chain as far as governance may change it.
 #[derive(Clone)]
@@ -164,6 +165,9 @@ pub(crate) fn begin(ledger: &mut Ledger, misbehaviours: &[Misbehaviour]) -> Sess
     let Some(before) = session.leaf().cloned() else { return session };
     let Changes { chain, trust, payouts, channels, shards, lines } =
         session.begin(ledger.at.height, misbehaviours, Changeable::of(ledger)).changes;
+    if (chain.factor_num, chain.factor_den) != (ledger.chain.factor_num, ledger.chain.factor_den) {
+        sweep::begin(ledger);
+    }
     if chain != *ledger.chain {
         ledger.governed.insert(key::chain(), Some(chain.to_bytes()));
         ledger.chain = chain.into();
@@ -172,6 +176,8 @@ pub(crate) fn begin(ledger: &mut Ledger, misbehaviours: &[Misbehaviour]) -> Sess
         let leaf = ledger.balance(account).unwrap_or_default();
         ledger.set_balance(account, BalanceLeaf { trust, ..leaf });
         ledger.trusted.insert(account, trust);
+        // What lies above the new limit is cut at the next round, or what it allows is given.
+        ledger.mark_due(account);
     }
     for (shard, leaf) in payouts {
         ledger.governed.insert(key::payout(shard), Some(leaf.to_bytes()));
