@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use db3_primitives::fatal::damaged;
 use db3_primitives::limits::{BLOCK_GOVERNANCE_MAX, GOVERNANCE_AHEAD_BLOCKS_MAX, GOVERNANCE_SCHEDULED_MAX};
 use db3_primitives::{BlockTime, ChainId, DecodeError, Height, Identifier, Rejection, key};
 use db3_state_tree::Tree;
@@ -102,6 +103,12 @@ impl Session {
             }
         }
         Ok(Self { base: tree.clone(), leaf, plans, writes: BTreeMap::new(), report: Report::default() })
+    }
+
+    /// The same of a version that was looked at when it was loaded.
+    #[must_use]
+    pub fn of(tree: &Tree) -> Self {
+        Self::load(tree).unwrap_or_else(|_| damaged(&key::governance()))
     }
 
     /// Validators and the number of the last transaction; none where the chain has no operators.

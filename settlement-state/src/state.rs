@@ -167,7 +167,7 @@ impl SettlementState {
     /// What the state holds of governance.
     #[must_use]
     pub fn governance(&self) -> Session {
-        governance::load(&self.tree)
+        Session::of(&self.tree)
     }
 
     /// Whether a block of this height and time, the next one after this version, could accept a governance transaction.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use db3_chain::{DecisionEnd, DecisionRow, Machine as _};
 use db3_governance::{Evidence, Proposal, Validator};
-use db3_primitives::{Height, Rejection, key};
+use db3_primitives::{Height, key};
 use db3_proto::convert::request::invalid;
 use db3_proto::convert::timestamp_of_secs;
 use db3_proto::{decode_governance_message, v1};
