@@ -13,6 +13,7 @@
 mod network;
 
 mod accounts;
+mod governance;
 mod money;
 mod proofs;
 mod records;

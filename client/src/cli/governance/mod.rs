@@ -6,7 +6,7 @@ mod propose;
 
 use std::path::Path;
 
-use db3_governance::SignedProposal;
+use db3_governance::{MisbehaviourKind, SignedProposal};
 use db3_primitives::{Address, BlockTime, ChainId, Scheme, ShardId};
 use db3_proto::v1;
 
@@ -151,7 +151,7 @@ async fn show(session: &Session, client: &Client, chain_id: &ChainId) -> Result<
             decisions,
             "this node knows of no decision",
         ),
-        (&["key", "kind", "height", "recorded_height", "power", "removed"][..], evidence, "no validator misbehaved"),
+        (&["key", "deed", "height", "recorded_height", "power", "removed"][..], evidence, "no validator misbehaved"),
     ] {
         session.output.raw(b"\n")?;
         let mut list = session.output.list(columns);
@@ -193,9 +193,11 @@ fn decided(decision: &v1::Decision) -> Object {
 }
 
 fn recorded(evidence: &v1::ValidatorEvidence) -> Object {
+    let deed = i32::try_from(evidence.kind).ok().and_then(MisbehaviourKind::from_number);
     Object::new()
         .with("key", hex(&evidence.key))
         .with("kind", evidence.kind)
+        .with_some("deed", deed.map(MisbehaviourKind::text))
         .with("height", evidence.height)
         .with_some("time", evidence.time.as_ref().and_then(db3_proto::convert::block_time))
         .with("recorded_height", evidence.recorded_height)
