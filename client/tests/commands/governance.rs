@@ -68,7 +68,8 @@ fn a_frozen_light_client_is_replaced_by_operators_and_what_waited_is_carried() {
         let headers = vec![HeaderUpdate { light_block, trusted_next_validators: None }];
         let delivery = delivery_message(&Delivery::of_headers(SHARD.parse().unwrap(), headers));
         let request = v1::SubmitDeliveryRequest { delivery: Some(delivery), wait: v1::WaitMode::Committed.into() };
-        let mut chain = ChainServiceClient::connect(endpoint).await.unwrap();
+        let channel = tonic::transport::Endpoint::from_shared(endpoint).unwrap().connect().await.unwrap();
+        let mut chain = ChainServiceClient::new(channel);
         chain.submit_delivery(request).await.unwrap();
     });
     // Both headers are proven, so nothing is believed any more, and everybody sees it.
