@@ -3,7 +3,7 @@
 //!
 //! | family | key | value |
 //! |---|---|---|
-//! | `meta` | name | see [`snapshot`] and [`Store::offset_secs`]; `format`; `chain_id`; `genesis`: SHA-256 of the file |
+//! | `meta` | name | see [`snapshot`], [`decisions`] and [`Store::offset_secs`]; `format`; `chain_id`; `genesis`: SHA-256 of the file |
 //! | `blocks` | height | `tendermint.types.Block` |
 //! | `light_blocks` | height | `tendermint.types.LightBlock` |
 //! | `summaries` | height | see [`blocks`] |
@@ -29,6 +29,7 @@
 
 pub mod bills;
 pub mod blocks;
+pub mod decisions;
 pub mod epochs;
 mod error;
 pub(crate) mod family;

@@ -14,6 +14,7 @@ mod network;
 
 mod accounts;
 mod credit;
+mod governance;
 mod money;
 mod proofs;
 mod records;

@@ -98,6 +98,13 @@ pub fn split_due(key: &[u8]) -> Option<Address> {
     Address::from_slice(key.strip_prefix(DUE)?).ok()
 }
 
+/// Where marking everybody goes on after a change of the factor: the first account that was not looked at. Only while it
+/// goes on.
+#[must_use]
+pub fn sweep() -> Vec<u8> {
+    b"sweep".to_vec()
+}
+
 /// A cut that a shard has not confirmed yet: the entry's index in the log to the shard.
 #[must_use]
 pub fn cut(shard: ShardId, index: u64) -> Vec<u8> {
