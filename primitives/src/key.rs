@@ -27,6 +27,7 @@
 //! | balance | `bal/` ‖ address (20) | `bal/` `abab…ab` |
 //! | unconfirmed cut | `cut/` ‖ shard (4) ‖ index in the log to it (8) | `cut/` `00000001` `0000000000000007` |
 //! | mark of an account that the next round visits | `due/` ‖ address (20) | `due/` `abab…ab` |
+//! | list of accounts that the next round visits | `dues/` ‖ the first (20) ‖ shard (4) ‖ index in the log from it (8) | `dues/` `abab…ab` `00000001` `0000000000000007` |
 //! | line | `line/` ‖ address (20) ‖ shard (4) | `line/` `abab…ab` `00000001` |
 //! | payout list | `payout/` ‖ shard (4) | `payout/` `00000001` |
 //! | log of postings | `postings` | |
@@ -50,8 +51,9 @@ pub use channel::{
 pub use governance::{evidence, evidence_prefix, governance, plan, plan_prefix, split_evidence, split_plan};
 pub use settlement::{
     BALANCE_BYTES, DUE_BYTES, LINE_BYTES, OWN_WINDOW_BYTES, balance, balance_prefix, cut, cut_prefix, due, due_prefix,
-    line, line_prefix, line_prefix_of, own_window, payout, payout_prefix, postings, round, shard, shard_prefix,
-    split_balance, split_cut, split_due, split_line, split_own_window, split_payout, split_shard, supply, sweep,
+    dues, dues_prefix, line, line_prefix, line_prefix_of, own_window, payout, payout_prefix, postings, round, shard,
+    shard_prefix, split_balance, split_cut, split_due, split_dues, split_line, split_own_window, split_payout,
+    split_shard, supply, sweep,
 };
 
 use crate::{Address, Epoch, Namespace, RecordKey, TableName};

@@ -1,8 +1,8 @@
 //! The audit of a whole version: what every block checks for what it touched, for everything there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use db3_primitives::{Address, CutLeaf, LineLeaf, ShardId, Stage, key};
+use db3_primitives::{Address, CutLeaf, DuesLeaf, LineLeaf, ShardId, Stage, key};
 
 use crate::state::SettlementState;
 
@@ -13,7 +13,8 @@ impl SettlementState {
     ///   above its income (I5).
     /// - Every line is in order (I9), its shard and its account exist, and its pending cut stands in the index of cuts, and
     ///   nothing else does.
-    /// - A stage is clear exactly where nothing is outstanding, and who owes is due.
+    /// - A stage is clear exactly where nothing is outstanding, who owes is marked as due, and of whom something is stated
+    ///   and not debited is marked or listed.
     ///
     /// Rule I8 is about steps, not about states: what is above a limit may have come from a seizure. Each block checks it.
     pub fn audit(&self) -> Result<(), String> {
@@ -30,7 +31,8 @@ impl SettlementState {
         if let Some(((shard, index), leaf)) = cuts.first_key_value() {
             return Err(format!("cut {index} of shard {shard} is no line's: {leaf:?}"));
         }
-        self.accounts().try_for_each(|(account, _)| self.audit_account(account))
+        let listed = self.audit_lists()?;
+        self.accounts().try_for_each(|(account, _)| self.audit_account(account, &listed))
     }
 
     fn audit_money(&self) -> Result<(), String> {
@@ -81,13 +83,31 @@ impl SettlementState {
         Ok(())
     }
 
-    fn audit_account(&self, account: Address) -> Result<(), String> {
+    /// The accounts that stand in lists of those that are due.
+    fn audit_lists(&self) -> Result<BTreeSet<Address>, String> {
+        let mut listed = BTreeSet::new();
+        for (key, leaf) in self.tree().prefix(&key::dues_prefix()) {
+            match (key::split_dues(key), DuesLeaf::from_bytes(leaf)) {
+                (Some((first, ..)), Ok(leaf)) if leaf.accounts().first().is_some_and(|account| first <= *account) => {
+                    listed.extend(leaf.accounts());
+                }
+                _ => return Err("a list of accounts that are due does not decode, or begins before its key".to_owned()),
+            }
+        }
+        Ok(listed)
+    }
+
+    fn audit_account(&self, account: Address, listed: &BTreeSet<Address>) -> Result<(), String> {
         let view = self.account(&account);
         if view.outstanding.is_zero() != (view.leaf.stage == Stage::Clear) {
             return Err(format!("{account} owes {} and is {:?}", view.outstanding, view.leaf.stage));
         }
-        if !view.outstanding.is_zero() && !view.due {
-            return Err(format!("{account} owes {} and is not due", view.outstanding));
+        let marked = self.tree().get(&key::due(&account)).is_some();
+        if !view.outstanding.is_zero() && !marked {
+            return Err(format!("{account} owes {} and is not marked as due", view.outstanding));
+        }
+        if !view.unsettled.is_zero() && !marked && !listed.contains(&account) {
+            return Err(format!("{account} was stated {} more and is not due", view.unsettled));
         }
         Ok(())
     }

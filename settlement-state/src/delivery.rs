@@ -115,7 +115,7 @@ pub(crate) fn apply(
     let mut taken = 0usize;
     for (index, bytes) in (first..).zip(entries) {
         taken = taken.saturating_add(1);
-        match reading.apply(ledger, &mut reads, bytes) {
+        match reading.apply(ledger, &mut reads, index, bytes) {
             Ok((entry, previous)) => {
                 inbound.entries.push(InboundEntry { source: shard, index, entry, bytes: bytes.clone(), previous });
             }
@@ -127,6 +127,6 @@ pub(crate) fn apply(
             }
         }
     }
-    ledger.set_shard(shard, reading.leaf);
+    reading.end(ledger);
     (taken, found)
 }

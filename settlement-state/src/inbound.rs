@@ -6,7 +6,9 @@
 //! A close: of this shard; it follows the one before by epoch and by hash; statements and total are those since; its
 //! inbox cursor does not fall and is not beyond our log; its epochs had ended at the time of the header that proves it.
 
-use db3_primitives::{EpochClose, LineLeaf, LogEntry, ShardFault, ShardId, ShardLeaf, Statement, Tai};
+use db3_primitives::{
+    Address, DuesLeaf, EpochClose, LineLeaf, LogEntry, ShardFault, ShardId, ShardLeaf, Statement, Tai,
+};
 
 use crate::ledger::Ledger;
 use crate::reads::Reads;
@@ -14,17 +16,19 @@ use crate::reads::Reads;
 /// The log of one shard while a delivery of it is applied.
 pub(crate) struct Reading {
     pub(crate) shard: ShardId,
-    /// As the entries so far leave it; the caller writes it back.
+    /// As the entries so far leave it; [`Reading::end`] writes it back.
     pub(crate) leaf: ShardLeaf,
     /// How many entries were ever sent to the shard.
     pub(crate) sent: u64,
     /// Time of the newest trusted header of the shard, Unix seconds.
     pub(crate) trusted_secs: u64,
+    /// Accounts that were stated and stand in no list of those that are due, and the index of the first's statement.
+    stated: (u64, Vec<Address>),
 }
 
 impl Reading {
     pub(crate) fn begin(ledger: &Ledger, shard: ShardId, trusted_secs: u64) -> Self {
-        Self { shard, leaf: ledger.shard(shard), sent: ledger.sent(shard), trusted_secs }
+        Self { shard, leaf: ledger.shard(shard), sent: ledger.sent(shard), trusted_secs, stated: (0, Vec::new()) }
     }
 
     /// Applies one entry; of a statement, tells also what was stated before.
@@ -32,11 +36,12 @@ impl Reading {
         &mut self,
         ledger: &mut Ledger,
         reads: &mut Reads<'_>,
+        index: u64,
         bytes: &[u8],
     ) -> Result<(LogEntry, Option<Tai>), ShardFault> {
         let entry = LogEntry::from_bytes(bytes).map_err(|_| ShardFault::EntryMalformed)?;
         let previous = match &entry {
-            LogEntry::Statement(statement) => Some(self.statement(ledger, reads, statement)?),
+            LogEntry::Statement(statement) => Some(self.statement(ledger, reads, index, statement)?),
             LogEntry::EpochClose(close) => {
                 self.close(ledger, close)?;
                 None
@@ -49,6 +54,7 @@ impl Reading {
         &mut self,
         ledger: &mut Ledger,
         reads: &mut Reads<'_>,
+        index: u64,
         statement: &Statement,
     ) -> Result<Tai, ShardFault> {
         // The one payee that there is, the shard's pool, needs no look.
@@ -65,13 +71,36 @@ impl Reading {
         let total = self.leaf.total.checked_add(added).ok_or(ShardFault::CloseTotal)?;
         let stated = LineLeaf { reported: cumulative, ..line };
         ledger.lines.replace((account, self.shard), Some(line), Some(stated));
-        ledger.mark_due_near(reads, account);
+        self.make_due(ledger, index, account);
         let statements = self.leaf.statements.saturating_add(1);
         self.leaf = ShardLeaf { statements, total, last_account: Some(account), ..self.leaf };
         Ok(previous)
     }
 
-    fn close(&mut self, ledger: &Ledger, close: &EpochClose) -> Result<(), ShardFault> {
+    /// The next round visits the account of a statement.
+    fn make_due(&mut self, ledger: &mut Ledger, index: u64, account: Address) {
+        if self.stated.1.is_empty() {
+            self.stated = (index, Vec::with_capacity(DuesLeaf::ACCOUNTS_MAX));
+        }
+        self.stated.1.push(account);
+        if self.stated.1.len() >= DuesLeaf::ACCOUNTS_MAX {
+            self.list(ledger);
+        }
+    }
+
+    /// Makes a list of those that stand in none.
+    fn list(&mut self, ledger: &mut Ledger) {
+        let (index, accounts) = std::mem::take(&mut self.stated);
+        ledger.list_due(self.shard, index, accounts);
+    }
+
+    /// Writes down what the entries left.
+    pub(crate) fn end(mut self, ledger: &mut Ledger) {
+        self.list(ledger);
+        ledger.set_shard(self.shard, self.leaf);
+    }
+
+    fn close(&mut self, ledger: &mut Ledger, close: &EpochClose) -> Result<(), ShardFault> {
         let leaf = &self.leaf;
         if close.shard != self.shard {
             return Err(ShardFault::CloseShard);
@@ -95,6 +124,8 @@ impl Reading {
         if end.is_none_or(|end| end > self.trusted_secs) {
             return Err(ShardFault::CloseEarly);
         }
+        // The statements after it begin again at the first address.
+        self.list(ledger);
         self.leaf = ShardLeaf {
             last_close: Some(close.last),
             close_hash: close.hash(),
@@ -102,7 +133,7 @@ impl Reading {
             statements: 0,
             total: Tai::ZERO,
             last_account: None,
-            ..*leaf
+            ..self.leaf
         };
         Ok(())
     }

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use db3_primitives::{
-    Address, BalanceLeaf, BlockTime, CreditEntry, CutLeaf, Epoch, Height, LineLeaf, NonceWindow, RoundLeaf,
+    Address, BalanceLeaf, BlockTime, CreditEntry, CutLeaf, DuesLeaf, Epoch, Height, LineLeaf, NonceWindow, RoundLeaf,
     SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Tai, key,
 };
 use db3_state_tree::Tree;
 
+use crate::dues::Remains;
 use crate::journal::{Movement, Purse};
 use crate::logs::{Logs, Mark};
-use crate::objects::{Balances, Cuts, Due, Dues, Lines, Round, Shards, Supply, Windows};
+use crate::objects::{Balances, Cuts, Due, DueLists, Dues, Lines, Round, Shards, Supply, Windows};
 use crate::reads::Reads;
 use crate::rows::Rows;
 use crate::rules::Rules;
@@ -43,6 +44,7 @@ pub(crate) struct Ledger {
     pub(crate) windows: Table<Windows>,
     cuts: Table<Cuts>,
     dues: Table<Dues>,
+    due_lists: Table<DueLists>,
     /// Light clients and inboxes.
     pub(crate) channels: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What governance wrote: parameters, payouts and its own leaves.
@@ -76,6 +78,7 @@ impl Ledger {
             windows: Table::new(),
             cuts: Table::new(),
             dues: Table::new(),
+            due_lists: Table::new(),
             channels: BTreeMap::new(),
             governed: BTreeMap::new(),
             trusted: BTreeMap::new(),
@@ -165,25 +168,35 @@ impl Ledger {
 
     /// The next round will visit the account.
     pub(crate) fn mark_due(&mut self, account: Address) {
-        let due = self.dues.get(&self.base, account);
-        self.make_due(account, due);
-    }
-
-    /// The same by somebody who visits accounts in order.
-    pub(crate) fn mark_due_near(&mut self, reads: &mut Reads<'_>, account: Address) {
-        let due = self.dues.get_near(&mut reads.dues, account);
-        self.make_due(account, due);
-    }
-
-    fn make_due(&mut self, account: Address, due: Option<Due>) {
-        if due.is_none() {
-            self.dues.replace(account, due, Some(Due));
+        if self.dues.get(&self.base, account).is_none() {
+            self.dues.replace(account, None, Some(Due));
         }
     }
 
-    /// The account, which is due, is not any more.
-    pub(crate) fn clear_due(&mut self, account: Address) {
-        self.dues.replace(account, Some(Due), None);
+    /// The next round will visit accounts that a shard stated, from this index of its log on. They ascend; nobody is due
+    /// by an empty list.
+    pub(crate) fn list_due(&mut self, shard: ShardId, index: u64, accounts: Vec<Address>) {
+        if let Some(first) = accounts.first().copied() {
+            let Some(leaf) = DuesLeaf::new(accounts) else {
+                fatal("statements ascend", format_args!("from {first}, entry {index} of shard {shard}"))
+            };
+            self.due_lists.replace((first, shard, index), None, Some(leaf));
+        }
+    }
+
+    /// The account was visited: whether it was marked before this block, and whether it is due again.
+    pub(crate) fn set_due(&mut self, account: Address, marked: bool, due: bool) {
+        let now = self.dues.written(account).map_or(marked, |entry| entry.now.is_some());
+        if now != due {
+            self.dues.replace(account, marked.then_some(Due), due.then_some(Due));
+        }
+    }
+
+    /// Accounts of lists were visited.
+    pub(crate) fn shorten_lists(&mut self, lists: impl Iterator<Item = Remains>) {
+        for (key, before, now) in lists {
+            self.due_lists.replace(key, Some(before), now);
+        }
     }
 
     /// A line's H or the limit of the account may have changed.
@@ -274,6 +287,7 @@ impl Ledger {
         self.windows.draft();
         self.cuts.draft();
         self.dues.draft();
+        self.due_lists.draft();
         Draft { logs: self.logs.mark(), journal: self.journal.len() }
     }
 
@@ -287,6 +301,7 @@ impl Ledger {
         self.windows.keep();
         self.cuts.keep();
         self.dues.keep();
+        self.due_lists.keep();
     }
 
     /// Takes back everything since the draft began.
@@ -299,6 +314,7 @@ impl Ledger {
         self.windows.discard();
         self.cuts.discard();
         self.dues.discard();
+        self.due_lists.discard();
         self.logs.rewind(&draft.logs);
         self.journal.truncate(draft.journal);
     }
@@ -315,6 +331,7 @@ impl Ledger {
         batch.extend(self.governed.iter().map(|(key, leaf)| (key.clone(), leaf.clone())));
         self.cuts.write(&mut batch);
         self.dues.write(&mut batch);
+        self.due_lists.write(&mut batch);
         self.lines.write(&mut batch);
         self.round.write(&mut batch);
         self.shards.write(&mut batch);

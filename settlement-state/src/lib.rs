@@ -22,6 +22,7 @@ mod audit;
 mod conservation;
 mod credit;
 mod delivery;
+mod dues;
 mod effects;
 mod estimate;
 mod executor;

@@ -2,9 +2,10 @@
 
 use db3_primitives::leaf::settlement::DUE_VALUE;
 use db3_primitives::{
-    Address, BalanceLeaf, CutLeaf, LineLeaf, NonceWindow, RoundLeaf, ShardId, ShardLeaf, SupplyLeaf, key,
+    Address, BalanceLeaf, CutLeaf, DuesLeaf, LineLeaf, NonceWindow, RoundLeaf, ShardId, ShardLeaf, SupplyLeaf, key,
 };
 
+use crate::dues::ListKey;
 use crate::table::Object;
 
 /// That an account is due at the next round.
@@ -46,6 +47,10 @@ object! {
 object! {
     /// `due/<address>`
     Dues: Address => Due, |account| key::due(&account)
+}
+object! {
+    /// `dues/<first address><shard><index>`
+    DueLists: ListKey => DuesLeaf, |(first, shard, index)| key::dues(&first, shard, index)
 }
 object! {
     /// `line/<address><shard>`

@@ -25,7 +25,7 @@ pub struct AccountView {
     pub outstanding: Tai,
     /// Σ (R − D): what is stated and not debited.
     pub unsettled: Tai,
-    /// Whether the next round visits it.
+    /// Whether the next round has something to do with it: it is marked, or something is stated and not debited.
     pub due: bool,
     /// Its lines, by shard.
     pub lines: Vec<(ShardId, LineLeaf)>,
@@ -56,13 +56,14 @@ impl SettlementState {
     pub fn account(&self, account: &Address) -> AccountView {
         let leaf = self.balance(account).unwrap_or_default();
         let lines = stored_lines(self.tree(), account);
+        let unsettled = sums::unsettled(&lines);
         AccountView {
             leaf,
             limit: self.chain().limit(leaf.collateral, leaf.trust),
             held: sums::held(&lines),
             outstanding: sums::outstanding(&lines),
-            unsettled: sums::unsettled(&lines),
-            due: stored::<Dues>(self.tree(), *account).is_some(),
+            unsettled,
+            due: stored::<Dues>(self.tree(), *account).is_some() || !unsettled.is_zero(),
             lines,
         }
     }

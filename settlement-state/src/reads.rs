@@ -10,12 +10,11 @@ use db3_primitives::fatal::damaged;
 pub(crate) struct Reads<'t> {
     pub(crate) balances: Finger<'t>,
     pub(crate) lines: Finger<'t>,
-    pub(crate) dues: Finger<'t>,
 }
 
 impl<'t> Reads<'t> {
     pub(crate) fn of(tree: &'t Tree) -> Self {
-        Self { balances: tree.finger(), lines: tree.finger(), dues: tree.finger() }
+        Self { balances: tree.finger(), lines: tree.finger() }
     }
 
     /// All lines of an account, by shard.

@@ -10,14 +10,13 @@
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::{
     Address, CreditEntry, Epoch, Heartbeat, RoundLeaf, RoundPhase, Running, SettlementLeaf, ShardId, ShardLeaf, Tai,
-    key,
 };
 
+use crate::dues::Sweep;
 use crate::effects::RoundDone;
 use crate::ledger::Ledger;
 use crate::reads::Reads;
 use crate::{payout, settle};
-use db3_primitives::fatal::damaged;
 
 /// Does this block's part of the running round, or begins the one that is due if it may; tells of one that ended. It may
 /// not in a block that confirmed cuts, so that the round finds their accounts among those that are due.
@@ -95,23 +94,25 @@ pub(crate) fn begin(epoch: Epoch) -> Running {
 
 /// Visits the next accounts that are due. An account counts as many times as it has lines.
 fn accounts(ledger: &mut Ledger, running: &mut Running, forgiven: u64, after: Option<Address>, budget: &mut u32) {
-    let from = after.map_or_else(key::due_prefix, |account| [key::due(&account).as_slice(), &[0]].concat());
-    let to = key::prefix_end(&key::due_prefix());
     let base = ledger.base.clone();
     let mut reads = Reads::of(&base);
-    for (key, _) in base.range(&from, to.as_deref()) {
+    let mut sweep = Sweep::after(&base, after);
+    while let Some(account) = sweep.head() {
         if *budget == 0 {
+            ledger.shorten_lists(sweep.end());
             return;
         }
-        let account = key::split_due(key).unwrap_or_else(|| damaged(key));
+        let marked = sweep.take(account);
         let open = ledger.open_near(&mut reads, account);
         let visited = settle::visit(ledger, open, running.epoch, forgiven);
+        ledger.set_due(account, marked, visited.due);
         running.phase = RoundPhase::Accounts { after: Some(account) };
         running.postings = running.postings.saturating_add(visited.postings);
         running.debited = Tai::new(running.debited.get().saturating_add(visited.debited.get()));
         running.paid = Tai::new(running.paid.get().saturating_add(visited.paid.get()));
         *budget = budget.saturating_sub(visited.lines.max(1));
     }
+    ledger.shorten_lists(sweep.end());
     running.phase = RoundPhase::Shards { next: ShardId::new(0) };
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Visited {
     pub(crate) postings: u64,
     pub(crate) debited: Tai,
     pub(crate) paid: Tai,
+    /// The next round visits the account again.
+    pub(crate) due: bool,
 }
 
 /// Settles what the shards stated of one account until now.
@@ -30,7 +32,6 @@ pub(crate) struct Visited {
 /// `forgiven` of the epochs since the round before, those that no round settled by itself and the round's own where it comes
 /// too late; so it ages by at most one with every round.
 pub(crate) fn visit(ledger: &mut Ledger, mut open: Open, epoch: Epoch, forgiven: u64) -> Visited {
-    let account = open.address;
     if open.leaf.stage != Stage::Clear {
         open.leaf.since = Epoch::new(open.leaf.since.get().saturating_add(forgiven));
     }
@@ -62,9 +63,7 @@ pub(crate) fn visit(ledger: &mut Ledger, mut open: Open, epoch: Epoch, forgiven:
             dun(ledger, &mut open, epoch, &mut visited)
         }
     };
-    if open.leaf.stage == Stage::Clear && seized.is_zero() {
-        ledger.clear_due(account);
-    }
+    visited.due = open.leaf.stage != Stage::Clear || !seized.is_zero();
     open.stored_lines = before;
     ledger.close(open);
     visited

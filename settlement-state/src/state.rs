@@ -9,8 +9,8 @@ use db3_merkle_log::{Frontier, Inbox};
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::settlement::DUE_VALUE;
 use db3_primitives::{
-    Address, BalanceLeaf, BlockTime, ChainId, CutLeaf, Epoch, Hash32, Height, LineLeaf, NonceWindow, PayoutLeaf,
-    Rejection, RoundLeaf, SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Transaction, key,
+    Address, BalanceLeaf, BlockTime, ChainId, CutLeaf, DuesLeaf, Epoch, Hash32, Height, LineLeaf, NonceWindow,
+    PayoutLeaf, Rejection, RoundLeaf, SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Transaction, key,
 };
 use db3_state_tree::Tree;
 
@@ -209,6 +209,7 @@ fn leaf_decodes(key: &[u8], leaf: &[u8]) -> Option<bool> {
         b"client/" => key::split_client(key).is_some(),
         b"cut/" => key::split_cut(key).map(|_| CutLeaf::from_bytes(leaf).is_ok())?,
         b"due/" => key::split_due(key).map(|_| leaf == DUE_VALUE)?,
+        b"dues/" => key::split_dues(key).map(|_| DuesLeaf::from_bytes(leaf).is_ok())?,
         b"evid/" | b"gov" | b"plan/" => db3_governance::decodes(key, leaf)?,
         b"inbox/" => key::split_inbox(key).map(|_| Inbox::from_bytes(leaf).is_ok())?,
         b"line/" => key::split_line(key).map(|_| LineLeaf::from_bytes(leaf).is_ok())?,

@@ -8,7 +8,6 @@ use db3_primitives::{Address, key};
 use db3_state_tree::Tree;
 
 use crate::ledger::Ledger;
-use crate::reads::Reads;
 
 /// Begins with the first account, also where an earlier change's is under way.
 pub(crate) fn begin(ledger: &mut Ledger) {
@@ -24,7 +23,6 @@ pub(crate) fn is_pending(tree: &Tree) -> bool {
 pub(crate) fn work(ledger: &mut Ledger) {
     let Some(first) = next(ledger) else { return };
     let base = ledger.base.clone();
-    let mut reads = Reads::of(&base);
     let mut left = ledger.chain.round_accounts_max;
     let mut marked = None;
     let end = key::prefix_end(&key::line_prefix());
@@ -34,7 +32,7 @@ pub(crate) fn work(ledger: &mut Ledger) {
             if left == 0 {
                 return set(ledger, Some(account));
             }
-            ledger.mark_due_near(&mut reads, account);
+            ledger.mark_due(account);
             marked = Some(account);
         }
         left = left.saturating_sub(1);

@@ -72,6 +72,11 @@ impl<O: Object> Table<O> {
         }
     }
 
+    /// What the block has made of a leaf; none where it has not written it.
+    pub(crate) fn written(&self, key: O::Key) -> Option<&Entry<O::Leaf>> {
+        self.entries.get(&key)
+    }
+
     /// Writes a leaf, or deletes it.
     pub(crate) fn set(&mut self, base: &Tree, key: O::Key, leaf: Option<O::Leaf>) {
         self.write_over(key, || stored::<O>(base, key), leaf);

@@ -3,6 +3,9 @@
 //! The batch is cut along the tree into pieces ([`plan`]); each piece's subtree is rebuilt ([`rebuild`]), and the pieces
 //! are joined. Subtrees without a change are shared with the older version. Two threads take pieces of a large batch.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::batch::{self, Batch, BatchError};
 use crate::locate::{Effect, Op, locate};
 use crate::node::Child;
@@ -28,13 +31,14 @@ impl Tree {
     }
 
     /// As [`apply`](Self::apply), on at most `threads` threads; the result is the same for any number.
-    #[expect(clippy::needless_pass_by_value, reason = "a batch is consumed, so that its form inside is free")]
     pub fn apply_on(&self, threads: usize, batch: Batch) -> Result<Self, BatchError> {
         batch::check(&batch)?;
         let threads = if batch.len() < SHARED_CHANGES_MIN { 1 } else { threads };
+        let batch = Arc::new(batch);
         let parts = plan(Work { old: self.top(), changes: &batch }, PIECE_CHANGES_MAX);
-        let pieces = parts.iter().filter_map(Part::piece);
-        let made = workers::share(threads, pieces, make);
+        let works = parts.iter().filter_map(Part::piece);
+        let made: Vec<Made> =
+            if threads < 2 { works.map(make).collect() } else { workers::share(pieces(works), on(Arc::clone(&batch))) };
         if !made.iter().any(|piece| piece.changed) {
             return Ok(self.clone());
         }
@@ -42,6 +46,30 @@ impl Tree {
         let len = self.len().saturating_add(count(|piece| piece.inserted)).saturating_sub(count(|piece| piece.deleted));
         Ok(Self::from_parts(assemble(&parts, made.into_iter().map(|piece| piece.subtree)), len))
     }
+}
+
+/// A piece for any thread: its subtree, which the version before holds as long as it is worked on, and its changes' places
+/// in the batch.
+struct Piece {
+    old: Option<Child>,
+    changes: Range<usize>,
+}
+
+/// Each change falls into one piece, and they come in order.
+fn pieces<'t>(works: impl Iterator<Item = Work<'t>>) -> Vec<Piece> {
+    let mut end = 0usize;
+    works
+        .map(|work| {
+            let start = end;
+            end = start.saturating_add(work.changes.len());
+            Piece { old: work.old.cloned(), changes: start..end }
+        })
+        .collect()
+}
+
+/// Makes pieces of a batch.
+fn on(batch: Arc<Batch>) -> impl Fn(Piece) -> Made {
+    move |Piece { old, changes }| make(Work { old: old.as_ref(), changes: batch.get(changes).unwrap_or_default() })
 }
 
 /// A piece, done.

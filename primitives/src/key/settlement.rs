@@ -6,6 +6,7 @@ use crate::{Address, ShardId};
 const BALANCE: &[u8] = b"bal/";
 const CUT: &[u8] = b"cut/";
 const DUE: &[u8] = b"due/";
+const DUES: &[u8] = b"dues/";
 const LINE: &[u8] = b"line/";
 const PAYOUT: &[u8] = b"payout/";
 const SHARD: &[u8] = b"shard/";
@@ -103,6 +104,28 @@ pub fn split_due(key: &[u8]) -> Option<Address> {
 #[must_use]
 pub fn sweep() -> Vec<u8> {
     b"sweep".to_vec()
+}
+
+/// A list of accounts that the next round visits: its first account when it was made, the shard that stated them, and
+/// the index of the first statement in the shard's log.
+#[must_use]
+pub fn dues(first: &Address, shard: ShardId, index: u64) -> Vec<u8> {
+    joined(&[DUES, first.as_bytes(), &shard.get().to_be_bytes(), &index.to_be_bytes()])
+}
+
+/// What the keys of all such lists begin with.
+#[must_use]
+pub fn dues_prefix() -> Vec<u8> {
+    DUES.to_vec()
+}
+
+/// The first account, the shard and the index that such a list's key names.
+#[must_use]
+pub fn split_dues(key: &[u8]) -> Option<(Address, ShardId, u64)> {
+    let (first, rest) = key.strip_prefix(DUES)?.split_at_checked(ADDRESS_BYTES)?;
+    let (shard, index) = rest.split_at_checked(size_of::<u32>())?;
+    let shard = ShardId::new(u32::from_be_bytes(shard.try_into().ok()?));
+    Some((Address::from_slice(first).ok()?, shard, u64::from_be_bytes(index.try_into().ok()?)))
 }
 
 /// A cut that a shard has not confirmed yet: the entry's index in the log to the shard.

@@ -43,6 +43,7 @@ fn tree_keys_are_pinned() {
         (key::line(&address(), ShardId::new(1)), format!("{}{ab}00000001", hex::encode("line/"))),
         (key::shard(ShardId::new(1)), format!("{}00000001", hex::encode("shard/"))),
         (key::due(&address()), format!("{}{ab}", hex::encode("due/"))),
+        (key::dues(&address(), ShardId::new(1), 7), format!("{}{ab}000000010000000000000007", hex::encode("dues/"))),
         (key::cut(ShardId::new(1), 7), format!("{}000000010000000000000007", hex::encode("cut/"))),
         (key::payout(ShardId::new(1)), format!("{}00000001", hex::encode("payout/"))),
         (key::postings(), hex::encode("postings")),
@@ -140,6 +141,8 @@ proptest! {
         let chain = ChainId::shard(&"devnet".parse().unwrap(), shard);
         prop_assert_eq!(key::split_balance(&key::balance(&account)), Some(account));
         prop_assert_eq!(key::split_due(&key::due(&account)), Some(account));
+        prop_assert_eq!(key::split_dues(&key::dues(&account, shard, index)), Some((account, shard, index)));
+        prop_assert!(!key::dues(&account, shard, index).starts_with(&key::due_prefix()));
         prop_assert_eq!(key::split_own_window(&key::own_window(&account)), Some(account));
         prop_assert_eq!(key::split_line(&key::line(&account, shard)), Some((account, shard)));
         prop_assert_eq!(key::split_shard(&key::shard(shard)), Some(shard));

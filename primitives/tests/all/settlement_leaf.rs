@@ -128,6 +128,8 @@ fn the_encodings_are_pinned() {
         hex(&payouts.to_bytes()),
         ["01", "00000002", &"01".repeat(20), &long(4), &"02".repeat(20), &long(6)].concat()
     );
+    let dues = DuesLeaf::new(vec![address(3), address(4)]).unwrap();
+    assert_eq!(hex(&dues.to_bytes()), ["01", &"03".repeat(20), &"04".repeat(20)].concat());
     let supply = SupplyLeaf { supply: Tai::new(9), fee_pool: Tai::new(1), fee_income: Tai::new(2) };
     assert_eq!(hex(&supply.to_bytes()), ["01", &tai(9), &tai(1), &tai(2)].concat());
     let line = |shard: u32| format!("{shard:08x}{}{}{}{}", tai(1), tai(2), tai(3), tai(4));
@@ -172,6 +174,28 @@ fn every_leaf_reads_back_at_its_length() {
     }
     assert_eq!(DUE_VALUE, [1]);
     assert!(FEE_POOL.get() >= limits::SHARDS_MAX, "no shard has the number of the fee pool");
+}
+
+#[test]
+fn a_list_of_due_accounts_that_is_empty_too_long_or_out_of_order_is_none() {
+    let ascending = |count: u32| -> Vec<Address> {
+        (0..count)
+            .map(|number| [&number.to_be_bytes()[..], &[0; 16]].concat())
+            .map(|bytes| Address::from_slice(&bytes).unwrap())
+            .collect()
+    };
+    let most = u32::try_from(DuesLeaf::ACCOUNTS_MAX).unwrap();
+    for count in [1, 2, most] {
+        let leaf = DuesLeaf::new(ascending(count)).unwrap();
+        assert_eq!(DuesLeaf::from_bytes(&leaf.to_bytes()), Ok(leaf));
+    }
+    for wrong in [ascending(0), ascending(most + 1), vec![address(2), address(1)], vec![address(1), address(1)]] {
+        let bytes = [&[1][..], &wrong.iter().flat_map(|account| account.to_bytes()).collect::<Vec<_>>()].concat();
+        assert!(DuesLeaf::from_bytes(&bytes).is_err());
+        assert_eq!(DuesLeaf::new(wrong), None);
+    }
+    let bytes = DuesLeaf::new(ascending(2)).unwrap().to_bytes();
+    assert!(DuesLeaf::from_bytes(&bytes[..40]).is_err() && DuesLeaf::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
 }
 
 #[test]

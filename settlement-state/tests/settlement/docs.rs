@@ -26,10 +26,12 @@ struct Example {
 }
 
 fn example() -> Example {
-    let (alice, bob) = (actor(1), actor(2));
+    let (alice, bob, carol) = (actor(1), actor(2), actor(3));
     let accounts = vec![
         account(alice.address, 1_000_000_000, 500_000_000, &[(0, 200_000_000)]),
         account(bob.address, 250_000_000, 0, &[]),
+        // She will owe, and so stay marked as due.
+        account(carol.address, 500, 4_000, &[(0, 4_000)]),
     ];
     let validators = governance::validators();
     let mut net = Net::with(1, |sources| Genesis { round_accounts_max: 1, validators, ..genesis(sources, accounts) });
@@ -45,7 +47,7 @@ fn example() -> Example {
     net.block(1, &[], &signed);
     let mut posting = Vec::new();
     for (epoch, spent) in [(FIRST_EPOCH, 1_500_000), (FIRST_EPOCH + 1, 2_000_000)] {
-        let mut stated = [(alice.address, spent), (bob.address, spent / 2)];
+        let mut stated = [(alice.address, spent), (bob.address, spent / 2), (carol.address, 3_000)];
         stated.sort();
         for (account, spent) in stated {
             net.state_of(0, account, spent);

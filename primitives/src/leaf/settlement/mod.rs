@@ -6,6 +6,7 @@
 
 mod balance;
 mod chain;
+mod dues;
 mod line;
 mod payout;
 mod round;
@@ -14,6 +15,7 @@ mod supply;
 
 pub use balance::{BalanceLeaf, Stage};
 pub use chain::SettlementLeaf;
+pub use dues::DuesLeaf;
 pub use line::{Cut, CutLeaf, LineLeaf};
 pub use payout::PayoutLeaf;
 pub use round::{RoundLeaf, RoundPhase, Running};
