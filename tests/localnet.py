@@ -13,16 +13,14 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import telling
-from telling import Commands, chapter, check, free_port, the_end
+from telling import Commands, a_story, chapter, check, free_port, the_end
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "localnet.py"
 EPOCH_SECS = 20
@@ -182,11 +180,9 @@ def main():
     parser.add_argument("--bin", required=True, help="folder of the programs")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
-    random.seed(arguments.seed)
-    print(f"seed {arguments.seed}", flush=True)
-    folder = Path(tempfile.mkdtemp(prefix="db3-localnet-"))
-    net = Localnet(arguments.bin, folder)
-    try:
+    with a_story("localnet", arguments.seed) as (folder, at_end):
+        net = Localnet(arguments.bin, folder)
+        at_end(net.stop)
         net.start()
         check(f"{VALIDATORS} validators, {SHARDS} shard and its settlement chain are up", len(net.ready["nodes"]) == 4)
         writes_and_reads(net)
@@ -194,9 +190,6 @@ def main():
         a_killed_node(net)
         an_end_and_a_beginning(net)
         the_end()
-    finally:
-        net.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -462,7 +462,12 @@ def the_debt(net, people, bills, now):
     check(f"the bills that are not paid in full are her last {len(owed)}",
           {bill["bill"] for bill in owed} == {bill["bill"] for bill in bills if int(bill["cumulative_tai"]) > dora.balance}, owed)
     refused = net.run("--account", dora.name, "transfer", people["anna"].address, "1tai")
-    check("she may not transfer anything now", refused.returncode == 1, refused.stdout + refused.stderr)
+    check("she may not transfer anything now, and is told what she owes",
+          refused.returncode == 1 and "are outstanding" in refused.stderr and "transaction 0x" not in refused.stdout,
+          refused.stdout + refused.stderr)
+    check(f"she is told in which rounds she is delinquent ({now['delinquent_epoch']}), loses collateral ({now['seizure_epoch']}) and is written off ({now['write_off_epoch']})",
+          int(now["stage_since_epoch"]) <= int(now["delinquent_epoch"]) <= int(now["seizure_epoch"]) <= int(now["write_off_epoch"])
+          and now["seizure_time"].endswith("Z"), now)
     net.transfer(people["anna"], dora, missing + 1)
 
     def clear():

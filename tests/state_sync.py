@@ -13,16 +13,15 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 import localnet
+from joining import join, trust
 from localnet import Localnet, wait_until
-from telling import chapter, check, free_port, the_end
+from telling import a_story, chapter, check, free_port, the_end
 
 EVERY = 10
 CHAIN = "local-shard-0"
@@ -47,26 +46,9 @@ def snapshots(node):
 def joined(net):
     """The home of a node without a validator's keys."""
     port, p2p_port = free_port(2), free_port(2)
-    folder = net.folder / "late"
-    done = subprocess.run([net.programs / "db3-genesis", "join", folder, "--genesis", net.folder / "net" / "prepare" / "genesis",
-                           "--port", str(port), "--p2p-port", str(p2p_port), "--output", "json"],
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL, env=net.environment)
-    check("a machine joins with the genesis folder alone", done.returncode == 0, done.stdout + done.stderr)
+    folder = join(net.programs, net.folder / "late", net.folder / "net" / "prepare" / "genesis", "127.0.0.1", port, p2p_port)
     return {"chain_id": CHAIN, "home": str(folder / CHAIN), "program": str(net.programs / "shard-node"),
             "grpc": f"http://127.0.0.1:{port + 1}", "log": str(net.folder / "late.log")}
-
-
-def trusting(net, late, nodes):
-    """Two nodes and a block, as an operator writes them down."""
-    shown = net.status(nodes[0])
-    peers = json.dumps([node["grpc"] for node in nodes])
-    settings = Path(late["home"]) / "config" / "node.toml"
-    settings.write_text(settings.read_text() + f"""
-[cometbft.state_sync]
-trust_height = {shown["height"]}
-trust_hash = "{shown["block_hash"]}"
-peers = {peers}
-""")
 
 
 def a_late_node(net):
@@ -75,7 +57,7 @@ def a_late_node(net):
     net.user().done("put", "notes", "early", "bird")
     wait_until("both validators have a snapshot for others", lambda: (all(map(snapshots, nodes)), list(map(snapshots, nodes))))
     late = joined(net)
-    trusting(net, late, nodes)
+    trust(late["home"], net.status(nodes[0]), [node["grpc"] for node in nodes])
     process = started(net, late)
     database = Path(late["home"]) / "cometbft" / "data" / "state.db"
     wait_until("CometBFT begins", lambda: (database.is_dir(), Path(late["log"]).read_text()[-2_000:]))
@@ -133,19 +115,14 @@ def main():
     parser.add_argument("--bin", required=True, help="folder of the programs")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
-    random.seed(arguments.seed)
-    print(f"seed {arguments.seed}", flush=True)
     os.environ.update(CROWDED)
-    folder = Path(tempfile.mkdtemp(prefix="db3-sync-"))
-    net = Localnet(arguments.bin, folder)
-    try:
+    with a_story("sync", arguments.seed) as (folder, at_end):
+        net = Localnet(arguments.bin, folder)
+        at_end(net.stop)
         net.start()
         a_late_node(net)
         one_height_back(net)
         the_end()
-    finally:
-        net.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,12 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
-from telling import Commands, chapter, check, free_port, the_end, total
+from telling import Commands, a_story, chapter, check, free_port, the_end, total
 
 LANGUAGES = Path("/usr/share/iso-codes/json/iso_639-3.json")
 CHARACTERS = Path("/usr/share/unicode/UnicodeData.txt")
@@ -252,11 +250,9 @@ def main():
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     arguments = parser.parse_args()
-    random.seed(arguments.seed)
-    print(f"seed {arguments.seed}", flush=True)
-    folder = Path(tempfile.mkdtemp(prefix="db3-story-"))
-    net = Network(arguments.bin, folder)
-    try:
+    with a_story("story", arguments.seed) as (folder, at_end):
+        net = Network(arguments.bin, folder)
+        at_end(net.stop)
         net.start()
         chains = [node["chain_id"] for node in net.ready["nodes"]]
         check("two shards and their settlement chain are up", len(chains) == 3 and any("settlement" in chain for chain in chains), chains)
@@ -269,9 +265,6 @@ def main():
         kills(net, folder, arguments.kills)
         replays(net)
         the_end()
-    finally:
-        net.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,39 @@
-"""What the stories of this folder share: claims that hold or end the story, waiting for what must come, free ports, and the
-command of a network."""
+"""What the stories of this folder share: their folder and their end, claims that hold or end the story, waiting for what
+must come, free ports, and the command of a network."""
 
 import json
 import os
 import random
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 passed = 0
+
+
+@contextmanager
+def a_story(name, seed, keep=False):
+    """A folder, and what is called at the end with a function that ends what the story started. However the story ends, also
+    by a signal, those are called, the last first, and the folder is removed."""
+    def told(number, _frame):
+        raise SystemExit(128 + number)
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
+    random.seed(seed)
+    print(f"seed {seed}", flush=True)
+    with ExitStack() as ends:
+        folder = Path(tempfile.mkdtemp(prefix=f"db3-{name}-"))
+        if keep:
+            print(f"kept: {folder}", flush=True)
+        else:
+            ends.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder, ends.callback
 
 
 def check(claim, holds, detail=""):

@@ -1,8 +1,9 @@
 //! How many mutations a second the engine takes from signed bytes to committed, without a transport around it.
 //!
-//! `cargo run -p db3-chain --example throughput -- [PAIRS] [MUTATIONS] [IN_FLIGHT] [VALIDATORS] [TIMEOUT_COMMIT_MS]`
-//! (defaults 1, 60 000, 4 096, 0, 500). VALIDATORS 0 is the embedded engine; else so many nodes run in this process, each
-//! with its `CometBFT`, and mutations go to all of them. Prints mutations a second, commit latency, where the engine's
+//! `cargo run -p db3-chain --example throughput -- [PAIRS] [MUTATIONS] [IN_FLIGHT] [VALIDATORS] [TIMEOUT_COMMIT_MS] [RATE]`
+//! (defaults 1, 60 000, 4 096, 0, 500, 0). VALIDATORS 0 is the embedded engine; else so many nodes run in this process,
+//! each with its `CometBFT`, and mutations go to all of them. RATE 0 sends as fast as IN_FLIGHT allows; else so many a
+//! second at even intervals, and latency counts from when a batch was due. Prints mutations a second, commit latency, where the engine's
 //! time went, `CometBFT`'s processor time, and how long the next start takes. Signing is done before the clock starts.
 #![allow(
     clippy::unwrap_used,
@@ -91,10 +92,13 @@ fn credit() -> (InitInput, Delivery) {
     (InitInput { app_state: app_state.into(), time: Some(BlockTime::from_secs(now)) }, delivery)
 }
 
-async fn send(chain: ChainHandle, batches: Vec<Vec<Bytes>>) -> Vec<Duration> {
+async fn send(chain: ChainHandle, batches: Vec<(Option<Instant>, Vec<Bytes>)>) -> Vec<Duration> {
     let mut latencies = Vec::new();
-    for batch in batches {
-        let started = Instant::now();
+    for (due, batch) in batches {
+        if let Some(due) = due {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        let started = due.unwrap_or_else(Instant::now);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         for submitted in chain.submit_batch(batch).await {
             let state = submitted.expect("it is taken").receipt.committed(deadline).await;
@@ -164,6 +168,7 @@ async fn main() {
     let in_flight = arguments.next().unwrap_or(4_096);
     let count = arguments.next().unwrap_or(0);
     let timeout_commit_ms = arguments.next().unwrap_or(500) as u64;
+    let rate = arguments.next().unwrap_or(0);
     let folder = tempfile::tempdir().unwrap();
     let (input, credit) = credit();
     let configs = if count == 0 {
@@ -189,12 +194,13 @@ async fn main() {
     let bytes = envelopes.first().map_or(0, Bytes::len);
 
     let senders = in_flight.div_ceil(BATCH);
-    let mut work = vec![Vec::new(); senders];
-    for (number, batch) in envelopes.chunks(BATCH).enumerate() {
-        work[number % senders].push(batch.to_vec());
-    }
     let before = children_seconds();
     let started = Instant::now();
+    let mut work = vec![Vec::new(); senders];
+    for (number, batch) in envelopes.chunks(BATCH).enumerate() {
+        let due = (rate > 0).then(|| started + Duration::from_secs_f64((number * BATCH) as f64 / rate as f64));
+        work[number % senders].push((due, batch.to_vec()));
+    }
     let nodes = chains.iter().cycle().cloned();
     let tasks: Vec<_> = work.into_iter().zip(nodes).map(|(batches, node)| tokio::spawn(send(node, batches))).collect();
     let mut latencies = Vec::new();

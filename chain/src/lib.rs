@@ -38,6 +38,7 @@ pub mod telemetry;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+mod tree_bytes;
 mod version;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -58,6 +59,7 @@ pub use status::{ChainStatus, StopReason};
 pub use store::StoreError;
 pub use store::bills::{BillCursor, BillFilter, BillRow};
 pub use store::blocks::BlockSummary;
+pub use store::decisions::{DecisionEnd, DecisionRow};
 pub use store::epochs::EpochRow;
 pub use store::lock::announced;
 pub use store::logs::Log;

@@ -70,6 +70,8 @@ pub(crate) struct Metrics {
     comet_restarts: Counter,
     /// Leaves of the state tree.
     pub(crate) tree_leaves: Number,
+    /// Bytes of memory that the state took at the newest snapshot.
+    pub(crate) tree_bytes: Number,
     /// Height of the snapshot on disk.
     pub(crate) snapshot_height: Number,
     /// Its block time in Unix seconds.
@@ -120,6 +122,7 @@ impl Metrics {
             comet_catching_up: Number::default(),
             comet_restarts: Counter::default(),
             tree_leaves: Number::default(),
+            tree_bytes: Number::default(),
             snapshot_height: Number::default(),
             snapshot_time: Number::default(),
             rejections: Family::default(),
@@ -152,6 +155,7 @@ impl Metrics {
         registry.register("mempool_bytes", "Their bytes", self.mempool_bytes.clone());
         registry.register("verify_queue", "Mutations waiting to be verified", self.verify_queue.clone());
         registry.register("tree_leaves", "Leaves of the state tree", self.tree_leaves.clone());
+        registry.register("tree_bytes", "Memory of the state at that snapshot", self.tree_bytes.clone());
         registry.register("snapshot_height", "Height of the snapshot on disk", self.snapshot_height.clone());
         registry.register("snapshot_time_unix_seconds", "Block time of that snapshot", self.snapshot_time.clone());
         registry.register("rejections", "Refused mutations", self.rejections.clone());

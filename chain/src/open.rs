@@ -14,7 +14,7 @@ use prost::Message as _;
 use tendermint::block::Header;
 use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::RequestFinalizeBlock;
-use tendermint_proto::v0_38::types::Block;
+use tendermint_proto::v0_38::types::{Block, LightBlock};
 use tokio::sync::watch;
 
 use crate::app::{App, Clock, EventLog, Gate, Inner};
@@ -66,6 +66,27 @@ pub(crate) fn open<M: Machine>(config: ChainConfig) -> Result<Opened<M>, StartEr
     };
     app.inner.measure();
     Ok(Opened { app, tip, durable })
+}
+
+impl<M: Machine> Opened<M> {
+    /// The newest version of a folder that no node has open whose root a header carries; none where no header is there
+    /// yet. Under `CometBFT`, which alone has the blocks after it, that is the snapshot's.
+    pub(crate) fn newest_proven(&self) -> Result<Option<Arc<VersionOf<M>>>, StoreError> {
+        let inner = &self.app.inner;
+        if inner.config.engine == EngineKind::Solo {
+            return Ok(Some(inner.versions.provable()).filter(|version| version.light_block.is_some()));
+        }
+        let version = inner.versions.committed();
+        let Some(next) = version.height.next() else { return Ok(None) };
+        let Some(bytes) = inner.store.light_block(next)? else { return Ok(None) };
+        let damaged = |detail: String| StoreError::damaged("light block", &next.get().to_be_bytes(), detail);
+        let light_block = LightBlock::decode(bytes.as_slice()).map_err(|error| damaged(error.to_string()))?;
+        let header = light_block.signed_header.and_then(|signed| signed.header);
+        let header = header.ok_or_else(|| damaged("has no header".to_owned()))?;
+        let header = Header::try_from(header).map_err(|error| damaged(error.to_string()))?;
+        check_root(&version, &header)?;
+        Ok(Some(Arc::new(version.with_light_block(bytes.into()))))
+    }
 }
 
 /// The snapshot's state; in a new folder the genesis state, which becomes the snapshot.

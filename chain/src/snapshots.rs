@@ -20,6 +20,7 @@ use crate::machine::Machine;
 use crate::metrics::Metrics;
 use crate::store::snapshot::SnapshotMeta;
 use crate::store::{Store, StoreError};
+use crate::tree_bytes::TreeBytes;
 use crate::version::VersionOf;
 
 /// Blocks that are removed at once, so that the row that says so is not written for every block.
@@ -78,7 +79,8 @@ impl<M: Machine> Snapshotter<M> {
         metrics: Arc<Metrics>,
         failed: impl FnOnce(FatalError) + Send + 'static,
     ) -> std::io::Result<()> {
-        let worker = Worker { shared: Arc::clone(&self.shared), store, durable, blocks_kept, metrics };
+        let bytes = TreeBytes::default();
+        let worker = Worker { shared: Arc::clone(&self.shared), store, durable, bytes, blocks_kept, metrics };
         let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             let shared = Arc::clone(&worker.shared);
             let ended = catch_unwind(AssertUnwindSafe(|| worker.work()));
@@ -159,12 +161,16 @@ struct Worker<M: Machine> {
     shared: Arc<Shared<M>>,
     store: Arc<Store>,
     durable: Durable,
+    /// Of its tree.
+    bytes: TreeBytes,
     blocks_kept: u64,
     metrics: Arc<Metrics>,
 }
 
 impl<M: Machine> Worker<M> {
     fn work(mut self) -> Result<(), StoreError> {
+        self.bytes = TreeBytes::of(&self.durable.tree);
+        self.metrics.tree_bytes.set(self.bytes.total());
         self.metrics.snapshot(self.durable.meta.height, self.durable.meta.time);
         while let Some((version, waiting)) = self.next() {
             let result = version.map_or(Ok(()), |version| self.advance(&version));
@@ -203,7 +209,10 @@ impl<M: Machine> Worker<M> {
         self.shared.bytes_since.store(0, Ordering::Relaxed);
         let leaves = self.store.advance_snapshot(Some(&self.durable.tree), M::tree(&version.state), &meta)?;
         self.store.sync()?;
-        self.durable = Durable { meta, tree: M::tree(&version.state).clone() };
+        let tree = M::tree(&version.state).clone();
+        self.bytes = self.bytes.advanced(&self.durable.tree, &tree);
+        self.metrics.tree_bytes.set(self.bytes.total());
+        self.durable = Durable { meta, tree };
         self.shared.durable.store(meta.height.get(), Ordering::SeqCst);
         self.metrics.snapshot(meta.height, meta.time);
         tracing::debug!(height = %meta.height, leaves, seconds = started.elapsed().as_secs_f64(), "snapshot.advance");

@@ -38,7 +38,7 @@ impl<M: Machine> VersionOf<M> {
     }
 
     /// The same, provable by the header in `light_block`.
-    fn with_light_block(&self, light_block: Arc<[u8]>) -> Self {
+    pub(crate) fn with_light_block(&self, light_block: Arc<[u8]>) -> Self {
         let (height, time, root) = (self.height, self.time, self.root);
         Self { height, time, state: self.state.clone(), root, light_block: Some(light_block) }
     }

@@ -80,9 +80,9 @@ pub enum DevnetCommand {
     Reset,
     /// Give an account money on the running network: some to pay with, and the same again as collateral
     Fund {
-        /// The account
-        #[arg(value_name = "ADDRESS")]
-        address: Address,
+        /// The account: its address; `db3 devnet fund` takes its name as well
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
         /// How much of each, with its unit, such as 5db3 [default: 1000db3]
         #[arg(value_name = "AMOUNT", value_parser = Tai::parse_with_unit)]
         amount: Option<Tai>,
@@ -156,8 +156,8 @@ impl DevnetArgs {
         arguments.push(word.into());
         match &self.command {
             Some(DevnetCommand::Advance { secs }) => arguments.push(secs.to_string().into()),
-            Some(DevnetCommand::Fund { address, amount }) => {
-                arguments.push(address.to_string().into());
+            Some(DevnetCommand::Fund { account, amount }) => {
+                arguments.push(account.into());
                 arguments.extend(amount.map(|amount| OsString::from(format!("{amount}tai"))));
             }
             Some(DevnetCommand::Start(_) | DevnetCommand::Stop | DevnetCommand::Status | DevnetCommand::Reset)

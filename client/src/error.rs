@@ -2,7 +2,7 @@
 
 use db3_genesis::NetworkFileError;
 use db3_light_client::LightClientError;
-use db3_primitives::{Class, MutationId, Rejection};
+use db3_primitives::{Class, MutationId, Rejection, Tai};
 use db3_proto::v1;
 
 use crate::keystore::KeystoreError;
@@ -112,6 +112,8 @@ pub struct Refusal {
     pub expiry: Option<(u64, u64)>,
     /// Heights that can be read: earliest, newest provable.
     pub heights: Option<(u64, u64)>,
+    /// What there was, where that is too little.
+    pub available: Option<Tai>,
 }
 
 impl std::fmt::Display for Refusal {
@@ -146,13 +148,16 @@ impl From<&Rejection> for Refusal {
 
 impl From<v1::Rejection> for Refusal {
     fn from(message: v1::Rejection) -> Self {
-        let (mut expiry, mut heights) = (None, None);
+        let (mut expiry, mut heights, mut available) = (None, None, None);
         if let Some(v1::rejection::Detail::Expiry(detail)) = &message.detail {
             let block_time = detail.block_time.as_ref().and_then(|time| u64::try_from(time.seconds).ok());
             expiry = Some((block_time.unwrap_or_default(), detail.latest_unix_secs));
         }
         if let Some(v1::rejection::Detail::HeightUnavailable(detail)) = &message.detail {
             heights = Some((detail.earliest, detail.latest_provable));
+        }
+        if let Some(v1::rejection::Detail::FundsTooLow(detail)) = &message.detail {
+            available = detail.available_tai.parse().ok();
         }
         Self {
             code: message.code,
@@ -165,6 +170,7 @@ impl From<v1::Rejection> for Refusal {
             charged: message.charged,
             expiry,
             heights,
+            available,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Governance of a chain: who operates it, what is scheduled, and the submission of what operators decided. Validators and
-//! the number of the last transaction are proven; what is scheduled and recorded is the node's word.
+//! the number of the last transaction are proven; what is scheduled, what was decided and what is recorded is
+//! the node's word.
 
 use db3_governance::{GovernanceLeaf, Proposal, SignedProposal};
 use db3_light_client::{ClaimedHeader, TrustRoot, UnixTime, ValidatorSet};
@@ -21,6 +22,8 @@ pub struct GovernanceView {
     pub leaf: Option<GovernanceLeaf>,
     /// Changes that wait, with the height of each, in order.
     pub scheduled: Vec<(u64, Proposal)>,
+    /// The newest decisions and what became of each, newest first.
+    pub decisions: Vec<v1::Decision>,
     /// What was recorded against validators.
     pub evidence: Vec<v1::ValidatorEvidence>,
 }
@@ -54,7 +57,10 @@ impl Client {
             Ok((change.at_height, proposal.map_err(|error| ClientError::malformed(&chain.id, error.to_string()))?))
         });
         let scheduled = scheduled.collect::<Result<_, ClientError>>()?;
-        Ok(Answer { value: GovernanceView { leaf, scheduled, evidence: answer.evidence }, at })
+        Ok(Answer {
+            value: GovernanceView { leaf, scheduled, decisions: answer.decisions, evidence: answer.evidence },
+            at,
+        })
     }
 
     /// Sends a proposal that enough operators have signed to its chain, and waits until a block has accepted it.

@@ -40,6 +40,8 @@ pub enum Lane {
 pub trait Order: Body {
     /// Longest envelope that a chain takes.
     const ENVELOPE_BYTES_MAX: usize;
+    /// What people call it.
+    const NOUN: &'static str;
 
     /// Where its nonce is counted, which also says which chain it is for.
     fn lane(&self) -> Lane;
@@ -55,6 +57,7 @@ pub trait Order: Body {
 
 impl Order for Mutation {
     const ENVELOPE_BYTES_MAX: usize = MUTATION_BYTES_MAX;
+    const NOUN: &'static str = "mutation";
 
     fn lane(&self) -> Lane {
         Lane::Namespace(self.namespace.clone())
@@ -79,6 +82,7 @@ impl Order for Mutation {
 
 impl Order for Transaction {
     const ENVELOPE_BYTES_MAX: usize = TRANSACTION_BYTES_MAX;
+    const NOUN: &'static str = "transaction";
 
     fn lane(&self) -> Lane {
         Lane::Money
@@ -149,6 +153,12 @@ impl Estimate {
 impl<'c, S: Signer + ?Sized, O: Order> Prepared<'c, S, O> {
     pub(crate) fn new(client: &'c Client, draft: Result<O, Rejection>, signer: &'c S) -> Self {
         Self { client, draft, terms: Terms::default(), signer, wait: WaitMode::Provable, observer: None }
+    }
+
+    /// How many operations it has; none where it cannot be made at all.
+    #[must_use]
+    pub fn operation_count(&self) -> usize {
+        self.draft.as_ref().map_or(0, Body::operation_count)
     }
 
     /// The most that it may cost. Left out: twice what the chain estimates, and at least the bound that it asks for.

@@ -50,7 +50,7 @@ impl<T> Attempt<T> {
         match result {
             Some(Ok(response)) => Self::Answered(response.into_inner()),
             Some(Err(status)) => Self::failed(&status),
-            None => Self::Lost { detail: "no answer in time".to_owned(), sent: true },
+            None => Self::Lost { detail: "no answer in time (--timeout gives it longer)".to_owned(), sent: true },
         }
     }
 
@@ -63,6 +63,7 @@ impl<T> Attempt<T> {
                 Self::Lost { detail: innermost(status), sent: !never_connected(status) }
             }
             (None, Code::ResourceExhausted) => Self::Busy { retry_after: retry, detail: error.message },
+            (None, Code::Unimplemented) => Self::Unclear("the node has no such method".to_owned()),
             (None, code) => Self::Unclear(format!("{code:?}: {}", error.message)),
         }
     }
@@ -154,5 +155,6 @@ fn innermost(status: &Status) -> String {
         text = error.to_string();
         cause = error.source();
     }
-    text
+    // The gRPC library's own words for a call that took longer than it may.
+    if text == "Timeout expired" { "no answer in time (--timeout gives it longer)".to_owned() } else { text }
 }

@@ -18,7 +18,8 @@ use crate::settings::{CometSettings, StateSyncSettings};
 /// What a validator that has signed nothing yet says.
 const NOTHING_SIGNED: &str = "{\n  \"height\": \"0\",\n  \"round\": 0,\n  \"step\": 0\n}\n";
 
-/// Writes what `CometBFT` is started with. Keys are made if they are missing. `abci` is where the application listens,
+/// Writes what `CometBFT` is started with. Keys are made if they are missing, the
+/// validator's only if no signer elsewhere has it. `abci` is where the application listens,
 /// `genesis_json` the chain's genesis as `CometBFT` reads it, `sync_servers` where state sync asks for headers (needed
 /// if the settings want state sync; `CometBFT` looks at it only where it has no state).
 ///
@@ -33,7 +34,10 @@ pub fn write_config(
 ) -> Result<(), CometError> {
     settings.check()?;
     layout.make_folders()?;
-    keys::ensure(layout.home())?;
+    match settings.priv_validator_laddr {
+        Some(_) => keys::ensure_node(layout.home()).map(|_| ())?,
+        None => keys::ensure(layout.home()).map(|_| ())?,
+    }
     // Whether it still wants a snapshot is known to CometBFT alone: a kill may have left its databases there and empty.
     let sync = settings.state_sync.as_ref().zip(sync_servers);
     let config = config_toml(layout, settings, abci, sync);
@@ -82,6 +86,11 @@ fn config_toml(
     } = settings;
     let peers = settings.persistent_peers.join(",");
     let signer = settings.priv_validator_laddr.as_deref().unwrap_or_default();
+    // CometBFT makes a key where this names none, also if it never signs with it: that one must not look like ours.
+    let key_file = match settings.priv_validator_laddr {
+        Some(_) => "data/unused_validator_key.json".to_owned(),
+        None => format!("{home}/config/priv_validator_key.json"),
+    };
     let strict = !private_network;
     let mut text = format!(
         r#"# Written by the node before each start: change node.toml, section [cometbft].
@@ -93,7 +102,7 @@ db_dir = "data"
 log_level = "{log_level}"
 log_format = "json"
 genesis_file = "config/genesis.json"
-priv_validator_key_file = "{home}/config/priv_validator_key.json"
+priv_validator_key_file = "{key_file}"
 priv_validator_state_file = "data/priv_validator_state.json"
 priv_validator_laddr = "{signer}"
 node_key_file = "{home}/config/node_key.json"

@@ -72,11 +72,27 @@ pub fn ensure(home: &Path) -> Result<PublicKeys, CometError> {
         Some(key) => key,
         None => new_validator_key(home)?,
     };
+    Ok(PublicKeys { validator: validator.public_key(), node_id: ensure_node(home)? })
+}
+
+/// Makes the node's own key if it is missing, and gives the node's name: of a validator whose blocks a signer elsewhere
+/// signs, this machine has nothing else.
+///
+/// # Errors
+/// The file cannot be read or written, or holds no key.
+pub fn ensure_node(home: &Path) -> Result<[u8; 20], CometError> {
     let node = match read(&node_key_file(home), |file: NodeFile| file.priv_key)? {
         Some(key) => key,
         None => new_node_key(home)?,
     };
-    Ok(PublicKeys { validator: validator.public_key(), node_id: node.address() })
+    Ok(node.address())
+}
+
+/// A validator's public key as a signer tells it: 64 hex digits, or base64 as in `CometBFT`'s files. None if it is none.
+#[must_use]
+pub fn parse_public(text: &str) -> Option<[u8; 32]> {
+    let bytes = hex::decode(text).ok().or_else(|| STANDARD.decode(text).ok())?;
+    bytes.try_into().ok()
 }
 
 /// The key that blocks are signed with.

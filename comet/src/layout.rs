@@ -143,6 +143,6 @@ fn elsewhere(home: &Path) -> PathBuf {
     };
     match runtime.filter(short) {
         Some(folder) => folder.join(format!("db3-{name}")),
-        None => PathBuf::from(format!("/tmp/db3-{}-{name}", rustix::process::geteuid().as_raw())),
+        None => std::env::temp_dir().join(format!("db3-{}-{name}", rustix::process::geteuid().as_raw())),
     }
 }

@@ -112,7 +112,10 @@ pub fn advance(home: &Home, secs: u64, console: ConsoleArgs) -> Result<()> {
 }
 
 /// Gives an account money and prints what it has then.
-pub fn fund(home: &Home, address: Address, amount: Option<Tai>, console: ConsoleArgs) -> Result<()> {
+pub fn fund(home: &Home, account: &str, amount: Option<Tai>, console: ConsoleArgs) -> Result<()> {
+    let address: Address = account.parse().map_err(|_| {
+        Failure::Wrong(format!("{account} is no address; give 0x and 40 digits, or its name to `db3 devnet fund`"))
+    })?;
     let question = Question::Fund { address: address.to_string(), amount_tai: amount.map(|amount| amount.to_string()) };
     match control::ask(home, &question, CROSSING_PATIENCE)? {
         Answer::Funded(funds) => render::funded(&funds, console),

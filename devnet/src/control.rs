@@ -98,6 +98,8 @@ pub struct Funds {
     pub balance_tai: String,
     /// Its credit over all shards.
     pub limit_tai: String,
+    /// How much of that no line holds.
+    pub free_tai: String,
     /// The credit that it wants, in tai, by shard.
     pub lines: Vec<(u32, String)>,
 }

@@ -54,7 +54,7 @@ fn run(program: &DevnetProgram) -> Result<()> {
         Some(DevnetCommand::Status) => command::status(&home, program.console),
         Some(DevnetCommand::Reset) => command::reset(&home, program.console),
         Some(DevnetCommand::Advance { secs }) => command::advance(&home, *secs, program.console),
-        Some(DevnetCommand::Fund { address, amount }) => command::fund(&home, *address, *amount, program.console),
+        Some(DevnetCommand::Fund { account, amount }) => command::fund(&home, account, *amount, program.console),
     }
 }
 

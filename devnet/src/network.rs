@@ -199,6 +199,7 @@ pub fn funds_of(state: &SettlementState, name: &str, address: Address) -> Funds 
         address: address.to_string(),
         balance_tai: account.leaf.balance.to_string(),
         limit_tai: account.limit.to_string(),
+        free_tai: account.limit.saturating_sub(account.held).to_string(),
         lines: account.lines.iter().map(|(shard, line)| (shard.get(), line.want.to_string())).collect(),
     }
 }

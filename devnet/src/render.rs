@@ -235,14 +235,16 @@ pub fn funded(funds: &Funds, console: ConsoleArgs) {
                     "address": funds.address,
                     "balance_tai": funds.balance_tai,
                     "limit_tai": funds.limit_tai,
+                    "free_tai": funds.free_tai,
                     "lines": lines,
                 })
             );
         }
         OutputFormat::Csv => {
-            println!("address,balance_tai,limit_tai,shard,want_tai");
+            println!("address,balance_tai,limit_tai,free_tai,shard,want_tai");
+            let Funds { address, balance_tai, limit_tai, free_tai, .. } = funds;
             for (shard, want) in &funds.lines {
-                println!("{},{},{},{shard},{want}", funds.address, funds.balance_tai, funds.limit_tai);
+                println!("{address},{balance_tai},{limit_tai},{free_tai},{shard},{want}");
             }
         }
         OutputFormat::Table if console.quiet => {}
@@ -251,6 +253,12 @@ pub fn funded(funds: &Funds, console: ConsoleArgs) {
             println!("{} has {balance} to pay with and a credit of {limit}:", funds.address);
             for (shard, want) in &funds.lines {
                 println!("  {} on shard {shard}", db3_text(want));
+            }
+            if funds.free_tai != "0" {
+                let free = db3_text(&funds.free_tai);
+                println!(
+                    "  {free} free: `db3 credit allocate --shard N AMOUNT --account ACCOUNT` grants it on a shard"
+                );
             }
         }
     }

@@ -16,6 +16,7 @@
 //! This crate must never do I/O, read a clock, or panic on anything that a transaction says.
 
 mod action;
+mod anew;
 mod encoding;
 mod evidence;
 mod leaf;
@@ -26,9 +27,10 @@ mod subject;
 mod text;
 
 pub use action::{Action, CatchUp, Parameter, Replacement};
+pub use anew::{AnewError, begin_anew};
 pub use evidence::{Evidence, Misbehaviour, MisbehaviourKind, validator_address};
 pub use leaf::{GovernanceLeaf, Validator, ValidatorError, decodes};
 pub use proposal::Proposal;
-pub use session::{Accepted, Applied, Report, Session};
+pub use session::{Accepted, Applied, Cancelled, Report, Session};
 pub use signed::{Signature, SignedProposal};
 pub use subject::{Subject, check_prices, replace_channel, set_chain_parameter, set_settlement_parameter};

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use db3_primitives::fatal::damaged;
 use db3_primitives::limits::{BLOCK_GOVERNANCE_MAX, GOVERNANCE_AHEAD_BLOCKS_MAX, GOVERNANCE_SCHEDULED_MAX};
 use db3_primitives::{BlockTime, ChainId, DecodeError, Height, Identifier, Rejection, key};
 use db3_state_tree::Tree;
@@ -52,6 +53,19 @@ pub struct Applied {
     pub failure: Option<Rejection>,
 }
 
+/// A change that waited, and waits no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    /// The number of its transaction.
+    pub sequence: u64,
+    /// Its transaction's identifier.
+    pub id: Identifier,
+    /// The height that it waited for.
+    pub at_height: Height,
+    /// The number of the transaction that took it back.
+    pub by: u64,
+}
+
 /// What governance did in a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -59,6 +73,8 @@ pub struct Report {
     pub accepted: Vec<Accepted>,
     /// Changes that were due.
     pub applied: Vec<Applied>,
+    /// Changes that were taken back.
+    pub cancelled: Vec<Cancelled>,
     /// What was recorded against validators.
     pub evidence: Vec<Evidence>,
     /// Validators whose power changed, in order of key; power 0: gone. Consensus wants to know.
@@ -87,6 +103,12 @@ impl Session {
             }
         }
         Ok(Self { base: tree.clone(), leaf, plans, writes: BTreeMap::new(), report: Report::default() })
+    }
+
+    /// The same of a version that was looked at when it was loaded.
+    #[must_use]
+    pub fn of(tree: &Tree) -> Self {
+        Self::load(tree).unwrap_or_else(|_| damaged(&key::governance()))
     }
 
     /// Validators and the number of the last transaction; none where the chain has no operators.
@@ -126,10 +148,11 @@ impl Session {
             self.writes.insert(key::plan(at_height, sequence), None);
             let failure = match self.attempt(&trial, &proposal) {
                 Ok(after) => {
-                    for ((at_height, sequence), _) in
-                        trial.plans.iter().filter(|(place, _)| !after.plans.contains_key(place))
-                    {
-                        self.writes.insert(key::plan(*at_height, *sequence), None);
+                    let gone = trial.plans.iter().filter(|(place, _)| !after.plans.contains_key(place));
+                    for ((at_height, planned), cancelled) in gone {
+                        self.writes.insert(key::plan(*at_height, *planned), None);
+                        let (id, at_height) = (cancelled.id(), *at_height);
+                        self.report.cancelled.push(Cancelled { sequence: *planned, id, at_height, by: sequence });
                     }
                     trial = after;
                     None

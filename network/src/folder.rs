@@ -29,6 +29,8 @@ pub struct GenesisFolder {
 pub struct Wrong {
     /// One sentence for each thing.
     pub problems: Vec<String>,
+    /// Whether no folder is there at all: another was meant.
+    pub absent: bool,
 }
 
 /// Writes the files of a genesis folder. A folder that holds the same already stays; one that holds anything else is
@@ -48,7 +50,8 @@ pub fn write(path: &Path, built: &Built) -> Result<(), NetworkError> {
 
 /// Reads a genesis folder and looks whether every file is what its plan and its validators make.
 pub fn check(path: &Path) -> Result<GenesisFolder, Wrong> {
-    let found = read(path).map_err(|error| one(&error))?;
+    let absent = |error| Wrong { absent: !path.is_dir(), ..one(&error) };
+    let found = read(path).map_err(absent)?;
     let mut problems = Vec::new();
     let (plan, roster) = match parts(path, &found) {
         Ok(parts) => parts,
@@ -68,7 +71,7 @@ pub fn check(path: &Path) -> Result<GenesisFolder, Wrong> {
     if problems.is_empty() {
         Ok(GenesisFolder { path: path.to_owned(), plan, roster, built })
     } else {
-        Err(Wrong { problems })
+        Err(Wrong { problems, absent: false })
     }
 }
 
@@ -81,11 +84,12 @@ pub fn check_hash(folder: &GenesisFolder, expected: &Hash32) -> Result<(), Wrong
     let path = folder.path.display();
     Err(Wrong {
         problems: vec![format!("{path} has the hash 0x{found}, expected 0x{expected}: it is another network's")],
+        absent: false,
     })
 }
 
 fn one(error: &NetworkError) -> Wrong {
-    Wrong { problems: vec![error.to_string()] }
+    Wrong { problems: vec![error.to_string()], absent: false }
 }
 
 fn parts(path: &Path, found: &BTreeMap<String, String>) -> Result<(Plan, Roster), NetworkError> {

@@ -37,6 +37,8 @@ pub struct Home {
     pub p2p_external: String,
     /// The validators' nodes: `id@host:port`.
     pub peers: Vec<String>,
+    /// Where the signer that has the validator's key connects: `tcp://address:port`; none where the key is here.
+    pub signer: Option<String>,
     /// Whether the peers' addresses are none of the public network's.
     pub private_network: bool,
 }
@@ -60,6 +62,8 @@ struct CometSection<'a> {
     p2p_external: &'a str,
     persistent_peers: &'a [String],
     private_network: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priv_validator_laddr: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -77,7 +81,7 @@ const COMMENT: &str = "\
 # Settings of this node, as `db3-genesis join` made them. A variable DB3_NODE_<NAME>, DB3_COMETBFT_<NAME>,
 # DB3_SERVE_<NAME> or DB3_RELAY_<NAME> in the environment goes before them. Everything else has its default.
 #
-# A remote signer: priv_validator_laddr = \"tcp://127.0.0.1:26659\" under [cometbft].
+# A remote signer: priv_validator_laddr = \"tcp://127.0.0.1:26659\" under [cometbft] (`join --signer`).
 # Where Prometheus reads: metrics = \"127.0.0.1:7500\" under [serve].
 
 ";
@@ -129,6 +133,7 @@ impl Home {
                 p2p_external: &self.p2p_external,
                 persistent_peers: &self.peers,
                 private_network: self.private_network,
+                priv_validator_laddr: self.signer.as_deref(),
             },
             serve: ServeSection { listen: self.listen, network_file },
             relay: RelaySection { endpoints },
@@ -141,12 +146,21 @@ impl Home {
         write_atomic(&genesis, document.as_bytes()).map_err(NetworkError::file(&genesis))
     }
 
-    /// The keys that are in the folder `keys` or in this one already; none if neither holds both.
-    pub(crate) fn find_keys(&self, keys: &Path) -> Result<Option<PublicKeys>, NetworkError> {
+    /// The keys that are in the folder `keys` or in this one already; none if neither holds both. Where a signer has the
+    /// validator's, which is `signed_by`, only the node's is looked for.
+    pub(crate) fn find_keys(&self, keys: &Path, signed_by: [u8; 32]) -> Result<Option<PublicKeys>, NetworkError> {
         let from = keys.join(self.chain_id.as_str());
         for folder in [&from, &self.path] {
-            if key_files(folder).iter().all(|file| file.exists()) {
+            let [validator, node] = key_files(folder);
+            if self.signer.is_none() && validator.exists() && node.exists() {
                 return Ok(Some(keys::ensure(folder)?));
+            }
+            if self.signer.is_some() && validator.exists() {
+                let remedy = "a signer has the validator's key, so none may be here; remove it, or leave out --signer";
+                return Err(NetworkError::Taken { path: validator, remedy });
+            }
+            if self.signer.is_some() && node.exists() {
+                return Ok(Some(PublicKeys { validator: signed_by, node_id: keys::ensure_node(folder)? }));
             }
         }
         Ok(None)

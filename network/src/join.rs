@@ -26,6 +26,9 @@ pub struct JoinInput<'a> {
     /// The validator that this machine is, and the folder of its keys, which `keys` made; none for a node that has no
     /// power.
     pub validator: Option<(&'a str, &'a Path)>,
+    /// Where the signer that has the validator's keys connects for the settlement chain; for shard n to the port 1 + n after
+    /// it. None where the keys are here.
+    pub signer: Option<SocketAddr>,
     /// Where gRPC of the settlement chain is served; shard n on the port 1 + n after it.
     pub listen: SocketAddr,
     /// The first port for the peers of a node that is no validator.
@@ -111,6 +114,7 @@ impl JoinInput<'_> {
                 p2p_listen,
                 p2p_external,
                 peers,
+                signer: self.signer(after)?,
                 private_network,
             })
         });
@@ -123,15 +127,23 @@ impl JoinInput<'_> {
         Ok(SocketAddr::new(ip, after_port("--p2p-port", self.p2p_port, after)?).to_string())
     }
 
+    /// Where a signer connects for the chain at this place.
+    fn signer(&self, after: u32) -> Result<Option<String>, NetworkError> {
+        let Some(first) = self.signer.filter(|_| self.validator.is_some()) else { return Ok(None) };
+        let address = SocketAddr::new(first.ip(), after_port("--signer", first.port(), after)?);
+        Ok(Some(format!("tcp://{address}")))
+    }
+
     /// That the keys are those of the validator on every chain.
     fn check_keys(&self, homes: &[Home]) -> Result<(), NetworkError> {
         let Some((name, keys)) = self.validator else { return Ok(()) };
         let Some(own) = self.folder.roster.find(name) else { return Ok(()) };
         for (home, chain) in homes.iter().zip(&own.candidate.chains) {
-            let found = home.find_keys(keys)?.ok_or_else(|| NetworkError::Missing {
+            let found = home.find_keys(keys, chain.pubkey)?.ok_or_else(|| NetworkError::Missing {
                 path: keys.join(home.chain_id.as_str()),
                 remedy: format!(
-                    "the keys of {name} are where `db3-genesis keys` made them; name their folder with --keys"
+                    "the keys of {name} are where `db3-genesis keys` made them; name their folder with --keys, or, if a \
+                     signer elsewhere signs, where it connects with --signer"
                 ),
             })?;
             let (found, expected) = ((found.validator, found.node_id), (chain.pubkey, chain.node_id));

@@ -1,9 +1,10 @@
 //! A validator's keys for all chains, and the public file that says who it is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use db3_comet::keys;
-use db3_primitives::Address;
+use db3_comet::{PublicKeys, keys};
+use db3_primitives::{Address, ChainId};
 
 use crate::address::parse_url;
 use crate::candidate::check_name;
@@ -27,6 +28,9 @@ pub struct KeysInput<'a> {
     pub payout: Address,
     /// Where the secret keys are kept, in a folder for each chain.
     pub keys: &'a Path,
+    /// The public key that a signer elsewhere signs each chain's blocks with, of every chain or of none. Then only the
+    /// nodes' own keys are made here.
+    pub signers: &'a BTreeMap<ChainId, [u8; 32]>,
 }
 
 impl KeysInput<'_> {
@@ -35,6 +39,10 @@ impl KeysInput<'_> {
         check_name("--name", self.name)?;
         check_account("--operator", "account", &self.operator.to_string())?;
         check_account("--payout", "account", &self.payout.to_string())?;
+        if let Some(unknown) = self.signers.keys().find(|named| !self.plan.chains().any(|chain| chain == **named)) {
+            let chains = self.plan.chains().map(|chain| chain.to_string()).collect::<Vec<_>>().join(", ");
+            return Err(NetworkError::field("--signer-key", "chain", unknown, format!("expected one of {chains}")));
+        }
         let p2p = HostPort::parse(self.p2p_address, PORT_P2P)
             .map_err(|error| NetworkError::field("--p2p-address", "host", self.p2p_address, error))?;
         let endpoint = self.endpoint.map(|url| {
@@ -54,7 +62,7 @@ impl KeysInput<'_> {
                 }
                 None => None,
             };
-            let public = keys::ensure(&self.keys.join(chain_id.as_str()))?;
+            let public = self.public(&chain_id)?;
             chains.push(CandidateChain {
                 chain_id,
                 pubkey: public.validator,
@@ -71,6 +79,28 @@ impl KeysInput<'_> {
             payout: self.payout,
             chains,
         })
+    }
+}
+
+impl KeysInput<'_> {
+    /// The public parts of the keys of one chain.
+    fn public(&self, chain_id: &ChainId) -> Result<PublicKeys, NetworkError> {
+        let folder = self.keys.join(chain_id.as_str());
+        if self.signers.is_empty() {
+            return Ok(keys::ensure(&folder)?);
+        }
+        let Some(validator) = self.signers.get(chain_id).copied() else {
+            let expected = format!("expected the key for {chain_id} too: a signer signs for every chain, or for none");
+            let named = self.signers.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Err(NetworkError::field("--signer-key", "chains", named, expected));
+        };
+        let file = keys::validator_key_file(&folder);
+        if file.exists() {
+            let remedy =
+                "it is a key of this machine, and the signer's is to sign; remove it, or leave out --signer-key";
+            return Err(NetworkError::Taken { path: file, remedy });
+        }
+        Ok(PublicKeys { validator, node_id: keys::ensure_node(&folder)? })
     }
 }
 

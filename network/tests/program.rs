@@ -117,7 +117,7 @@ fn wrong_input_ends_with_2_and_says_what_to_do() {
     done(here, "db3-genesis add-validator alice.toml --power 10");
     assert!(refused(here, "db3-genesis add-validator alice.toml --power 10", 2).contains("--replace"));
     done(here, "db3-genesis add-validator alice.toml --power 20 --replace");
-    let error = refused(here, "db3-genesis join homes --output json", 1);
+    let error = refused(here, "db3-genesis join homes --output json", 2);
     let object: serde_json::Value = serde_json::from_str(&error).unwrap();
-    assert_eq!(object["error"]["exit_code"], 1);
+    assert_eq!(object["error"]["exit_code"], 2);
 }

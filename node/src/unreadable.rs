@@ -2,7 +2,8 @@
 //!
 //! The gRPC library refuses these before any method of ours sees them, with codes that blame the server and without
 //! details. This layer gives them the numbers that everything else has: a mutation that is too long is 102, anything
-//! else 401, both `INVALID_ARGUMENT`. It must never touch a status that one of our methods made.
+//! else 401, both `INVALID_ARGUMENT`. A method that there is not is named in words; its code stays `UNIMPLEMENTED`, on
+//! which those rely who ask what a server can do. It must never touch a status that one of our methods made.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -52,6 +53,21 @@ pub fn unreadable(path: &str, status: &Status) -> Option<Rejection> {
     known.then(|| invalid(format!("it cannot be read: {text}")))
 }
 
+/// What the caller is told instead of what the library said; none where that stays.
+fn refused(path: &str, status: &Status) -> Option<Status> {
+    unreadable(path, status).map(|refusal| to_status(&refusal)).or_else(|| unknown_method(path, status))
+}
+
+/// The library says nothing of a method that there is not.
+fn unknown_method(path: &str, status: &Status) -> Option<Status> {
+    let is_it = status.code() == Code::Unimplemented && status.message().is_empty() && status.details().is_empty();
+    is_it.then(|| {
+        let detail = format!("{path} is none of this node's; its reflection service lists those that there are");
+        let numbered = to_status(&Rejection::RequestInvalid { field: "method".to_owned(), detail });
+        Status::with_details(Code::Unimplemented, numbered.message(), numbered.details().to_vec().into())
+    })
+}
+
 fn invalid(detail: String) -> Rejection {
     Rejection::RequestInvalid { field: "request".to_owned(), detail }
 }
@@ -92,9 +108,9 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await?;
-            let refusal = Status::from_header_map(answer.headers()).and_then(|status| unreadable(&path, &status));
+            let refusal = Status::from_header_map(answer.headers()).and_then(|status| refused(&path, &status));
             let Some(refusal) = refusal else { return Ok(answer) };
-            let mut refused = to_status(&refusal).into_http();
+            let mut refused = refusal.into_http();
             if let Some(accepted) = answer.headers().get(ACCEPT_ENCODING) {
                 refused.headers_mut().insert(ACCEPT_ENCODING, accepted.clone());
             }
@@ -126,6 +142,17 @@ mod tests {
         assert_eq!(unreadable(SCAN, &encoded).unwrap().code(), 401);
         let broken = Status::internal("failed to decode Protobuf message: invalid varint");
         assert_eq!(unreadable(SCAN, &broken).unwrap().code(), 401);
+    }
+
+    #[test]
+    fn a_method_that_there_is_not_is_named_and_stays_unimplemented() {
+        let told = refused("/db3.v1.ShardService/Nonsense", &Status::unimplemented("")).unwrap();
+        assert_eq!(told.code(), Code::Unimplemented);
+        assert!(told.message().contains("/db3.v1.ShardService/Nonsense is none of this node's"), "{told:?}");
+        assert_eq!(db3_proto::status::from_status(&told).unwrap().code, 401);
+        for own in [Status::unimplemented("this chain runs on the embedded engine"), Status::not_found("")] {
+            assert!(refused(SCAN, &own).is_none(), "{own:?}");
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@
 //! | round | `round` | |
 //! | shard | `shard/` ‖ shard (4) | `shard/` `00000001` |
 //! | supply | `supply` | |
+//! | where marking everybody goes on | `sweep` | |
 //! | nonce window | `win/` ‖ address (20) | `win/` `abab…ab` |
 //!
 //! Every part but the last has a fixed width or its length before it, so no two objects share a key. The parts'
@@ -52,7 +53,7 @@ pub use settlement::{
     BALANCE_BYTES, DUE_BYTES, LINE_BYTES, OWN_WINDOW_BYTES, balance, balance_prefix, cut, cut_prefix, due, due_prefix,
     dues, dues_prefix, line, line_prefix, line_prefix_of, own_window, payout, payout_prefix, postings, round, shard,
     shard_prefix, split_balance, split_cut, split_due, split_dues, split_line, split_own_window, split_payout,
-    split_shard, supply,
+    split_shard, supply, sweep,
 };
 
 use crate::{Address, Epoch, Namespace, RecordKey, TableName};

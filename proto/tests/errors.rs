@@ -59,7 +59,12 @@ fn all() -> Vec<Rejection> {
         Rejection::NonceTooFar { nonce: Nonce::new(9_999), highest: Nonce::new(4_096) },
         Rejection::NonceOrder { nonce: Nonce::new(5), after: Nonce::new(6) },
         Rejection::FeeOverLimit { max_fee: Tai::new(1), bound: Tai::new(2) },
-        Rejection::CreditExhausted { ceiling: Tai::new(9), available: Tai::new(1), fee: Tai::new(2) },
+        Rejection::CreditExhausted {
+            shard: ShardId::new(3),
+            ceiling: Tai::new(9),
+            available: Tai::new(1),
+            fee: Tai::new(2),
+        },
         Rejection::LineMissing { account: address(1) },
         Rejection::LeaseEnded { epoch: Epoch::new(9), lease: Epoch::new(8) },
         Rejection::BlockFull { what: "operations" },
@@ -180,6 +185,7 @@ fn the_values_behind_a_rejection_are_typed() {
         panic!("another detail");
     };
     assert_eq!((credit.ceiling_tai.as_str(), credit.available_tai.as_str(), credit.fee_tai.as_str()), ("9", "1", "2"));
+    assert_eq!(credit.shard, 3);
     let Detail::WrongShard(wrong) = detail("WRONG_SHARD") else {
         panic!("another detail");
     };

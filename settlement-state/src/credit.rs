@@ -6,6 +6,7 @@ use db3_state_tree::Tree;
 
 use crate::account::Open;
 use crate::ledger::Ledger;
+use crate::portion;
 use db3_primitives::fatal::{damaged, fatal};
 
 /// The account's limit: ⌊factor · collateral⌋ + trust.
@@ -93,6 +94,26 @@ pub(crate) fn renew(ledger: &mut Ledger, open: &mut Open) {
         let short = target.saturating_sub(line.ceiling).get();
         if (short >= quarter && !line.want.is_zero()) || line.ceiling > target {
             move_ceiling(ledger, open, shard, target, &mut bound);
+        }
+    }
+}
+
+/// Takes back what an account may still spend beyond its limit, after governance lowered it: in proportion to what the
+/// lines have left, so the shards can charge no more than the limit once they know of it. Nothing that was used can be
+/// taken back, so an excess may stay until it is paid; a raise asks for less than that, and never undoes this.
+pub(crate) fn cut_to_limit(ledger: &mut Ledger, open: &mut Open) {
+    let counted = |line: &LineLeaf| line.ceiling.max(line.reported).saturating_sub(line.covered()).get();
+    let given = open.lines.iter().fold(0u128, |sum, (_, line)| sum.saturating_add(counted(line)));
+    let excess = given.saturating_sub(limit(ledger, open).get());
+    if excess == 0 {
+        return;
+    }
+    let left: Vec<Tai> = open.lines.iter().map(|(_, line)| line.ceiling.saturating_sub(line.reported)).collect();
+    let all_left = left.iter().fold(0u128, |sum, left| sum.saturating_add(left.get()));
+    let mut bound = bound_by_all(ledger, open);
+    for (at, back) in portion::shares(Tai::new(excess.min(all_left)), &left).into_iter().enumerate() {
+        if let Some((shard, line)) = open.lines.get(at).copied().filter(|_| !back.is_zero()) {
+            move_ceiling(ledger, open, shard, line.ceiling.saturating_sub(back), &mut bound);
         }
     }
 }

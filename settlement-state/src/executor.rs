@@ -23,6 +23,7 @@ use crate::ledger::Ledger;
 use crate::operations::{self, Done};
 use crate::round;
 use crate::state::SettlementState;
+use crate::sweep;
 use db3_primitives::fatal::fatal;
 
 /// A block under execution. Its result is taken with [`Executor::finish`]; a dropped one has changed nothing.
@@ -77,6 +78,7 @@ impl Executor {
 
     pub(crate) fn on(mut ledger: Ledger, misbehaviours: &[Misbehaviour]) -> Self {
         let governance = governance::begin(&mut ledger, misbehaviours);
+        sweep::work(&mut ledger);
         let confirmed = credit::confirm_cuts(&mut ledger);
         let settled = round::work(&mut ledger, confirmed == 0);
         ledger.keep();

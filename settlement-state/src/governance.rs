@@ -11,16 +11,16 @@ use db3_governance::{
     Accepted, Action, CatchUp, Misbehaviour, Replacement, Report, Session, SignedProposal, Subject, check_prices,
     replace_channel, set_settlement_parameter,
 };
-use db3_primitives::fatal::{damaged, fatal};
+use db3_primitives::fatal::fatal;
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::limits::CEILING_TAI_MAX;
 use db3_primitives::{
     Address, BalanceLeaf, ChainId, LineLeaf, PayoutLeaf, Rejection, SettlementLeaf, ShardId, ShardLeaf, Tai, key,
 };
-use db3_state_tree::Tree;
 
 use crate::delivery;
 use crate::ledger::Ledger;
+use crate::sweep;
 
 /// The settlement chain as far as governance may change it.
 #[derive(Clone)]
@@ -153,17 +153,15 @@ impl Subject for Changeable<'_> {
     }
 }
 
-/// What a version holds of governance.
-pub(crate) fn load(tree: &Tree) -> Session {
-    Session::load(tree).unwrap_or_else(|_| damaged(&key::governance()))
-}
-
 /// Does what is due at the beginning of a block.
 pub(crate) fn begin(ledger: &mut Ledger, misbehaviours: &[Misbehaviour]) -> Session {
-    let mut session = load(&ledger.base);
+    let mut session = Session::of(&ledger.base);
     let Some(before) = session.leaf().cloned() else { return session };
     let Changes { chain, trust, payouts, channels, shards, lines } =
         session.begin(ledger.at.height, misbehaviours, Changeable::of(ledger)).changes;
+    if (chain.factor_num, chain.factor_den) != (ledger.chain.factor_num, ledger.chain.factor_den) {
+        sweep::begin(ledger);
+    }
     if chain != *ledger.chain {
         ledger.governed.insert(key::chain(), Some(chain.to_bytes()));
         ledger.chain = chain.into();
@@ -172,6 +170,8 @@ pub(crate) fn begin(ledger: &mut Ledger, misbehaviours: &[Misbehaviour]) -> Sess
         let leaf = ledger.balance(account).unwrap_or_default();
         ledger.set_balance(account, BalanceLeaf { trust, ..leaf });
         ledger.trusted.insert(account, trust);
+        // What lies above the new limit is cut at the next round, or what it allows is given.
+        ledger.mark_due(account);
     }
     for (shard, leaf) in payouts {
         ledger.governed.insert(key::payout(shard), Some(leaf.to_bytes()));
@@ -202,7 +202,7 @@ pub(crate) fn accept(session: &mut Session, ledger: &Ledger, signed: &SignedProp
 /// Whether a block could accept it.
 pub(crate) fn judge(ledger: &Ledger, signed: &SignedProposal) -> Result<Accepted, Rejection> {
     let (own, subject) = (ledger.chain.chain_id(), Changeable::of(ledger));
-    load(&ledger.base).judge(&own, ledger.at.height, ledger.at.time, signed, &subject)
+    Session::of(&ledger.base).judge(&own, ledger.at.height, ledger.at.time, signed, &subject)
 }
 
 /// Hands over what the block wrote.

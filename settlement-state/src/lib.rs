@@ -44,6 +44,7 @@ mod rules;
 mod settle;
 mod state;
 mod sums;
+mod sweep;
 mod table;
 mod terms;
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub(crate) struct Visited {
 ///
 /// 1. Debit: D := R on every line. 2. The balance pays what it can of everything outstanding. 3. What is missing makes
 ///    the account outstanding, after the grace period delinquent. 4. A delinquent account's lines are cut to what is
-///    used, then its collateral pays, and at last the rest is written off. 5. Other accounts' ceilings are renewed.
+///    used, then its collateral pays, and at last the rest is written off. 5. Other accounts' ceilings are renewed, and cut
+///    where the limit fell below them.
 ///
 /// An account that still owes, or whose collateral paid in this round, is due again at the next. A debt is not older for
 /// `forgiven` of the epochs since the round before, those that no round settled by itself and the round's own where it comes
@@ -54,6 +55,7 @@ pub(crate) fn visit(ledger: &mut Ledger, mut open: Open, epoch: Epoch, forgiven:
     let seized = match open.leaf.stage {
         Stage::Clear | Stage::Outstanding => {
             credit::renew(ledger, &mut open);
+            credit::cut_to_limit(ledger, &mut open);
             Tai::ZERO
         }
         Stage::Delinquent => {

@@ -9,8 +9,8 @@ use db3_merkle_log::{Frontier, Inbox};
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::settlement::DUE_VALUE;
 use db3_primitives::{
-    BalanceLeaf, BlockTime, ChainId, CutLeaf, DuesLeaf, Epoch, Hash32, Height, LineLeaf, NonceWindow, PayoutLeaf,
-    Rejection, RoundLeaf, SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Transaction, key,
+    Address, BalanceLeaf, BlockTime, ChainId, CutLeaf, DuesLeaf, Epoch, Hash32, Height, LineLeaf, NonceWindow,
+    PayoutLeaf, Rejection, RoundLeaf, SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Transaction, key,
 };
 use db3_state_tree::Tree;
 
@@ -18,7 +18,7 @@ use crate::admission::{self, Admission};
 use crate::ledger::{Ledger, Moment};
 use crate::logs::{self, Appended};
 use crate::rules::Rules;
-use crate::{credit, delivery, governance, operations, round};
+use crate::{credit, delivery, governance, operations, round, sweep};
 use db3_primitives::fatal::fatal;
 
 /// One version of the settlement chain's state. A clone is two pointers.
@@ -134,7 +134,10 @@ impl SettlementState {
     pub fn work_pending(&self, now: BlockTime) -> bool {
         let ledger = self.ledger(Height::new(0), now);
         let leaf = ledger.round();
-        leaf.running.is_some() || round::due_epoch(&ledger, &leaf).is_some() || credit::cuts_are_confirmable(&ledger)
+        leaf.running.is_some()
+            || round::due_epoch(&ledger, &leaf).is_some()
+            || credit::cuts_are_confirmable(&ledger)
+            || sweep::is_pending(&self.tree)
     }
 
     /// When the next round begins by its deadline alone, in Unix seconds of block time; none where no time is that late.
@@ -164,7 +167,7 @@ impl SettlementState {
     /// What the state holds of governance.
     #[must_use]
     pub fn governance(&self) -> Session {
-        governance::load(&self.tree)
+        Session::of(&self.tree)
     }
 
     /// Whether a block of this height and time, the next one after this version, could accept a governance transaction.
@@ -216,6 +219,7 @@ fn leaf_decodes(key: &[u8], leaf: &[u8]) -> Option<bool> {
         b"postings" => Frontier::from_bytes(leaf).is_ok(),
         b"round" => RoundLeaf::from_bytes(leaf).is_ok(),
         b"shard/" => key::split_shard(key).map(|_| ShardLeaf::from_bytes(leaf).is_ok())?,
+        b"sweep" => Address::from_slice(leaf).is_ok(),
         b"supply" => SupplyLeaf::from_bytes(leaf).is_ok(),
         b"win/" => key::split_own_window(key).map(|_| NonceWindow::from_bytes(leaf).is_ok())?,
         _ => return None,

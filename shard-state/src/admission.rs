@@ -117,12 +117,13 @@ fn check_credit(ledger: &Ledger, mutation: &Mutation, bound: Tai) -> Result<(), 
         return Err(Rejection::LineMissing { account: mutation.account });
     };
     let (epoch, lease) = (ledger.books.epoch, Epoch::new(ledger.chain.lease_epoch));
-    if epoch > lease {
+    if !(ledger.rules.may_charge)(epoch, lease) {
         return Err(Rejection::LeaseEnded { epoch, lease });
     }
     let available = leaf.available();
     if bound > available {
-        return Err(Rejection::CreditExhausted { ceiling: leaf.ceiling, available, fee: bound });
+        let shard = ledger.chain.shard;
+        return Err(Rejection::CreditExhausted { shard, ceiling: leaf.ceiling, available, fee: bound });
     }
     Ok(())
 }

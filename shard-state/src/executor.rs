@@ -100,6 +100,13 @@ impl Executor {
         }
     }
 
+    /// The same block under other rules.
+    #[cfg(test)]
+    pub(crate) fn with_rules(mut self, rules: crate::rules::Rules) -> Self {
+        self.ledger.rules = rules;
+        self
+    }
+
     /// Accepts a governance transaction, before any mutation. Its change waits for a later block; a refusal has no effect.
     pub fn govern(&mut self, signed: &SignedProposal) -> Result<Accepted, Rejection> {
         governance::accept(&mut self.governance, &self.ledger, self.height, self.time, signed)

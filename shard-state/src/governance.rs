@@ -5,9 +5,7 @@ use db3_governance::{
     Accepted, Action, Misbehaviour, Report, Session, SignedProposal, Subject, check_prices, replace_channel,
     set_chain_parameter,
 };
-use db3_primitives::fatal::damaged;
 use db3_primitives::{BlockTime, ChainId, ChainLeaf, Height, Rejection, key};
-use db3_state_tree::Tree;
 
 use crate::inbound;
 use crate::ledger::Ledger;
@@ -64,14 +62,9 @@ impl Subject for Changeable<'_> {
     }
 }
 
-/// What a version holds of governance.
-pub(crate) fn load(tree: &Tree) -> Session {
-    Session::load(tree).unwrap_or_else(|_| damaged(&key::governance()))
-}
-
 /// Does what is due at the beginning of a block.
 pub(crate) fn begin(ledger: &mut Ledger, height: Height, time: BlockTime, misbehaviours: &[Misbehaviour]) -> Session {
-    let mut session = load(ledger.overlay.base());
+    let mut session = Session::of(ledger.overlay.base());
     if session.leaf().is_none() {
         return session;
     }
@@ -106,7 +99,7 @@ pub(crate) fn judge(
     signed: &SignedProposal,
 ) -> Result<Accepted, Rejection> {
     let subject = Changeable::of(ledger, time);
-    load(ledger.overlay.base()).judge(&ledger.chain.chain_id(), height, time, signed, &subject)
+    Session::of(ledger.overlay.base()).judge(&ledger.chain.chain_id(), height, time, signed, &subject)
 }
 
 /// Writes what the block did.

@@ -12,6 +12,7 @@ use db3_primitives::{AccountLeaf, Address, ChainLeaf, Epoch, Namespace, Namespac
 
 use crate::books::OpenBooks;
 use crate::overlay::Overlay;
+use crate::rules::Rules;
 use db3_primitives::fatal::damaged;
 
 /// One account as this block leaves it.
@@ -41,11 +42,12 @@ pub(crate) struct Ledger {
     pub(crate) overlay: Overlay,
     pub(crate) accounts: BTreeMap<Address, AccountSession>,
     pub(crate) books: OpenBooks,
+    pub(crate) rules: Rules,
 }
 
 impl Ledger {
     pub(crate) fn new(chain: Arc<ChainLeaf>, overlay: Overlay, books: OpenBooks) -> Self {
-        Self { chain, overlay, accounts: BTreeMap::new(), books }
+        Self { chain, overlay, accounts: BTreeMap::new(), books, rules: Rules::DESIGN }
     }
 
     /// The account's sums; none where it has no line here.

@@ -31,7 +31,10 @@ mod ledger;
 mod operations;
 mod overlay;
 mod query;
+mod rules;
 mod state;
+#[cfg(test)]
+mod trials;
 
 pub use admission::Admission;
 pub use db3_carry::{Delivered, OutboundEntry, RefusedEntry};

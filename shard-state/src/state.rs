@@ -155,7 +155,7 @@ impl ShardState {
     /// What the state holds of governance.
     #[must_use]
     pub fn governance(&self) -> Session {
-        governance::load(&self.tree)
+        Session::of(&self.tree)
     }
 
     /// Whether a block of this height and time, the next one after this version, could accept a governance transaction.

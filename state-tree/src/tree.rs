@@ -7,7 +7,7 @@ use crate::cursor::Cursor;
 use crate::diff::Diff;
 use crate::finger::Finger;
 use crate::hash::{EMPTY_ROOT, Hash};
-use crate::node::Child;
+use crate::node::{Child, Inner};
 use crate::range::Range;
 use crate::{prefix_end, reaper};
 
@@ -94,6 +94,17 @@ impl Tree {
     /// The records whose keys begin with `prefix`, in order of key.
     pub fn prefix<'t>(&'t self, prefix: &[u8]) -> Range<'t> {
         self.range(prefix, prefix_end(prefix).as_deref())
+    }
+
+    /// Bytes that the nodes of this version take beside keys and values: of every leaf the length of its key, of every pair
+    /// of subtrees an inner node, and of each the two counters of its allocation. What the allocator rounds up is not in it.
+    #[must_use]
+    pub fn node_bytes(&self) -> u64 {
+        const COUNTERS: u64 = 2 * size_of::<usize>() as u64;
+        let leaf = COUNTERS.saturating_add(size_of::<u16>() as u64);
+        let inner = COUNTERS.saturating_add(size_of::<Inner>() as u64);
+        let leaves = self.len();
+        leaves.saturating_mul(leaf).saturating_add(leaves.saturating_sub(1).saturating_mul(inner))
     }
 
     /// What turns this version into `newer`: changed, inserted and deleted keys (value `None`) in order of key.

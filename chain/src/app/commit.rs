@@ -148,9 +148,11 @@ impl<M: Machine> Inner<M> {
         }
         let at = At { height: summary.height, time: summary.time };
         M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
+        self.store.add_decisions(&mut batch, summary.height, M::governed(&decided.executed.effects))?;
         self.store.add_summary(&mut batch, summary)?;
         let synced = self.sync_commits.load(Ordering::Relaxed);
         self.store.write(batch, synced)?;
+        self.store.keep_manifest()?;
         if synced { self.store.acknowledge(summary.height, &summary.hash) } else { Ok(()) }
     }
 

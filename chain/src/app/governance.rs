@@ -93,6 +93,9 @@ pub(super) fn report(report: &Report) {
             }
         }
     }
+    for cancelled in &report.cancelled {
+        tracing::info!(sequence = cancelled.sequence, by = cancelled.by, "governance.cancelled");
+    }
     for evidence in &report.evidence {
         let (validator, power, removed) = (hex::encode(evidence.key), evidence.power, evidence.removed);
         let (kind, height) = (evidence.kind.text(), evidence.height);

@@ -3,9 +3,10 @@
 //! A bundle is made when enough waits or a few milliseconds have passed, and at most [`IN_FLIGHT_MAX`] are on their way:
 //! where that many are, what comes meanwhile makes the next ones longer. The pool knows a bundle before `CometBFT` sees
 //! it, so its first look is short. A bundle that `CometBFT` does not take or loses frees its mutations for another one;
-//! one that it has is left there until a block holds what is in it.
+//! one that it has is left there until a block holds what is in it. What was in it is what counts, not the bundle: a
+//! proposer may put it into bundles of its own making, and `CometBFT` would go on waiting for the one that it was given.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,8 +17,7 @@ use db3_comet::{Broadcast, RpcError};
 use db3_primitives::limits::{BLOCK_DELIVERIES_MAX, BUNDLE_MUTATIONS_MAX};
 use db3_primitives::{Hash32, sha256};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::engine::end;
 use crate::app::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, Inner, bundles};
@@ -26,7 +26,7 @@ use crate::machine::Machine;
 use crate::pool::order;
 
 /// Bundles on their way to a block.
-const IN_FLIGHT_MAX: usize = 64;
+pub(crate) const IN_FLIGHT_MAX: usize = 64;
 /// How long mutations are gathered when something begins to wait.
 const GATHER: Duration = Duration::from_millis(4);
 /// And how many times that at most, where bundles are on their way already.
@@ -39,37 +39,37 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const KNOWN: &str = "already exists in cache";
 
 /// Hands over what waits.
-pub(super) struct Bundler<M: Machine> {
+pub(crate) struct Bundler<M: Machine> {
     inner: Arc<Inner<M>>,
     broadcast: Broadcast,
     runtime: Handle,
     stopped: Arc<AtomicBool>,
     /// How often `CometBFT` has been started.
     starts: Arc<AtomicU64>,
-    in_flight: Arc<Semaphore>,
-    /// What is on its way.
+    /// What is being handed over.
     handing: JoinSet<()>,
+    /// The bundles among it.
+    on_the_way: HashMap<Hash32, AbortHandle>,
     /// Deliveries that were handed over since it was started, as far as they still wait.
     delivered: Arc<Mutex<HashSet<Hash32>>>,
 }
 
 impl<M: Machine> Bundler<M> {
-    pub(super) fn new(
+    pub(crate) fn new(
         inner: Arc<Inner<M>>,
         broadcast: Broadcast,
         runtime: Handle,
         stopped: Arc<AtomicBool>,
         starts: Arc<AtomicU64>,
     ) -> Self {
-        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
         Self {
             inner,
             broadcast,
             runtime,
             stopped,
             starts,
-            in_flight,
             handing: JoinSet::new(),
+            on_the_way: HashMap::new(),
             delivered: Arc::default(),
         }
     }
@@ -92,7 +92,7 @@ impl<M: Machine> Bundler<M> {
             self.gather();
             self.bundle(started);
             // What came while the last bundle was made raised nothing.
-            if self.in_flight.available_permits() > 0 && self.inner.mempool.free_bytes() > 0 {
+            if self.places() > 0 && self.inner.mempool.free_bytes() > 0 {
                 self.inner.signal.raise();
             }
             while self.handing.try_join_next().is_some() {}
@@ -100,9 +100,22 @@ impl<M: Machine> Bundler<M> {
         end(self.handing);
     }
 
+    /// How many more bundles may be on their way. One that waits no more has left, whatever it was handed over as.
+    pub(crate) fn places(&mut self) -> usize {
+        let mempool = &self.inner.mempool;
+        self.on_the_way.retain(|bundle, handing| {
+            let waits = mempool.holds_bundle(bundle);
+            if !waits {
+                handing.abort();
+            }
+            waits && !handing.is_finished()
+        });
+        IN_FLIGHT_MAX.saturating_sub(self.on_the_way.len())
+    }
+
     /// Waits a moment for more; longer the more is on its way, but not when a bundle is full.
-    fn gather(&self) {
-        let busy = IN_FLIGHT_MAX.saturating_sub(self.in_flight.available_permits());
+    fn gather(&mut self) {
+        let busy = IN_FLIGHT_MAX.saturating_sub(self.places());
         for _ in 0..=busy.min(GATHERS_MAX) {
             std::thread::sleep(GATHER);
             if self.inner.mempool.free_bytes() >= BUNDLE_BYTES {
@@ -136,10 +149,11 @@ impl<M: Machine> Bundler<M> {
         }
     }
 
-    fn bundle(&mut self, start: u64) {
+    /// Puts what is free into bundles, as far as there are places.
+    pub(crate) fn bundle(&mut self, start: u64) {
         let mut all = false;
         // The rest of what waits is gathered with what comes.
-        while !all && let Ok(place) = Arc::clone(&self.in_flight).try_acquire_owned() {
+        while !all && self.places() > 0 {
             let mut pending;
             (pending, all) = self.inner.mempool.free(BUNDLE_BYTES, BUNDLE_MUTATIONS_MAX);
             if pending.is_empty() {
@@ -163,10 +177,9 @@ impl<M: Machine> Bundler<M> {
                 if !handing.over().await {
                     inner.mempool.forget_bundle(&hash);
                 }
-                drop(place);
                 signal.raise();
             };
-            self.handing.spawn_on(task, &self.runtime);
+            self.on_the_way.insert(hash, self.handing.spawn_on(task, &self.runtime));
         }
     }
 

@@ -11,7 +11,7 @@
 //! It decides nothing: blocks come from `CometBFT` and are executed by the application.
 
 mod archive;
-mod bundler;
+pub(crate) mod bundler;
 mod engine;
 mod follower;
 mod health;

@@ -86,6 +86,8 @@ impl<M: Machine> Application for Served<M> {
 
     fn commit(&self) -> ResponseCommit {
         let answer = self.answered(self.app.commit());
+        // Bundles have left.
+        self.app.inner.signal.raise();
         let now = Instant::now();
         if let Some(before) = lock(&self.committed).replace(now) {
             // From one block to the next.

@@ -112,7 +112,9 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn check_delivery(state: &Self::State, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection>;
 
     /// What the state holds of governance.
-    fn governance(state: &Self::State) -> Session;
+    fn governance(state: &Self::State) -> Session {
+        Session::of(Self::tree(state))
+    }
     /// Whether a block of this height and time, the next one, could accept what operators decided.
     fn check_governance(
         state: &Self::State,

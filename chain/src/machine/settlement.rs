@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery};
 use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
-use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
+use db3_governance::{Accepted, Misbehaviour, Report, SignedProposal};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::{BLOCK_MUTATIONS_MAX, TRANSACTION_BYTES_MAX};
 use db3_primitives::name::ChainRole;
@@ -159,10 +159,6 @@ impl Machine for SettlementMachine {
 
     fn check_delivery(state: &SettlementState, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection> {
         state.check_delivery(delivery, now)
-    }
-
-    fn governance(state: &SettlementState) -> Session {
-        state.governance()
     }
 
     fn check_governance(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery};
 use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
-use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
+use db3_governance::{Accepted, Misbehaviour, Report, SignedProposal};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{
@@ -63,7 +63,8 @@ impl Machine for ShardMachine {
         };
         let available = line.ceiling.saturating_sub(line.spent).saturating_sub(reserved);
         if bound > available {
-            return Err(Rejection::CreditExhausted { ceiling: line.ceiling, available, fee: bound });
+            let shard = state.chain().shard;
+            return Err(Rejection::CreditExhausted { shard, ceiling: line.ceiling, available, fee: bound });
         }
         Ok(())
     }
@@ -139,10 +140,6 @@ impl Machine for ShardMachine {
 
     fn check_delivery(state: &ShardState, delivery: &Delivery, now: BlockTime) -> Result<(), Rejection> {
         state.check_delivery(delivery, now)
-    }
-
-    fn governance(state: &ShardState) -> Session {
-        state.governance()
     }
 
     fn check_governance(

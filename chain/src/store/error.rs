@@ -95,12 +95,12 @@ pub enum StoreError {
         /// The file that says so.
         newest: PathBuf,
     },
-    /// The note about the newest block cannot be read.
+    /// A note beside the database cannot be read.
     #[error(
-        "the data are damaged: {} is not what this program writes; if `check` finds the rest whole, remove it and start again",
+        "the data are damaged: {} is not what this program writes: remove it, look with `check` whether the rest is whole, and if so start again",
         path.display()
     )]
-    DamagedNewest {
+    DamagedNote {
         /// The file.
         path: PathBuf,
     },

@@ -3,7 +3,7 @@
 //!
 //! | family | key | value |
 //! |---|---|---|
-//! | `meta` | name | see [`snapshot`] and [`Store::offset_secs`]; `format`; `chain_id`; `genesis`: SHA-256 of the file |
+//! | `meta` | name | see [`snapshot`], [`decisions`] and [`Store::offset_secs`]; `format`; `chain_id`; `genesis`: SHA-256 of the file |
 //! | `blocks` | height | `tendermint.types.Block` |
 //! | `light_blocks` | height | `tendermint.types.LightBlock` |
 //! | `summaries` | height | see [`blocks`] |
@@ -21,7 +21,7 @@
 //!
 //! Which families a folder has depends on the kind of its chain.
 //!
-//! `node.lock` ([`lock`]) and `newest` ([`newest`]) stand beside the database's folder.
+//! `node.lock` ([`lock`]), `newest` ([`newest`]) and `manifest` ([`manifest`]) stand beside the database's folder.
 //!
 //! Blocks are the log. A block is on disk before anything of it leaves the process: its history batch is written with
 //! a synced write-ahead log, which also syncs the block written before it. Everything but blocks and the snapshot can
@@ -29,12 +29,15 @@
 
 pub mod bills;
 pub mod blocks;
+pub mod decisions;
 pub mod epochs;
 mod error;
 pub(crate) mod family;
 pub mod lock;
 pub mod logs;
+mod manifest;
 mod newest;
+mod note;
 pub mod postings;
 pub mod receipts;
 pub(crate) mod row;
@@ -70,11 +73,19 @@ pub struct Store {
     home: PathBuf,
     lock: lock::HomeLock,
     newest: newest::Newest,
+    manifest: manifest::Manifest,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("home", &self.home).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // What is not noted now is only not compared at the next start.
+        let _ = self.keep_manifest();
     }
 }
 
@@ -126,12 +137,15 @@ impl Store {
         // Logs that are finished have the length that they had then, and none is missing.
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_paranoid_checks(true);
+        options.set_max_manifest_file_size(manifest::LIST_BYTES_MAX);
+        let manifest = manifest::Manifest::open(home, &data)?;
         check_families::<M>(home, &data)?;
         let cache = Cache::new_lru_cache(CACHE_BYTES);
         let families = Family::COMMON.iter().chain(M::FAMILIES).map(|family| family.descriptor(&cache));
         let db =
             DB::open_cf_descriptors(&options, &data, families).map_err(StoreError::database(&data, "be opened"))?;
-        let store = Self { db, home: home.to_owned(), lock, newest: newest::Newest::open(home)? };
+        let store = Self { db, home: home.to_owned(), lock, newest: newest::Newest::open(home)?, manifest };
+        store.keep_manifest()?;
         store.check_owner(chain_id)?;
         store.check_genesis()?;
         Ok(store)
@@ -174,6 +188,11 @@ impl Store {
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// Notes how far the database's list of files has come.
+    pub(crate) fn keep_manifest(&self) -> Result<(), StoreError> {
+        self.manifest.keep()
     }
 
     /// Notes in the folder where its node listens.

@@ -4,66 +4,45 @@
 //! A log that was cut off is, to the database, a crash in the middle of a write. Here the difference matters: what
 //! was acknowledged would be gone, and the engine would sign its heights a second time.
 //!
-//! `<home>/newest`, 72 bytes: height (8, big endian) ‖ hash of its header (32) ‖ SHA-256 of those 40 bytes. It is
-//! written after the block is synced and before anybody hears of it, and is not synced itself: it may name an older
-//! block than the newest one on the disk, never a newer one.
+//! `<home>/newest`, a [`note`](super::note): height (8, big endian) ‖ hash of its header (32). It is written after the
+//! block is synced and before anybody hears of it, and is not synced itself: it may name an older block than the newest
+//! one on the disk, never a newer one.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use db3_primitives::hash::sha256;
 use db3_primitives::{Hash32, Height};
 
+use super::note::Note;
 use super::{Store, StoreError};
 
 const FILE: &str = "newest";
-const NAMED_BYTES: usize = 40;
-const BYTES: usize = NAMED_BYTES + 32;
+const BYTES: usize = 40;
 
 /// The open file.
 #[derive(Debug)]
-pub(super) struct Newest {
-    path: PathBuf,
-    file: File,
-}
+pub(super) struct Newest(Note<BYTES>);
 
 impl Newest {
     pub(super) fn open(home: &Path) -> Result<Self, StoreError> {
-        let path = home.join(FILE);
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        match file {
-            Ok(file) => Ok(Self { path, file }),
-            Err(source) => Err(StoreError::File { path, source }),
-        }
+        Note::open(home.join(FILE)).map(Self)
     }
 
     fn write(&self, height: Height, hash: &Hash32) -> Result<(), StoreError> {
-        let named = [height.get().to_be_bytes().as_slice(), hash].concat();
-        let bytes = [named.as_slice(), &sha256(&[&named])].concat();
-        self.file.write_all_at(&bytes, 0).map_err(|source| StoreError::File { path: self.path.clone(), source })
+        let mut said = [0; BYTES];
+        if let Some((number, rest)) = said.split_first_chunk_mut::<8>() {
+            *number = height.get().to_be_bytes();
+            rest.copy_from_slice(hash);
+        }
+        self.0.write(&said)
     }
 
     /// What it names; none where nothing was written yet.
     fn read(&self) -> Result<Option<(Height, Hash32)>, StoreError> {
-        let failed = |source| StoreError::File { path: self.path.clone(), source };
-        let mut bytes = Vec::new();
-        // Read by its name, so that the place in the open file does not matter.
-        File::open(&self.path)
-            .and_then(|file| file.take((BYTES as u64).saturating_add(1)).read_to_end(&mut bytes))
-            .map_err(failed)?;
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        Self::parse(&bytes).map(Some).ok_or_else(|| StoreError::DamagedNewest { path: self.path.clone() })
-    }
-
-    fn parse(bytes: &[u8]) -> Option<(Height, Hash32)> {
-        let (named, sum) = bytes.split_at_checked(NAMED_BYTES)?;
-        let (height, hash) = named.split_first_chunk::<8>()?;
-        let height = Height::new(u64::from_be_bytes(*height));
-        if sum == sha256(&[named]) { Some((height, hash.try_into().ok()?)) } else { None }
+        let Some(said) = self.0.read()? else { return Ok(None) };
+        let named = said
+            .split_first_chunk::<8>()
+            .and_then(|(height, hash)| Some((Height::new(u64::from_be_bytes(*height)), hash.try_into().ok()?)));
+        Ok(named)
     }
 }
 
@@ -85,35 +64,24 @@ impl Store {
             data: self.home.join("data"),
             found: found.map_or(0, Height::get),
             acknowledged: height.get(),
-            newest: self.newest.path.clone(),
+            newest: self.newest.0.path.clone(),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_a_changed_byte_is_found() {
+    fn the_block_that_was_written_last_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let newest = Newest::open(folder.path()).unwrap();
         assert_eq!(newest.read().unwrap(), None);
         newest.write(Height::new(7), &[3; 32]).unwrap();
         newest.write(Height::new(8), &[4; 32]).unwrap();
         assert_eq!(newest.read().unwrap(), Some((Height::new(8), [4; 32])));
-        let path = folder.path().join(FILE);
-        let bytes = std::fs::read(&path).unwrap();
-        assert_eq!(bytes.len(), BYTES);
-        for at in 0..BYTES {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1;
-            std::fs::write(&path, changed).unwrap();
-            assert!(matches!(newest.read(), Err(StoreError::DamagedNewest { .. })), "byte {at}");
-        }
-        std::fs::write(&path, [bytes.as_slice(), &[0]].concat()).unwrap();
-        assert!(newest.read().is_err());
     }
 }

@@ -1,6 +1,9 @@
 //! Bundles in a mempool, as two nodes see them: each an application without an engine, given the same calls.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use db3_comet::Broadcast;
 use db3_primitives::{Height, MutationId};
 use db3_proto::{decode_bundle, decode_mutation, encode_bundle};
 use proptest::prelude::*;
@@ -8,8 +11,11 @@ use tendermint_abci::Application as _;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::{RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestPrepareProposal};
 
+use tokio::runtime::Handle;
+
 use super::support::{Account, copy_folder, home, settings};
 use crate::app::{BUNDLE_BYTES, bundles};
+use crate::comet::bundler::{Bundler, IN_FLIGHT_MAX};
 use crate::open::open;
 use crate::{ReceiptState, ShardApp, ShardMachine};
 
@@ -108,6 +114,22 @@ fn the_same_mutation_in_the_bundles_of_two_nodes_is_applied_and_billed_once() {
             assert!(!checks(app, tx, true) && !checks(app, tx, false) && !checks(app, tx, true));
         }
     }
+}
+
+#[tokio::test]
+async fn a_bundle_gives_its_place_back_when_a_block_holds_its_mutations_in_another() {
+    let (apps, folders) = nodes(1);
+    let (app, account) = (&apps[0], Account::new(1));
+    let [mine, later] = [1, 2].map(|nonce| account.put_with_nonce(time(app), "k", 1, nonce));
+    app.inner.admit(later.clone()).unwrap();
+    // Nobody listens there, as if a call had no answer yet.
+    let broadcast = Broadcast::new(&folders[0].path().join("no.sock"));
+    let mut bundler =
+        Bundler::new(Arc::clone(&app.inner), broadcast, Handle::current(), Arc::default(), Arc::default());
+    bundler.bundle(0);
+    assert_eq!((bundler.places(), free(app)), (IN_FLIGHT_MAX - 1, 0));
+    decide(app, &[bundle(&[mine, later])]);
+    assert_eq!((bundler.places(), waiting(app)), (IN_FLIGHT_MAX, 0));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What operators decide, from its submission to its effect, over restarts; and misbehaviour as an engine reports it.
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use db3_genesis::{AppState, GenesisOperator, ShardGenesis};
 use db3_governance::{Action, GovernanceLeaf, Parameter, Proposal, SignedProposal, Validator, validator_address};
-use db3_primitives::{Height, Rejection, Scheme, SecretKey};
+use db3_primitives::{Height, PriceTable, Rejection, Scheme, SecretKey};
 use db3_proto::encode_governance_tx;
 use tempfile::TempDir;
 use tendermint_abci::Application as _;
@@ -19,7 +20,8 @@ use tendermint_proto::v0_38::abci::{
 use super::support::{Settlement, now, settings, soon, start, until};
 use crate::config::EngineKind;
 use crate::open::open;
-use crate::{ChainHandle, InitInput, ShardApp, ShardMachine, audit, init, make_key};
+use crate::transfer::{ImportInput, export, import};
+use crate::{ChainHandle, DecisionEnd, DecisionRow, InitInput, ShardApp, ShardMachine, audit, init, make_key};
 
 fn operator() -> SecretKey {
     SecretKey::from_bytes([42; 32]).unwrap()
@@ -101,6 +103,93 @@ async fn a_decision_takes_effect_in_the_next_block_and_survives_a_restart() {
     drop(chain);
     let report = audit::check::<ShardMachine>(&settings(&home), true).unwrap();
     assert!(report.height.get() >= far, "every block executes to the same root again");
+}
+
+#[tokio::test]
+async fn what_became_of_every_decision_is_told_also_after_a_restart() {
+    let (_folder, home) = home();
+    let chain = start(&home).await;
+    let prices = |version| vec![Action::SetPrices(PriceTable { version, ..PriceTable::v1() })];
+    let far = chain.committed().height.get() + 12;
+    let decide = async |at_height, actions| {
+        let decision = signed(&leaf(&chain), now(&chain), at_height, actions);
+        let height = submit(&chain, decision).await;
+        until("the next block", || chain.committed().height > height).await;
+        height
+    };
+    let first = decide(far, prices(2)).await;
+    // What comes earlier takes away what the first could do at its height.
+    let second = decide(0, prices(3)).await;
+    let third = decide(far, expiry(900)).await;
+    let fourth = decide(0, vec![Action::Cancel { sequence: 3 }]).await;
+    let state = |rows: &[DecisionRow], sequence: u64| {
+        let row = rows.iter().find(|row| row.sequence == sequence).unwrap();
+        (row.accepted.unwrap(), row.at_height, row.ended.clone())
+    };
+    let newest = |chain: &ChainHandle| chain.store().decisions(chain.committed().height, 100).unwrap();
+    let rows = newest(&chain);
+    assert_eq!(rows.iter().map(|row| row.sequence).collect::<Vec<_>>(), [4, 3, 2, 1]);
+    let after = |height: Height| height.next().unwrap();
+    assert_eq!(state(&rows, 1), (first, Height::new(far), None));
+    assert_eq!(state(&rows, 2), (second, after(second), Some((after(second), DecisionEnd::Done))));
+    let cancelled = Some((after(fourth), DecisionEnd::Cancelled { by: 4 }));
+    assert_eq!(state(&rows, 3), (third, Height::new(far), cancelled));
+    while chain.committed().height.get() < far {
+        decide(0, expiry(1_000)).await;
+    }
+    // An earlier height is told as it was then.
+    let then = chain.store().decisions(third, 2).unwrap();
+    assert_eq!(then.iter().map(|row| (row.sequence, row.ended.is_some())).collect::<Vec<_>>(), [(3, false), (2, true)]);
+    chain.shutdown().await;
+    drop(chain);
+    let chain = start(&home).await;
+    let (_, at_height, ended) = state(&newest(&chain), 1);
+    let Some((height, DecisionEnd::Dropped(why))) = ended else { panic!("{ended:?}") };
+    assert_eq!((at_height, height), (Height::new(far), Height::new(far)));
+    assert!(why.code == 231 && why.message.contains("version 2"), "{why:?}");
+    chain.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_chain_is_governed_by_its_own_validator_or_by_nobody() {
+    let (folder, home) = home();
+    let chain = start(&home).await;
+    submit(&chain, signed(&leaf(&chain), now(&chain), 0, expiry(1_800))).await;
+    let waits = signed(&leaf(&chain), now(&chain), 10_000, expiry(900));
+    let height = submit(&chain, waits.clone()).await;
+    chain.wait_height(height, soon()).await.unwrap();
+    chain.shutdown().await;
+    drop(chain);
+    let mut exported = Vec::new();
+    export::<ShardMachine>(settings(&home), &mut exported).unwrap();
+    for (name, operator) in [("governed", Some(operator().address())), ("free", None)] {
+        let copy = folder.path().join(name);
+        let input = ImportInput { settings: settings(&copy), operator, time: None };
+        let genesis = import::<ShardMachine>(&copy, &mut Cursor::new(&exported), &input).unwrap();
+        let chain = start(&copy).await;
+        let session = chain.committed().state.governance();
+        assert_eq!(session.scheduled().count(), 0, "what the old validators scheduled is gone");
+        let again = chain.submit_governance(waits.clone()).await.unwrap_err().rejection();
+        match operator {
+            Some(operator) => {
+                let validators = session.leaf().unwrap().validators();
+                let own = genesis.validators()[0];
+                let expected = Validator { key: own.pubkey, power: own.power, operator, payout: operator };
+                assert_eq!(validators, [expected]);
+                assert_eq!(again, Rejection::GovernanceSequence { sequence: 2, next: 3 });
+                submit(&chain, signed(&leaf(&chain), now(&chain), 0, expiry(1_200))).await;
+                until("the change", || expiry_of(&chain) == 1_200).await;
+            }
+            None => {
+                assert_eq!(session.leaf(), None);
+                assert_eq!(
+                    again.code(),
+                    Rejection::GovernanceUnavailable { chain_id: waits.proposal.chain_id.clone() }.code()
+                );
+            }
+        }
+        chain.shutdown().await;
+    }
 }
 
 #[tokio::test]

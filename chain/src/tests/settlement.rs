@@ -161,7 +161,7 @@ async fn the_history_travels_with_the_state() {
     let mut lines = Vec::new();
     export::<SettlementMachine>(settings(&network.home), &mut lines).unwrap();
     let imported = network.home.with_file_name("imported");
-    let input = ImportInput { settings: settings(&imported), time: None };
+    let input = ImportInput { settings: settings(&imported), operator: None, time: None };
     let genesis = import::<SettlementMachine>(&imported, &mut Cursor::new(lines), &input).unwrap();
     assert_eq!(genesis.chain_id(), &settlement());
     let chain = Settlement::start(settings(&imported)).await.unwrap();
@@ -208,7 +208,7 @@ async fn an_export_whose_blocks_of_entries_cannot_be_is_refused() {
     ];
     for (number, (change, expected)) in changes.into_iter().enumerate() {
         let home = network.home.with_file_name(format!("imported-{number}"));
-        let input = ImportInput { settings: settings(&home), time: None };
+        let input = ImportInput { settings: settings(&home), operator: None, time: None };
         let error = import::<SettlementMachine>(&home, &mut Cursor::new(with(&change)), &input).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }

@@ -60,7 +60,7 @@ async fn a_new_chain_continues_from_an_exported_state() {
     let (folder, home) = grown().await;
     let lines = exported(&home);
     let copy = folder.path().join("imported");
-    let input = ImportInput { settings: settings(&copy), time: None };
+    let input = ImportInput { settings: settings(&copy), operator: None, time: None };
     let genesis = import::<ShardMachine>(&copy, &mut Cursor::new(&lines), &input).unwrap();
     let first = genesis.initial_height();
     let chain = start(&copy).await;
@@ -87,7 +87,7 @@ async fn an_altered_export_is_refused() {
     let text = String::from_utf8(exported(&home)).unwrap();
     let attempt = |name: &str, text: String| {
         let copy = folder.path().join(name);
-        let input = ImportInput { settings: settings(&copy), time: None };
+        let input = ImportInput { settings: settings(&copy), operator: None, time: None };
         let error = import::<ShardMachine>(&copy, &mut Cursor::new(text), &input).unwrap_err();
         assert!(!crate::genesis_file(&copy).exists());
         error
@@ -257,8 +257,12 @@ fn nothing_is_made_over_a_chain_that_is_there() {
     assert!(init(&home, &input, &settings(&home)).is_err());
     let config = settings(&home);
     assert!(
-        import::<ShardMachine>(&home, &mut Cursor::new(""), &ImportInput { settings: config.clone(), time: None })
-            .is_err()
+        import::<ShardMachine>(
+            &home,
+            &mut Cursor::new(""),
+            &ImportInput { settings: config.clone(), operator: None, time: None }
+        )
+        .is_err()
     );
     assert!(snapshot::restore::<ShardMachine>(&home, Path::new("nowhere"), &config).is_err());
 }

@@ -58,14 +58,11 @@ pub(super) struct EntryLine {
     pub(super) time: Option<String>,
 }
 
-/// Exports the newest provable state of a folder that no node has open.
+/// Exports the newest provable state of a folder that no node has open; under `CometBFT` the snapshot's.
 pub fn export<M: Machine>(config: ChainConfig, to: &mut dyn Write) -> Result<ExportHeader, TransferError> {
     let opened = open::<M>(config)?;
     let inner = &opened.app.inner;
-    let version = inner.versions.provable();
-    if version.light_block.is_none() {
-        return Err(TransferError::NoBlock);
-    }
+    let version = opened.newest_proven()?.ok_or(TransferError::NoBlock)?;
     export_version(&inner.store, inner.genesis.chain_id().as_str(), &version, to)
 }
 

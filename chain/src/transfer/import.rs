@@ -1,18 +1,20 @@
 //! A new chain that continues from an exported state: the same chain id and parameters, the next height, a new
-//! validator. Its trust root is new, so clients have to be told of it.
+//! validator. Its trust root is new, so clients have to be told of it. The old validators govern it no more, and what
+//! they had scheduled is dropped ([`begin_anew`]), so its first root is another where they had.
 
 use std::io::BufRead;
 use std::path::Path;
 
-use db3_genesis::GenesisDocument;
-use db3_primitives::{BlockTime, Height, limits};
+use db3_genesis::{GenesisDocument, Validator};
+use db3_governance::begin_anew;
+use db3_primitives::{Address, BlockTime, Height, limits};
 use db3_state_tree::Tree;
 
 use super::TransferError;
 use super::export::{EntryLine, ExportHeader, FORMAT, LeafLine};
 use super::logs::Logs;
 use crate::config::ChainConfig;
-use crate::init::{check_empty, genesis_file, make_genesis, write_settings};
+use crate::init::{check_empty, genesis_file, make_genesis, make_key, write_settings};
 use crate::machine::{At, Machine};
 use crate::open::state_of;
 use crate::store::Store;
@@ -34,6 +36,8 @@ enum Content {
 pub struct ImportInput {
     /// Settings of the new folder.
     pub settings: ChainConfig,
+    /// Who governs the new chain, with the power of its validator; none: nobody.
+    pub operator: Option<Address>,
     /// When the new chain begins; none: now. It is after the exported block in any case.
     pub time: Option<BlockTime>,
 }
@@ -86,6 +90,17 @@ pub fn import<M: Machine>(
         let detail = format!("the header names {}, the state {chain_id}", header.chain_id);
         return Err(TransferError::malformed("line 1", detail));
     }
+    let validator = make_key(home)?;
+    let governor = |operator: Address| {
+        let Validator { pubkey: key, power } = validator;
+        db3_governance::Validator { key, power, operator, payout: operator }
+    };
+    let governors: Vec<_> = input.operator.map(governor).into_iter().collect();
+    let changes = begin_anew(M::tree(&state), &governors)
+        .map_err(|error| TransferError::malformed("the governance of the state", error))?;
+    let tree = M::tree(&state).apply(changes).map_err(|error| TransferError::malformed("the leaves", error))?;
+    let state = state_of::<M>(tree)?;
+    let meta = SnapshotMeta { root: M::root(&state), ..meta };
     let first = meta.height.next().ok_or_else(|| TransferError::malformed("line 1", "there is no next height"))?;
     let time = input.time.unwrap_or_else(|| crate::app::Clock::default().now()).max(meta.time);
     let genesis = make_genesis(home, app_state, first, Some(meta.root), Some(time))?;

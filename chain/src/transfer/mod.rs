@@ -60,7 +60,10 @@ pub enum TransferError {
         path: PathBuf,
     },
     /// Nothing can be proven yet.
-    #[error("the chain has made no block yet: start the node once")]
+    #[error(
+        "no header names the state on the disk yet: start the node, and stop it after its first snapshot \
+         (snapshot_interval_blocks)"
+    )]
     NoBlock,
 }
 

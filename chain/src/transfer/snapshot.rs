@@ -22,7 +22,7 @@ pub use super::chunk::Chunk;
 use super::chunk::{ChunkWriter, Rest, read_chunk};
 use super::logs::Logs;
 use super::{TransferError, blocks};
-use crate::config::ChainConfig;
+use crate::config::{ChainConfig, EngineKind};
 use crate::error::StartError;
 use crate::init::{check_empty, genesis_file, write_settings};
 use crate::machine::{At, Machine};
@@ -118,14 +118,14 @@ pub fn list(folder: &Path) -> Result<Vec<(PathBuf, Manifest)>, TransferError> {
 }
 
 /// Brings a folder that no node has open to its newest block and writes a snapshot of its newest provable state into
-/// `<home>/snapshots`.
+/// `<home>/snapshots`. Under `CometBFT` it is the state on the disk, without the blocks: what state sync hands out.
 pub fn make<M: Machine>(config: ChainConfig) -> Result<(PathBuf, Manifest), TransferError> {
     let home = config.home.clone();
     let opened = open::<M>(config)?;
     let inner = &opened.app.inner;
-    let version = inner.versions.provable();
-    if version.light_block.is_none() {
-        return Err(TransferError::NoBlock);
+    let version = opened.newest_proven()?.ok_or(TransferError::NoBlock)?;
+    if inner.config.engine == EngineKind::CometBft {
+        return write_for_sync::<M>(&inner.store, &inner.genesis, &version, &snapshots_folder(&home));
     }
     let meta = SnapshotMeta { height: version.height, time: version.time, root: version.root };
     inner.store.advance_snapshot(Some(&opened.durable.tree), M::tree(&version.state), &meta)?;

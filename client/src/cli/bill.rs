@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::posting::Settling;
 use super::render::{self, hex};
 use super::session::{ChosenNetwork, Session};
+use super::span;
 use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
@@ -24,8 +25,8 @@ pub async fn bill(session: &Session, command: &BillCommand) -> Result<(), Failur
 }
 
 const COLUMNS: &[&str] =
-    &["bill", "block_time", "epoch", "namespace", "outcome_code", "fee_tai", "cumulative_tai", "status"];
-/// CSV is for spreadsheets: every field of its own.
+    &["bill", "block_time", "epoch", "namespace", "outcome", "fee_tai", "cumulative_tai", "status"];
+/// CSV is for spreadsheets: every field of its own, and of each meter how much was used and what that cost.
 const CSV_COLUMNS: &[&str] = &[
     "bill",
     "shard",
@@ -39,14 +40,25 @@ const CSV_COLUMNS: &[&str] = &[
     "reference",
     "namespace",
     "outcome_code",
+    "outcome",
     "price_version",
+    "mutations",
+    "mutations_tai",
+    "bytes_in",
+    "bytes_in_tai",
+    "operations",
+    "operations_tai",
+    "key_bytes",
+    "key_bytes_tai",
+    "bytes_stored",
+    "bytes_stored_tai",
     "fee_tai",
     "cumulative_tai",
     "status",
-    "charges",
 ];
 
 async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
+    span::check(args.since, args.until)?;
     let network = session.network()?;
     let account = session.account(&network)?.address;
     let client = session.client_of(network.file).await?;
@@ -82,7 +94,7 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
                     *sum = (sum.0.saturating_add(1), sum.1.checked_add(bill.bill.fee).unwrap_or(Tai::MAX));
                 } else if limit > 0 {
                     limit = limit.saturating_sub(1);
-                    list.push(&missing.mark(render::bill(&bill)))?;
+                    list.push(&missing.mark(shown(session, &bill)))?;
                 }
             }
         }
@@ -93,6 +105,15 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
         None => list.finish("no bills")?,
     }
     missing.say(session)
+}
+
+/// A bill; in CSV its charges are fields of their own.
+fn shown(session: &Session, bill: &BillView) -> Object {
+    let object = render::bill(bill);
+    if session.output.format == OutputFormat::Csv {
+        return object.without(&["charges"]).with_all(&render::charge_fields(&bill.charges));
+    }
+    object
 }
 
 /// Those of the shards that are asked for which answer.
@@ -283,7 +304,7 @@ async fn verify(session: &Session, name: &BillName) -> Result<(), Failure> {
 
 /// A bill, its charges one below the other in a table.
 fn print_bill(session: &Session, bill: &BillView, more: &Object) -> Result<(), Failure> {
-    let object = render::bill(bill).with_all(more);
+    let object = shown(session, bill).with_all(more);
     print_with_charges(session, &object, &["leaf", "shard", "account", "seq", "payee"])
 }
 

@@ -1,4 +1,4 @@
-//! `db3 credit show`, and what a write says of its line: that it is nearly used up, or that there is none yet.
+//! `db3 credit show`, and what a first write does that met no line.
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use tokio::time::{Instant, sleep};
 
 use super::args::SendingArgs;
 use super::bill::shards;
+use super::debt::Ahead;
 use super::failure::Failure;
+use super::line_use;
 use super::render;
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
@@ -16,8 +18,6 @@ use super::value::{Object, Value};
 use crate::console::OutputFormat;
 use crate::{Answer, Client, CreditLine, Money};
 
-/// Of a line's want, in percent, from which on its use is warned of.
-const WARN_PERCENT: u128 = 80;
 /// How often to ask whether a new line has arrived on its shard.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -47,11 +47,18 @@ pub async fn show(session: &Session, network: ChosenNetwork) -> Result<(), Failu
     if money.is_some() || !on_shards.value.is_empty() {
         print(session, object, lines.iter().map(Line::object).collect())?;
     }
-    for line in &lines {
-        line.warn(session);
-    }
-    if money.is_some_and(|money| !money.value.exists()) {
-        session.output.say("the settlement chain has never heard of this account; somebody must transfer to it first");
+    if let Some(Answer { value: money, .. }) = &money {
+        for on_shard in lines.iter().filter_map(|line| line.on_shard.as_ref()) {
+            line_use::warn(session, on_shard, money);
+        }
+        if let Some(ahead) = Ahead::of(money) {
+            session.output.say(&ahead.text(money));
+        }
+        if !money.exists() {
+            session
+                .output
+                .say("the settlement chain has never heard of this account; somebody must transfer to it first");
+        }
     }
     missing.say(session)
 }
@@ -79,6 +86,7 @@ fn summary(account: Address, money: Option<&Answer<Money>>, lines: &[Line], are_
         .with("available_tai", available)
         .with("stage", Value::Enum(render::stage(balance.stage), "ACCOUNT_STAGE_"))
         .with_some("stage_since_epoch", Some(balance.since.get()).filter(|since| *since > 0))
+        .with_all(&Ahead::of(&money.value).map(|ahead| ahead.fields()).unwrap_or_default())
         .with("postings", balance.postings)
         .with("height", money.at.height)
         .with("verified", money.at.verified && are_verified)
@@ -88,6 +96,7 @@ fn print(session: &Session, object: Object, lines: Vec<Object>) -> Result<(), Fa
     const COLUMNS: &[&str] = &[
         "shard",
         "want_tai",
+        "granted_tai",
         "available_tai",
         "spent_tai",
         "unsettled_tai",
@@ -100,6 +109,7 @@ fn print(session: &Session, object: Object, lines: Vec<Object>) -> Result<(), Fa
         "account",
         "shard",
         "want_tai",
+        "granted_tai",
         "ceiling_tai",
         "held_tai",
         "spent_tai",
@@ -146,6 +156,7 @@ impl Line {
         Object::new()
             .with("shard", self.shard)
             .with_some("want_tai", known.map(|line| line.want))
+            .with_some("granted_tai", known.map(line_use::granted))
             .with_some("ceiling_tai", known.map(|line| line.ceiling))
             .with_some("held_tai", known.map(|line| line.held))
             .with_some("shard_ceiling_tai", on_shard.map(|line| line.ceiling))
@@ -170,55 +181,10 @@ impl Line {
         let spent = self.on_shard.as_ref().map_or(Tai::ZERO, |line| line.spent);
         Some(spent.max(known.reported).saturating_sub(known.debited))
     }
-
-    fn warn(&self, session: &Session) {
-        if let (Some(on_shard), Some(known)) = (&self.on_shard, &self.known) {
-            warn(session, on_shard, known);
-        }
-    }
 }
 
 fn sum(amounts: impl Iterator<Item = Tai>) -> Tai {
     amounts.fold(Tai::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Tai::MAX))
-}
-
-/// What a line was given beyond what it paid: what can be owed on it at once.
-fn granted(on_shard: &CreditLine, line: &LineLeaf) -> Tai {
-    on_shard.ceiling.saturating_sub(line.paid).saturating_sub(line.written_off)
-}
-
-/// How much of a line is used, in percent of what it was given; none where that is nothing.
-fn used_percent(on_shard: &CreditLine, line: &LineLeaf) -> Option<u128> {
-    let granted = granted(on_shard, line);
-    let used = granted.saturating_sub(on_shard.available);
-    used.get().checked_mul(100)?.checked_div(granted.get())
-}
-
-fn warn(session: &Session, on_shard: &CreditLine, line: &LineLeaf) {
-    let Some(percent) = used_percent(on_shard, line).filter(|percent| *percent >= WARN_PERCENT) else { return };
-    let shard = on_shard.shard;
-    let remedy = if !line.outstanding().is_zero() {
-        "what is outstanding comes first: `db3 credit pay AMOUNT`".to_owned()
-    } else if granted(on_shard, line) < line.want {
-        "it asks for more than is secured: `db3 credit deposit AMOUNT` secures more".to_owned()
-    } else {
-        format!("the next round frees what it pays, or raise it with `db3 credit allocate --shard {shard} AMOUNT`")
-    };
-    session.output.say(&format!(
-        "warning: {percent} % of the line on shard {shard} is used, {} DB3 are left; {remedy}",
-        on_shard.available.to_db3_string(),
-    ));
-}
-
-/// Says when a write has used most of its line. What cannot be learnt is not said: the write itself went well.
-pub async fn warn_after_write(session: &Session, client: &Client, account: Address, shard: u32) {
-    if session.output.quiet || client.network().settlement().is_none() {
-        return;
-    }
-    let view = client.account(account);
-    if let (Ok(on_shard), Ok(money)) = tokio::join!(view.credit_line_on(shard), view.money()) {
-        warn(session, &on_shard, &money.value.line(shard));
-    }
 }
 
 /// What to do about a first write that met no line: opens one where the person says yes, and else tells how. Whether
@@ -277,39 +243,4 @@ async fn arrived(session: &Session, client: &Client, account: Address, shard: u3
         sleep(PAUSE).await;
     }
     Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::StatePoint;
-
-    #[test]
-    fn use_is_counted_against_what_the_line_was_given() {
-        let at = StatePoint {
-            chain_id: String::new(),
-            height: 1,
-            root: [0; 32],
-            time: db3_primitives::BlockTime::default(),
-            verified: true,
-        };
-        let on_shard = |available| CreditLine {
-            shard: 0,
-            exists: true,
-            ceiling: Tai::new(500),
-            spent: Tai::new(500 - available),
-            available: Tai::new(available),
-            bill_count: 1,
-            lease_epoch: 9,
-            at: at.clone(),
-        };
-        let line =
-            LineLeaf { want: Tai::new(1000), paid: Tai::new(300), written_off: Tai::new(100), ..LineLeaf::default() };
-        assert_eq!(used_percent(&on_shard(21), &line), Some(79));
-        assert_eq!(used_percent(&on_shard(20), &line), Some(80));
-        assert_eq!(used_percent(&on_shard(0), &line), Some(100));
-        assert_eq!(used_percent(&on_shard(400), &line), Some(0), "more may be free than what is given and unpaid");
-        let settled = LineLeaf { paid: Tai::new(500), ..LineLeaf::default() };
-        assert_eq!(used_percent(&on_shard(0), &settled), None, "a line that was given nothing more has no share used");
-    }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use db3_primitives::{BlockTime, Epoch};
+use db3_primitives::{BlockTime, Epoch, Rejection};
 
 use super::args::{EpochChoice, EpochCommand};
 use super::bill::{OnShard, epoch_on, shards};
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::render;
 use super::session::Session;
 use super::unanswered::Missing;
@@ -103,6 +103,24 @@ impl Settled {
     }
 }
 
+/// Number of the rejection of an epoch that there is not.
+const EPOCH_NOT_FOUND: u32 = 405;
+
+/// No epoch has closed yet, and when the first one does.
+async fn none_closed(client: &Client, shard: u32) -> Result<Failure, Failure> {
+    let open = client.epoch(shard, None).await?;
+    let end = open.end().map_or_else(|| "no time".to_owned(), |time| time.rfc3339());
+    let number = open.message.epoch;
+    let failure = Failure::new(
+        Exit::Refused,
+        format!("no epoch has closed on shard {shard} yet"),
+        format!(
+            "epoch {number} is open and closes with the first block from {end} on; on a local network `db3 devnet advance SECS` brings that nearer"
+        ),
+    );
+    Ok(failure.numbered(Rejection::EpochNotFound { epoch: Epoch::new(number) }))
+}
+
 /// `db3 epoch`
 pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Failure> {
     let client = session.client().await?;
@@ -111,15 +129,26 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
     let (EpochCommand::List { shard: only, .. } | EpochCommand::Show { shard: only, .. }) = command;
     let mut rows = Vec::new();
     let mut answered = false;
+    let mut not_closed = None;
     for shard in shards(&client, *only)? {
         let listed = match command {
             EpochCommand::List { limit, .. } => list(&client, shard, *limit, &mut settled).await,
             EpochCommand::Show { epoch, .. } => show(&client, shard, *epoch, &mut settled).await,
         };
+        // What lists the epochs of that shard is a whole command.
+        let remedy = || format!("`db3 epoch list --shard {shard}` shows those that there are");
         match listed {
             Ok(found) => {
                 answered = true;
+                if found.is_empty() {
+                    not_closed.get_or_insert(shard);
+                }
                 rows.extend(found);
+            }
+            Err(ClientError::Rejected(refusal)) if refusal.code == EPOCH_NOT_FOUND => {
+                return Err(
+                    Failure::from(ClientError::Rejected(refusal)).explained(&format!("shard {shard}"), remedy())
+                );
             }
             Err(error) => missing.add([Unanswered::of(error)?], "its epochs are not shown"),
         }
@@ -127,6 +156,9 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
     let mut list = session.output.list(COLUMNS);
     if answered {
         missing.answered();
+        if let (EpochCommand::Show { .. }, Some(shard), true) = (command, not_closed, rows.is_empty()) {
+            return Err(none_closed(&client, shard).await?);
+        }
         rows.into_iter().try_for_each(|row| list.push(&missing.mark(row)))?;
         list.finish("no such epoch")?;
     }

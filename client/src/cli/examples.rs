@@ -76,13 +76,7 @@ pub const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("credit allocate", ["db3 credit allocate 900db3", "db3 credit allocate --shard 0 800db3 --wait committed"]),
     ("credit pay", ["db3 credit pay --dry-run", "db3 credit pay 0.1db3 --dry-run"]),
     ("credit", ["db3 credit show", "db3 credit allocate --shard 0 900db3"]),
-    (
-        "devnet fund",
-        [
-            "db3 devnet fund 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
-            "db3 devnet fund 0x1111111111111111111111111111111111111111 5db3",
-        ],
-    ),
+    ("devnet fund", ["db3 devnet fund dev1", "db3 devnet fund 0x1111111111111111111111111111111111111111 5db3"]),
     ("devnet advance", ["db3 devnet advance 60", "db3 devnet advance 120"]),
     ("posting list", ["db3 posting list", "db3 posting list --kind round --limit 10 --output csv"]),
     ("posting show", ["db3 posting show 0", "db3 posting show 0 --output json"]),

@@ -26,6 +26,11 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// What is sent to a shard.
+const MUTATION: &str = "mutation";
+/// How a rejection begins that is about the first operation.
+const FIRST_OPERATION: &str = "operation 0: ";
+
 /// Why a command ended early.
 #[derive(Debug)]
 pub struct Failure(Box<Details>);
@@ -36,6 +41,8 @@ struct Details {
     what: String,
     remedy: String,
     refusal: Option<Box<Refusal>>,
+    /// What people call that which was sent.
+    noun: &'static str,
     mutation_id: Option<String>,
     fee: Option<db3_primitives::Tai>,
     /// Mutations that were sent and whose outcome is unknown.
@@ -53,6 +60,7 @@ impl Failure {
             what,
             remedy,
             refusal: None,
+            noun: MUTATION,
             mutation_id: None,
             fee: None,
             unknown: Vec::new(),
@@ -93,6 +101,34 @@ impl Failure {
         self.0.mutation_id = Some(id.to_string());
         self.0.fee = fee;
         self
+    }
+
+    /// Says of what kind of order it is, by the word that people use, and leaves out the number of an only operation.
+    #[must_use]
+    pub fn of_order(mut self, noun: &'static str, operations: usize) -> Self {
+        self.0.noun = noun;
+        if noun != MUTATION {
+            self.0.what = self.0.what.replacen("the mutation ", &format!("the {noun} "), 1);
+        }
+        if operations <= 1 && self.0.what.starts_with(FIRST_OPERATION) {
+            self.0.what.replace_range(..FIRST_OPERATION.len(), "");
+        }
+        self
+    }
+
+    /// Says more of what was wrong than the network did, and what helps here.
+    #[must_use]
+    pub fn explained(mut self, detail: &str, remedy: impl Into<String>) -> Self {
+        if !detail.is_empty() {
+            self.0.what = format!("{} ({detail})", self.0.what);
+        }
+        self.0.remedy = remedy.into();
+        self
+    }
+
+    /// What there was, where the rejection says that it is too little.
+    pub fn available(&self) -> Option<db3_primitives::Tai> {
+        self.0.refusal.as_ref().and_then(|refusal| refusal.available)
     }
 
     /// The number of the rejection, if it is one.
@@ -143,7 +179,7 @@ impl Failure {
         [
             Some(format!("{label}: {}{}", self.0.what, code.unwrap_or_default())),
             fee.map(|fee| format!("  charged {} DB3", fee.to_db3_string())),
-            self.0.mutation_id.as_ref().map(|id| format!("  mutation {id}")),
+            self.0.mutation_id.as_ref().map(|id| format!("  {} {id}", self.0.noun)),
             Some(format!("  {}", self.0.remedy)).filter(|_| !self.0.remedy.is_empty()),
         ]
         .into_iter()
@@ -165,7 +201,10 @@ impl Failure {
             .with_some("operation_index", refusal.and_then(|refusal| refusal.operation_index))
             .with_some("charged", refusal.map(|refusal| refusal.charged))
             .with_some("fee_tai", self.0.fee)
-            .with_some("mutation_id", self.0.mutation_id.clone())
+            .with_some(
+                if self.0.noun == MUTATION { "mutation_id" } else { "transaction_id" },
+                self.0.mutation_id.clone(),
+            )
             .with_some("unknown_mutation_ids", Some(self.0.unknown.clone()).filter(|ids| !ids.is_empty()));
         Object::new().with("error", details).to_json()
     }
@@ -247,5 +286,34 @@ impl From<KeptProofError> for Failure {
             KeptProofError::NotAProof { .. } | KeptProofError::OtherNetwork { .. } => Exit::Input,
         };
         split(exit, &error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use db3_primitives::Rejection;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_mutation_is_not_called_one_and_an_only_operation_has_no_number() {
+        let refused = |operations| {
+            let poor = Rejection::NothingOwed { operation: 0 };
+            let id = db3_primitives::Identifier([7; 32]);
+            Failure::from(poor).about(id, None).of_order("transaction", operations)
+        };
+        assert!(refused(1).to_text(false).starts_with("error: nothing is outstanding (312 NOTHING_OWED)\n"));
+        assert!(refused(1).to_text(false).contains("\n  transaction 0x0707"));
+        assert!(refused(1).to_json().contains(r#""transaction_id":"0x0707"#));
+        assert!(refused(2).to_text(false).starts_with("error: operation 0: nothing is outstanding"));
+        let unknown = ClientError::OutcomeUnknown { id: db3_primitives::Identifier([7; 32]), detail: "cut".to_owned() };
+        let said = Failure::from(unknown).of_order("transaction", 1).to_text(false);
+        assert!(said.contains("the transaction was sent, and its outcome is unknown"), "{said}");
+    }
+
+    #[test]
+    fn an_explanation_stands_with_what_the_network_said() {
+        let failure = Failure::from(Rejection::NotReady).explained("granted 5 DB3", "wait");
+        assert_eq!(failure.to_text(false), "error: the node is still starting (granted 5 DB3) (502 NOT_READY)\n  wait");
     }
 }

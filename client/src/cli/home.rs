@@ -93,6 +93,12 @@ impl Home {
         self.path.join("headers")
     }
 
+    /// The local network, unless it was told to stand elsewhere.
+    #[must_use]
+    pub fn devnet(&self) -> PathBuf {
+        self.path.join("devnet")
+    }
+
     /// Network files.
     #[must_use]
     pub fn networks(&self) -> PathBuf {
@@ -154,6 +160,11 @@ impl Home {
         write_atomic(&path, format!("{}\n", lines.join("\n")).as_bytes())
             .map_err(|error| Failure::file("write", &path, &error))
     }
+}
+
+/// Whether what names a network is the path of its file.
+pub fn is_path(name: &str) -> bool {
+    name.contains(['/', '\\']) || Path::new(name).extension().is_some_and(|extension| extension == "toml")
 }
 
 fn read_if_there(path: &Path) -> Result<String, Failure> {

@@ -7,17 +7,29 @@ use db3_primitives::{Address, Namespace, ShardId, Tai, TransactionOperation};
 use super::args::{AllocateArgs, CreditCommand, DepositArgs, SendingArgs, TransferArgs};
 use super::credit;
 use super::failure::{Exit, Failure};
-use super::receipt;
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
+use super::{line_use, receipt};
 use crate::{Client, Money, Unanswered};
+
+/// Numbers of the rejections of an account that has too little.
+const BALANCE_TOO_LOW_FOR_FEE: u32 = 223;
+const BALANCE_TOO_LOW: u32 = 307;
 
 /// `db3 transfer`
 pub async fn transfer(session: &Session, args: &TransferArgs) -> Result<(), Failure> {
     let network = session.network()?;
     let to = session.account_named(&args.to, Some(&network))?.address;
-    send(session, network, |_, _| Ok(vec![TransactionOperation::Transfer { to, amount: args.amount }]), &args.sending)
-        .await
+    let operations = |_: &Client, own: Address| {
+        if own == to {
+            return Err(Failure::input(
+                format!("{own} would transfer to itself, which moves nothing and costs a fee"),
+                "name another account: `db3 account list`",
+            ));
+        }
+        Ok(vec![TransactionOperation::Transfer { to, amount: args.amount }])
+    };
+    send(session, network, operations, &args.sending).await
 }
 
 /// `db3 credit`
@@ -30,15 +42,7 @@ pub async fn credit(session: &Session, command: &CreditCommand) -> Result<(), Fa
             let amount = args.amount;
             send(session, network, |_, _| Ok(vec![TransactionOperation::Withdraw { amount }]), &args.sending).await
         }
-        CreditCommand::Allocate(args) => {
-            let shard = |client: &Client, account| shard_of(client, account, args);
-            let want = args.amount;
-            let operations = |client: &Client, account: Address| {
-                let shard = shard(client, account)?;
-                Ok(vec![TransactionOperation::Allocate { shard: ShardId::new(shard), want }])
-            };
-            send(session, network, operations, &args.sending).await
-        }
+        CreditCommand::Allocate(args) => allocate(session, network, args).await,
         CreditCommand::Pay(args) => {
             let amount = args.amount.unwrap_or(Tai::ZERO);
             send(session, network, |_, _| Ok(vec![TransactionOperation::Pay { amount }]), &args.sending).await
@@ -56,9 +60,47 @@ async fn send(
     let signer = session.signer(&network)?;
     let client = session.client_of(network.file).await?;
     let operations = operations(&client, signer.address())?;
-    match send_order(session, client.transaction().operations(operations).sign(&signer), sending).await? {
-        Sent::Priced => Ok(()),
-        Sent::Receipt(found) => receipt::print(session, &found),
+    let pays = operations.iter().any(|operation| matches!(operation, TransactionOperation::Pay { .. }));
+    match send_order(session, client.transaction().operations(operations).sign(&signer), sending).await {
+        Ok(Sent::Priced) => Ok(()),
+        Ok(Sent::Receipt(found)) => receipt::print(session, &found),
+        Err(failure) => Err(explain(&client, signer.address(), pays, failure).await),
+    }
+}
+
+/// Adds to a refusal for want of balance what helps here: how much can be paid, or what is owed besides the fee.
+async fn explain(client: &Client, account: Address, pays: bool, failure: Failure) -> Failure {
+    let available = failure.available().filter(|available| !available.is_zero());
+    match (failure.code(), available) {
+        (Some(BALANCE_TOO_LOW), Some(available)) if pays => {
+            let most = available.to_db3_string();
+            failure.explained("", format!("at most {most} DB3 can be paid now: `db3 credit pay {most}db3`, or somebody transfers to the account first"))
+        }
+        (Some(BALANCE_TOO_LOW_FOR_FEE), _) => match client.account(account).money().await {
+            Ok(money) if !money.value.outstanding().is_zero() => {
+                let owed = money.value.outstanding().to_db3_string();
+                failure.explained(
+                    &format!("and {owed} DB3 are outstanding"),
+                    "somebody must transfer to the account first; the next round takes what is outstanding from its balance, later rounds from its collateral (`db3 credit show`)",
+                )
+            }
+            Ok(_) | Err(_) => failure,
+        },
+        _ => failure,
+    }
+}
+
+/// Asks for a line, and says how much of it is granted.
+async fn allocate(session: &Session, network: ChosenNetwork, args: &AllocateArgs) -> Result<(), Failure> {
+    let signer = session.signer(&network)?;
+    let client = session.client_of(network.file).await?;
+    let account = signer.address();
+    let shard = shard_of(&client, account, args)?;
+    let operations = [TransactionOperation::Allocate { shard: ShardId::new(shard), want: args.amount }];
+    match send_order(session, client.transaction().operations(operations).sign(&signer), &args.sending).await {
+        Ok(Sent::Priced) => Ok(()),
+        Ok(Sent::Receipt(found)) => line_use::print_grant(session, &client, account, shard, &found).await,
+        Err(failure) => Err(explain(&client, account, false, failure).await),
     }
 }
 
@@ -96,9 +138,11 @@ async fn deposit(session: &Session, network: ChosenNetwork, args: &DepositArgs) 
         let money = client.account(own).money().await?.value;
         operations.extend(as_before(&money, client.shard_of(&Namespace::own(&own))));
     }
-    match send_order(session, client.transaction().operations(operations).sign(&signer), &args.sending).await? {
-        Sent::Priced => Ok(()),
-        Sent::Receipt(found) => receipt::print(session, &found),
+    match send_order(session, client.transaction().operations(operations).sign(&signer), &args.sending).await {
+        Ok(Sent::Priced) => Ok(()),
+        Ok(Sent::Receipt(found)) if to == own => line_use::print_secured(session, &client, own, &found).await,
+        Ok(Sent::Receipt(found)) => receipt::print(session, &found),
+        Err(failure) => Err(explain(&client, own, false, failure).await),
     }
 }
 

@@ -8,6 +8,7 @@ use super::args::{PostingCommand, PostingListArgs};
 use super::failure::{Exit, Failure};
 use super::render::hex;
 use super::session::Session;
+use super::span;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
 use crate::{Client, NetworkFile, SettlementFilter, SettlementRef, SettlementView, Sum};
@@ -42,6 +43,7 @@ pub async fn posting(session: &Session, command: &PostingCommand) -> Result<(), 
 }
 
 async fn list(session: &Session, args: &PostingListArgs) -> Result<(), Failure> {
+    span::check(args.since, args.until)?;
     let network = session.network()?;
     let account = session.account(&network)?.address;
     let client = session.client_of(network.file).await?;

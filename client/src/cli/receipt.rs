@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use db3_primitives::{Mutation, Transaction};
 use tokio::time::{Instant, sleep};
 
 use super::args::ReceiptArgs;
@@ -10,7 +11,7 @@ use super::render;
 use super::session::Session;
 use super::value::Object;
 use crate::console::OutputFormat;
-use crate::{Client, Receipt, ReceiptState};
+use crate::{Client, Order, Receipt, ReceiptState};
 
 /// How often to ask again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -20,25 +21,28 @@ pub async fn receipt(session: &Session, args: &ReceiptArgs) -> Result<(), Failur
     let client = session.client().await?;
     let found = if args.wait { wait(&client, args).await? } else { client.receipt(args.id).await? };
     print(session, &found)?;
+    let is_money = client.network().settlement().is_some_and(|entry| entry.chain_id.to_string() == found.chain_id);
+    let noun = if is_money { Transaction::NOUN } else { Mutation::NOUN };
+    // How many operations it has is not known here, so that one keeps its number.
+    let named = |failure: Failure| failure.of_order(noun, usize::MAX);
     match found.state {
         ReceiptState::Failed => match found.clone().applied() {
-            Err(error) => Err(Failure::from(error).about(found.id, Some(found.fee))),
+            Err(error) => Err(named(Failure::from(error)).about(found.id, Some(found.fee))),
             Ok(_) => Ok(()),
         },
         ReceiptState::Expired => {
-            Err(Failure::new(Exit::Refused, "the mutation expired before a block took it", "send it again")
-                .about(found.id, None))
+            let what = format!("the {noun} expired before a block took it");
+            Err(named(Failure::new(Exit::Refused, what, "send it again")).about(found.id, None))
         }
-        ReceiptState::Pending if args.wait => Err(Failure::new(
-            Exit::Unknown,
-            "the mutation is still pending",
-            "ask again with --wait, or a longer --timeout",
-        )
-        .about(found.id, None)),
+        ReceiptState::Pending if args.wait => {
+            let remedy = "ask again with --wait, or a longer --timeout";
+            let failure = Failure::new(Exit::Unknown, format!("the {noun} is still pending"), remedy);
+            Err(named(failure).about(found.id, None))
+        }
         ReceiptState::Applied | ReceiptState::Pending => Ok(()),
         ReceiptState::Unknown | ReceiptState::Unspecified => Err(Failure::new(
             Exit::Unknown,
-            "no shard knows this mutation: it has not arrived, or was refused",
+            "no chain knows a mutation or transaction of this identifier: it has not arrived, or was refused",
             "if it was sent, wait until it expires; then it can be sent again",
         )
         .about(found.id, None)),
@@ -47,7 +51,12 @@ pub async fn receipt(session: &Session, args: &ReceiptArgs) -> Result<(), Failur
 
 /// A receipt; in a table the rejection stands as a sentence.
 pub fn print(session: &Session, receipt: &Receipt) -> Result<(), Failure> {
-    let object = render::receipt(receipt);
+    print_with(session, receipt, &Object::new())
+}
+
+/// A receipt, and what its effect was.
+pub fn print_with(session: &Session, receipt: &Receipt, effect: &Object) -> Result<(), Failure> {
+    let object = render::receipt(receipt).with_all(effect);
     if session.output.format != OutputFormat::Table {
         return session.output.object(&object);
     }

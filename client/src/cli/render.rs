@@ -1,5 +1,6 @@
 //! Records, receipts, bills and the like as printable objects, by the names of the proto files.
 
+use db3_primitives::{Meter, Rejection, Tai};
 use db3_proto::v1;
 
 use super::session::Session;
@@ -99,6 +100,31 @@ pub fn charges(charges: &[v1::Charge]) -> Value {
     Value::from(charges.iter().map(line).collect::<Vec<_>>())
 }
 
+/// The fields of [`charge_fields`]: a meter, how much of it was used, and what that cost.
+const METER_FIELDS: [(Meter, &str, &str); 5] = [
+    (Meter::Mutation, "mutations", "mutations_tai"),
+    (Meter::BytesIn, "bytes_in", "bytes_in_tai"),
+    (Meter::Operation, "operations", "operations_tai"),
+    (Meter::KeyBytes, "key_bytes", "key_bytes_tai"),
+    (Meter::BytesStored, "bytes_stored", "bytes_stored_tai"),
+];
+
+/// The lines of a bill as fields of their own, two for each meter there is.
+#[must_use]
+pub fn charge_fields(charges: &[v1::Charge]) -> Object {
+    METER_FIELDS.into_iter().fold(Object::new(), |object, (meter, quantity, cost)| {
+        let charge = charges.iter().find(|charge| charge.meter == meter.name());
+        let paid = charge.map_or(Value::from(Tai::ZERO), |charge| amount(&charge.amount_tai));
+        object.with(quantity, charge.map_or(0, |charge| charge.quantity)).with(cost, paid)
+    })
+}
+
+/// What an outcome's number stands for, as docs/codes.md names it.
+fn outcome(code: u32) -> &'static str {
+    let row = Rejection::TABLE.iter().find(|row| row.code == code);
+    if code == 0 { "APPLIED" } else { row.map_or("UNKNOWN", |row| row.name) }
+}
+
 /// An amount of a message, or its text where it is none.
 #[must_use]
 pub fn amount(text: &str) -> Value {
@@ -123,6 +149,7 @@ pub fn bill(bill: &BillView) -> Object {
         .with_some("signer", bill.signer.map(|signer| signer.to_string()))
         .with("namespace", bill.namespace.as_str())
         .with("outcome_code", leaf.outcome_code)
+        .with("outcome", outcome(leaf.outcome_code))
         .with("price_version", leaf.price_version)
         .with("charges", charges(&bill.charges))
         .with("fee_tai", leaf.fee)
@@ -193,4 +220,29 @@ pub fn epoch(shard: u32, epoch: &EpochView) -> Object {
         .with("total_tai", amount(&message.total_tai))
         .with("bills_root", hex(&message.bills_root))
         .with_some("previous", epoch.close.map(|close| hex(&close.previous)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_meter_has_fields_of_its_own_and_every_outcome_its_name() {
+        let names: Vec<&str> = METER_FIELDS.iter().map(|(meter, ..)| meter.name()).collect();
+        assert_eq!(names, Meter::ALL.map(Meter::name), "a new meter needs its fields");
+        assert!(METER_FIELDS.iter().all(|(meter, quantity, cost)| {
+            meter.name() == *quantity && cost.strip_suffix("_tai") == Some(*quantity)
+        }));
+        let charge = v1::Charge {
+            meter: "operations".to_owned(),
+            quantity: 3,
+            unit_price_tai: "5".to_owned(),
+            amount_tai: "15".to_owned(),
+        };
+        let fields = charge_fields(&[charge]);
+        assert_eq!(fields.get("operations"), Some(&Value::from(3u64)));
+        assert_eq!(fields.get("operations_tai"), Some(&Value::Tai(Tai::new(15))));
+        assert_eq!(fields.get("bytes_in_tai"), Some(&Value::Tai(Tai::ZERO)));
+        assert_eq!((outcome(0), outcome(303), outcome(9)), ("APPLIED", "VERSION_MISMATCH", "UNKNOWN"));
+    }
 }

@@ -30,6 +30,8 @@ pub async fn send_order<O: Order>(
         session.output.say_more(&format!("sending {id}"));
         *sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(envelope.clone());
     };
+    let operations = prepared.operation_count();
+    let named = |error: ClientError| Failure::from(error).of_order(O::NOUN, operations);
     let mut prepared = prepared;
     if let Some(max_fee) = sending.max_fee {
         prepared = prepared.max_fee(max_fee);
@@ -38,7 +40,7 @@ pub async fn send_order<O: Order>(
         prepared = prepared.expires_in(expires_in);
     }
     if sending.dry_run {
-        let estimate = prepared.estimate().await?;
+        let estimate = prepared.estimate().await.map_err(named)?;
         let object = Object::new()
             .with("fee_tai", estimate.fee)
             .with("bound_tai", estimate.bound)
@@ -55,12 +57,12 @@ pub async fn send_order<O: Order>(
         let bytes = db3_proto::encode_envelope(&envelope);
         std::fs::write(path, bytes).map_err(|error| Failure::file("write", path, &error))?;
     }
-    let receipt = outcome?;
+    let receipt = outcome.map_err(named)?;
     if receipt.state == ReceiptState::Failed {
         let (id, fee) = (receipt.id, receipt.fee);
         return match receipt.applied() {
-            Err(error) => Err(Failure::from(error).about(id, Some(fee))),
-            Ok(_) => Err(Failure::from(ClientError::input("it failed", "ask for its receipt")).about(id, Some(fee))),
+            Err(error) => Err(named(error).about(id, Some(fee))),
+            Ok(_) => Err(named(ClientError::input("it failed", "ask for its receipt")).about(id, Some(fee))),
         };
     }
     Ok(Sent::Receipt(Box::new(receipt)))

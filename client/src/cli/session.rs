@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::args::{Encoding, Global, parse_duration};
 use super::failure::Failure;
-use super::home::{Config, Home};
+use super::home::{Config, Home, is_path};
 use super::output::Output;
 use crate::console::{ColorChoice, OutputFormat};
 use crate::devnet_args::DEV_PASSWORD;
@@ -83,9 +83,7 @@ impl Session {
 
     /// A network by its name or the path of its file.
     pub fn network_named(&self, name: &str) -> Result<ChosenNetwork, Failure> {
-        let is_path =
-            name.contains(['/', '\\']) || Path::new(name).extension().is_some_and(|extension| extension == "toml");
-        let path = if is_path { PathBuf::from(name) } else { self.home.network_file(name) };
+        let path = if is_path(name) { PathBuf::from(name) } else { self.home.network_file(name) };
         if !path.exists() {
             return Err(self.unknown_network(name, &path));
         }
@@ -174,7 +172,11 @@ impl Session {
 
     /// The key of the account in use, to sign on this network.
     pub fn signer(&self, network: &ChosenNetwork) -> Result<SecretKey, Failure> {
-        let account = self.account(network)?;
+        self.key_of(network, &self.account(network)?)
+    }
+
+    /// The key of an account, to sign on this network.
+    pub fn key_of(&self, network: &ChosenNetwork, account: &ChosenAccount) -> Result<SecretKey, Failure> {
         let Some(stored) = &account.stored else {
             return Err(Failure::input(
                 format!("the key of {} is not on this machine, so that it can read but not write", account.address),

@@ -7,13 +7,15 @@ use super::output::csv_field;
 use super::period::{Period, bills_of, of_epoch, periods, with_period};
 use super::render;
 use super::session::Session;
+use super::span;
 use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
 use crate::primitives::{Address, Tai};
 use crate::{BillView, Client, StatementFilter};
 
-/// One line for each shard and period.
+/// One line for each shard and period. Amounts stand in tai, to be added up to the last digit, and in DB3, as tables and
+/// invoices print them; `debited_by` and `covered_by` are the numbers that `db3 posting show` takes.
 const COLUMNS: &[&str] = &[
     "network",
     "account",
@@ -25,9 +27,13 @@ const COLUMNS: &[&str] = &[
     "opening_tai",
     "closing_tai",
     "amount_tai",
+    "amount_db3",
     "paid_tai",
+    "paid_db3",
     "written_off_tai",
+    "written_off_db3",
     "outstanding_tai",
+    "outstanding_db3",
     "status",
     "received_time",
     "debited_by",
@@ -35,6 +41,8 @@ const COLUMNS: &[&str] = &[
 ];
 /// One line for each meter of each bill.
 const CHARGE_COLUMNS: &[&str] = &[
+    "network",
+    "account",
     "shard",
     "epoch",
     "seq",
@@ -45,6 +53,8 @@ const CHARGE_COLUMNS: &[&str] = &[
     "quantity",
     "unit_price_tai",
     "amount_tai",
+    "amount_db3",
+    "status",
 ];
 
 /// `db3 statement export`
@@ -55,6 +65,7 @@ pub async fn export(
     args: &StatementExportArgs,
 ) -> Result<(), Failure> {
     shards(client, args.shard)?;
+    span::check(args.since, args.until)?;
     let mut missing = Missing::default();
     let filter = StatementFilter { shard: args.shard, ..StatementFilter::default() };
     let mut found = match args.epoch {
@@ -72,7 +83,7 @@ pub async fn export(
     for period in &found {
         if args.charges {
             let bills = bills_of(client, period, &mut missing).await?;
-            rows.extend(bills.iter().flatten().flat_map(charge_rows));
+            rows.extend(bills.iter().flatten().flat_map(|bill| charge_rows(client, bill)));
         } else {
             rows.push(bookkeeping_row(client, period));
         }
@@ -102,6 +113,8 @@ fn csv(columns: &[&str], rows: &[Object]) -> String {
 fn bookkeeping_row(client: &Client, period: &Period) -> Object {
     let statement = &period.statement;
     let settled = statement.settled.as_ref();
+    let written_off = settled.map_or(Tai::ZERO, |settled| settled.written_off);
+    let outstanding = settled.map_or(Tai::ZERO, |settled| settled.standing.outstanding);
     let object = Object::new()
         .with("network", client.network().name.as_str())
         .with("account", statement.account.to_string())
@@ -112,18 +125,25 @@ fn bookkeeping_row(client: &Client, period: &Period) -> Object {
         .with("opening_tai", statement.previous)
         .with("closing_tai", statement.cumulative)
         .with("amount_tai", statement.amount)
+        .with("amount_db3", statement.amount.to_db3_string())
         .with("paid_tai", statement.paid())
-        .with("written_off_tai", settled.map_or(Tai::ZERO, |settled| settled.written_off))
-        .with("outstanding_tai", settled.map_or(Tai::ZERO, |settled| settled.standing.outstanding))
+        .with("paid_db3", statement.paid().to_db3_string())
+        .with("written_off_tai", written_off)
+        .with("written_off_db3", written_off.to_db3_string())
+        .with("outstanding_tai", outstanding)
+        .with("outstanding_db3", outstanding.to_db3_string())
         .with("status", Value::Enum(statement.status().as_str_name(), "BILL_STATUS_"))
         .with_some("received_time", settled.and_then(|settled| settled.received_time))
         .with_some("debited_by", settled.and_then(|settled| settled.debited_by))
         .with_some("covered_by", settled.and_then(|settled| settled.covered_by))
 }
 
-fn charge_rows(bill: &BillView) -> Vec<Object> {
+fn charge_rows(client: &Client, bill: &BillView) -> Vec<Object> {
     let row = |charge: &crate::Charge| {
+        let amount = charge.amount_tai.parse::<Tai>().ok();
         Object::new()
+            .with("network", client.network().name.as_str())
+            .with("account", bill.bill.account.to_string())
             .with("shard", bill.bill.shard.get())
             .with("epoch", bill.epoch)
             .with("seq", bill.bill.seq)
@@ -134,6 +154,8 @@ fn charge_rows(bill: &BillView) -> Vec<Object> {
             .with("quantity", charge.quantity)
             .with("unit_price_tai", render::amount(&charge.unit_price_tai))
             .with("amount_tai", render::amount(&charge.amount_tai))
+            .with_some("amount_db3", amount.map(Tai::to_db3_string))
+            .with("status", Value::Enum(bill.status.as_str_name(), "BILL_STATUS_"))
     };
     bill.charges.iter().map(row).collect()
 }

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use db3_primitives::{BlockTime, Epoch};
 use db3_proto::convert::block_time;
+use db3_proto::v1::GetStatusResponse;
 
 use super::bill::shards;
 use super::failure::Failure;
@@ -28,7 +29,31 @@ const COLUMNS: &[&str] = &[
     "engine",
     "endpoint",
 ];
-const LINK_COLUMNS: &[&str] = &["from", "to", "cursor", "size", "lag", "header_age_secs", "trusted_secs", "problem"];
+const LINK_COLUMNS: &[&str] =
+    &["from", "to", "cursor", "size", "lag", "lag_secs", "header_age_secs", "trusted_secs", "problem"];
+
+/// What the chains that answered say of one another and of the time.
+#[derive(Default)]
+struct Heard {
+    links: Vec<InboxView>,
+    /// Time of each chain's newest block.
+    times: BTreeMap<String, BlockTime>,
+}
+
+impl Heard {
+    fn note(&mut self, status: &GetStatusResponse) {
+        if let Some(time) = status.block_time.as_ref().and_then(block_time) {
+            self.times.insert(status.chain_id.clone(), time);
+        }
+    }
+
+    /// The present: what this machine's clock says, or the newest block's time where that is later, as it is after
+    /// `db3 devnet advance`.
+    fn now_secs(&self) -> u64 {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.times.values().map(|time| time.secs).fold(clock, u64::max)
+    }
+}
 
 /// `db3 status`
 pub async fn status(session: &Session) -> Result<(), Failure> {
@@ -36,11 +61,11 @@ pub async fn status(session: &Session) -> Result<(), Failure> {
     let mut chains = session.output.list(COLUMNS);
     let mut failure = None;
     let mut sizes: BTreeMap<(String, String), u64> = BTreeMap::new();
-    let mut links: Vec<InboxView> = Vec::new();
+    let mut heard = Heard::default();
     let mut settled = None;
     if let Some(entry) = client.network().settlement() {
         let chain_id = entry.chain_id.to_string();
-        match settlement_row(&client, &mut links).await {
+        match settlement_row(&client, &mut heard).await {
             Ok((object, round)) => {
                 chains.push(&object)?;
                 settled = round;
@@ -57,7 +82,7 @@ pub async fn status(session: &Session) -> Result<(), Failure> {
     };
     for shard in shards(&client, None)? {
         let known = closes.iter().find(|(number, _)| number.get() == shard).map(|(_, leaf)| leaf);
-        match row(&client, shard, &mut links).await {
+        match row(&client, shard, &mut heard).await {
             Ok(object) => {
                 let object = object
                     .with_some("closed_epoch", known.and_then(|leaf| leaf.last_close).map(Epoch::get))
@@ -73,10 +98,10 @@ pub async fn status(session: &Session) -> Result<(), Failure> {
         }
     }
     chains.finish("no chains")?;
-    for link in &links {
+    for link in &heard.links {
         sizes.insert((link.reader.clone(), link.source().to_owned()), link.message.outbox_size);
     }
-    let rows = link_rows(&client, &links, &sizes);
+    let rows = link_rows(&client, &heard, &sizes);
     if session.output.format != OutputFormat::Csv {
         print_links(session, &rows)?;
     }
@@ -91,10 +116,11 @@ fn unreachable(chain_id: &str, error: &ClientError) -> Object {
 }
 
 /// The settlement chain, and the epoch of its newest round.
-async fn settlement_row(client: &Client, links: &mut Vec<InboxView>) -> Result<(Object, Option<u64>), ClientError> {
+async fn settlement_row(client: &Client, heard: &mut Heard) -> Result<(Object, Option<u64>), ClientError> {
     let status = client.settlement_status().await?;
+    heard.note(&status);
     let round = client.round().await?;
-    links.extend(client.settlement_inboxes().await?);
+    heard.links.extend(client.settlement_inboxes().await?);
     let settled = round.value.settled.map(Epoch::get);
     let object = chain_fields(&status)
         .with("verified_height", client.settlement_verified_height()?)
@@ -107,12 +133,13 @@ async fn settlement_row(client: &Client, links: &mut Vec<InboxView>) -> Result<(
     Ok((object, settled))
 }
 
-async fn row(client: &Client, shard: u32, links: &mut Vec<InboxView>) -> Result<Object, ClientError> {
+async fn row(client: &Client, shard: u32, heard: &mut Heard) -> Result<Object, ClientError> {
     let status = client.status(shard).await?;
+    heard.note(&status);
     // A verified read also brings the newest header in.
     let params = client.params(shard).await?;
     if client.network().settlement().is_some() {
-        links.extend(client.shard_inboxes(shard).await?);
+        heard.links.extend(client.shard_inboxes(shard).await?);
     }
     Ok(chain_fields(&status)
         .with("verified_height", client.verified_height(shard)?)
@@ -122,7 +149,7 @@ async fn row(client: &Client, shard: u32, links: &mut Vec<InboxView>) -> Result<
         .with("endpoint", client.endpoint(shard)?))
 }
 
-fn chain_fields(status: &db3_proto::v1::GetStatusResponse) -> Object {
+fn chain_fields(status: &GetStatusResponse) -> Object {
     Object::new()
         .with("chain_id", status.chain_id.as_str())
         .with("state", if status.ready { "ready" } else { "starting" })
@@ -139,7 +166,7 @@ fn chain_fields(status: &db3_proto::v1::GetStatusResponse) -> Object {
 
 /// Who hears whom, in both directions of every shard: how far behind, how old the newest trusted header is, and what
 /// froze. A reader that does not answer is shown with what its writer knows.
-fn link_rows(client: &Client, links: &[InboxView], sizes: &BTreeMap<(String, String), u64>) -> Vec<Object> {
+fn link_rows(client: &Client, heard: &Heard, sizes: &BTreeMap<(String, String), u64>) -> Vec<Object> {
     let network = client.network();
     let Some(settlement) = network.settlement().map(|entry| entry.chain_id.to_string()) else { return Vec::new() };
     let mut rows = Vec::new();
@@ -150,22 +177,29 @@ fn link_rows(client: &Client, links: &[InboxView], sizes: &BTreeMap<(String, Str
         // The writer's own size of the log to the reader, where it answered; its word.
         let size = sizes.get(&(from.clone(), to.clone())).copied();
         let object = Object::new().with("from", from.as_str()).with("to", to.as_str());
-        rows.push(match links.iter().find(|link| link.reader == *to && link.source() == from) {
-            Some(link) => link_row(object, link, size),
+        rows.push(match heard.links.iter().find(|link| link.reader == *to && link.source() == from) {
+            Some(link) => link_row(object, link, size, heard),
             None => object.with_some("size", size).with("problem", format!("{to} does not answer")),
         });
     }
     rows
 }
 
-fn link_row(object: Object, link: &InboxView, size: Option<u64>) -> Object {
+fn link_row(object: Object, link: &InboxView, size: Option<u64>, heard: &Heard) -> Object {
+    let lag = size.map(|size| size.saturating_sub(link.cursor()));
+    let age = |until: u64| link.trusted_time().map(|trusted| until.saturating_sub(trusted.secs));
+    // What is not read yet was written after the header that the reader knows, and at the latest in the writer's newest
+    // block; by the node's word, as the sizes are.
+    let behind = heard.times.get(link.source()).and_then(|newest| age(newest.secs));
+    let lag_secs = if lag == Some(0) { Some(0) } else { behind.filter(|_| lag.is_some()) };
     object
         .with("cursor", link.cursor())
         .with_some("size", size)
-        .with_some("lag", size.map(|size| size.saturating_sub(link.cursor())))
+        .with_some("lag", lag)
+        .with_some("lag_secs", lag_secs)
         .with("trusted_height", link.message.trusted_height)
         .with_some("trusted_time", link.trusted_time())
-        .with_some("header_age_secs", link.trusted_time().map(age_secs))
+        .with_some("header_age_secs", age(heard.now_secs()))
         .with("trusted_secs", Value::Until(link.message.trusting_period_secs))
         .with("frozen", link.message.frozen)
         .with_some("fault_code", Some(link.message.fault_code).filter(|code| *code > 0))
@@ -184,8 +218,35 @@ fn print_links(session: &Session, rows: &[Object]) -> Result<(), Failure> {
     list.finish("")
 }
 
-/// By this machine's clock; a devnet's chains may be ahead of it.
-fn age_secs(time: BlockTime) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    now.saturating_sub(time.secs)
+#[cfg(test)]
+mod tests {
+    use db3_merkle_log::Frontier;
+    use db3_proto::convert::timestamp;
+    use db3_proto::v1;
+
+    use super::*;
+
+    #[test]
+    fn lag_and_age_are_counted_in_the_time_of_the_chains_where_that_is_ahead_of_the_clock() {
+        let far = BlockTime::from_secs(32_503_680_000);
+        let trusted = BlockTime::from_secs(far.secs - 90);
+        let link = InboxView {
+            reader: "devnet-shard-0".to_owned(),
+            frontier: Frontier::new(),
+            message: v1::Inbox {
+                source: "devnet-settlement".to_owned(),
+                trusted_time: Some(timestamp(trusted)),
+                ..v1::Inbox::default()
+            },
+        };
+        let mut heard = Heard::default();
+        heard.times.insert("devnet-shard-0".to_owned(), far);
+        heard.times.insert("devnet-settlement".to_owned(), BlockTime::from_secs(far.secs - 30));
+        let row = |size| link_row(Object::new(), &link, size, &heard);
+        assert_eq!(row(Some(4)).get("lag"), Some(&Value::from(4u64)));
+        assert_eq!(row(Some(4)).get("lag_secs"), Some(&Value::from(60u64)), "up to the writer's newest block");
+        assert_eq!(row(Some(4)).get("header_age_secs"), Some(&Value::from(90u64)));
+        assert_eq!(row(Some(0)).get("lag_secs"), Some(&Value::from(0u64)));
+        assert_eq!(row(None).get("lag_secs"), None, "the writer does not answer");
+    }
 }

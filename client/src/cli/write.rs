@@ -10,8 +10,10 @@ use super::args::{DeleteArgs, MutateArgs, SendingArgs, WriteArgs};
 use super::failure::Failure;
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
-use super::{credit, receipt};
+use super::{credit, line_use, receipt};
 
+/// Number of the rejection of an account whose line on the shard is used up.
+const CREDIT_EXHAUSTED: u32 = 211;
 /// Number of the rejection of an account that has no line on the shard.
 const LINE_MISSING: u32 = 212;
 
@@ -221,11 +223,14 @@ pub async fn send(
             }
             send_order(session, prepare(), sending).await?
         }
+        Err(failure) if failure.code() == Some(CREDIT_EXHAUSTED) && client.network().settlement().is_some() => {
+            return Err(line_use::explain(&client, signer.address(), shard, failure).await);
+        }
         sent => sent?,
     };
     if let Sent::Receipt(found) = sent {
         receipt::print(session, &found)?;
-        credit::warn_after_write(session, &client, signer.address(), shard).await;
+        line_use::warn_after_write(session, &client, signer.address(), shard).await;
     }
     Ok(())
 }

@@ -13,6 +13,8 @@
 mod network;
 
 mod accounts;
+mod credit;
+mod governance;
 mod money;
 mod proofs;
 mod records;

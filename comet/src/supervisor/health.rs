@@ -92,6 +92,8 @@ pub(super) enum Ending {
     AtOnce(String),
     /// It must not be started again.
     Fatal(String),
+    /// It is to be started again, without what state sync left.
+    Unfinished(String),
     /// The node stops.
     Stop,
 }
@@ -102,6 +104,7 @@ impl From<Verdict> for Option<Ending> {
             Verdict::Ordinary => None,
             Verdict::Dead(text) => Some(Ending::Again(text)),
             Verdict::Diverged(text) => Some(Ending::Fatal(text)),
+            Verdict::Unfinished(text) => Some(Ending::Unfinished(text)),
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) enum Verdict {
     Dead(String),
     /// More than two thirds signed what this node takes for false.
     Diverged(String),
+    /// State sync was ended on its way, and left a state without blocks.
+    Unfinished(String),
 }
 
 /// The next line, cut where it is too long; none at the end.
@@ -89,6 +91,9 @@ fn verdict(text: &str) -> Verdict {
     if (wrong && agreed) || replayed {
         return Verdict::Diverged(text.trim().to_owned());
     }
+    if super::unfinished::is_told(text) {
+        return Verdict::Unfinished(text.trim().to_owned());
+    }
     if text.contains("CONSENSUS FAILURE") {
         return Verdict::Dead(text.trim().to_owned());
     }
@@ -114,6 +119,8 @@ mod tests {
         assert!(matches!(line("Error in validation", wrong), Verdict::Diverged(_)));
         let replay = "panic: state.AppHash does not match AppHash after replay. Got 00, expected 01.";
         assert!(matches!(forward(replay), Verdict::Diverged(_)));
+        let unfinished = "panic: state (40) and store (0) height mismatch, stores were left in an inconsistent state";
+        assert!(matches!(forward(unfinished), Verdict::Unfinished(_)));
         assert_eq!(forward(r#"{"level":"info","_msg":"executed block","height":5}"#), Verdict::Ordinary);
     }
 

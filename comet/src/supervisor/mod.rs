@@ -9,6 +9,7 @@ mod log;
 mod peers;
 mod process;
 mod run;
+mod unfinished;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};

@@ -10,7 +10,7 @@ use super::health::{Ending, Health, HealthState};
 use super::log::Verdict;
 use super::peers::Peers;
 use super::process::{self, Process};
-use super::{Command, STOP_TIME};
+use super::{Command, STOP_TIME, unfinished};
 use crate::binary::Binary;
 use crate::layout::Layout;
 use crate::rpc::{Rpc, RpcError};
@@ -57,6 +57,7 @@ impl Keeper {
                     pause = PAUSE_MIN;
                     why
                 }
+                Ending::Unfinished(why) => self.begin_again(&why),
                 Ending::Again(why) => why,
             };
             tracing::warn!(%why, pause_ms = pause.as_millis(), "comet.restart");
@@ -70,6 +71,17 @@ impl Keeper {
             }
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
             self.health.send_modify(|health| health.restarts = health.restarts.saturating_add(1));
+        }
+    }
+
+    /// Removes what a kill in the middle of state sync left, where state sync can come again. Gives what to tell.
+    fn begin_again(&self, why: &str) -> String {
+        if self.settings.state_sync.is_none() {
+            return format!("{why}; it was killed during state sync: put [cometbft.state_sync] back into node.toml");
+        }
+        match unfinished::remove(&self.layout.data()) {
+            Ok(()) => format!("{why}; it was killed during state sync, which begins again"),
+            Err(error) => format!("{why}; it was killed during state sync, and what is left of it cannot go: {error}"),
         }
     }
 
@@ -153,8 +165,10 @@ impl Keeper {
         mut last_words: String,
     ) -> Ending {
         while let Ok(Some((verdict, words))) = timeout(STOP_TIME, said.recv()).await {
-            if let Verdict::Diverged(text) = verdict {
-                return Ending::Fatal(text);
+            match verdict {
+                Verdict::Diverged(text) => return Ending::Fatal(text),
+                Verdict::Unfinished(text) => return Ending::Unfinished(text),
+                Verdict::Ordinary | Verdict::Dead(_) => {}
             }
             if !words.is_empty() {
                 last_words = words;

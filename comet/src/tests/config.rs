@@ -97,6 +97,25 @@ fn what_is_written_is_read_by_cometbft_and_signing_state_is_never_overwritten() 
 }
 
 #[test]
+fn where_a_signer_elsewhere_has_the_validators_key_none_is_made_here() {
+    let home = tempfile::tempdir().unwrap();
+    let layout = Layout::new(home.path()).unwrap();
+    let laddr = Some("tcp://127.0.0.1:26659".to_owned());
+    let settings = CometSettings { priv_validator_laddr: laddr, ..CometSettings::default() };
+    let abci = layout.abci_address(&settings).unwrap();
+    write_config(&layout, &settings, &abci, "{}", None).unwrap();
+    assert!(keys::node_key_file(home.path()).exists() && !keys::validator_key_file(home.path()).exists());
+    let config = std::fs::read_to_string(layout.config().join("config.toml")).unwrap();
+    assert!(config.contains("priv_validator_laddr = \"tcp://127.0.0.1:26659\""));
+    // CometBFT makes a key where it is told to look for one: not where ours would be.
+    assert!(config.contains("priv_validator_key_file = \"data/unused_validator_key.json\""), "{config}");
+    let hex = "ab".repeat(32);
+    assert_eq!(keys::parse_public(&hex), Some([0xab; 32]));
+    assert_eq!(keys::parse_public("q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="), Some([0xab; 32]));
+    assert_eq!((keys::parse_public(&hex[2..]), keys::parse_public("key")), (None, None));
+}
+
+#[test]
 fn keys_are_made_once_and_are_their_owners_alone() {
     let home = tempfile::tempdir().unwrap();
     let first = keys::ensure(home.path()).unwrap();

@@ -138,6 +138,30 @@ fn an_application_that_lost_its_state_is_brought_back_by_replay_and_one_with_ano
 }
 
 #[test]
+fn a_process_whose_height_does_not_grow_is_started_again_ever_more_seldom_until_it_does() {
+    let homes: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+    let public: Vec<_> = homes.iter().map(|home| keys::ensure(home.path()).unwrap()).collect();
+    let genesis = genesis(&public.iter().map(|keys| keys.validator).collect::<Vec<_>>());
+    let patient = || CometSettings { stalled_secs: 5, ..settings() };
+    let (first, second) = (patient(), patient());
+    let peer = format!("{}@{}", public[1].node_id_hex(), second.p2p_listen);
+    let mut homes = homes.into_iter();
+    // Half of the power makes no block.
+    let first = CometSettings { persistent_peers: vec![peer], ..first };
+    let node = Node::start(homes.next().unwrap(), first, &genesis);
+    let pid = node.pid();
+    let began = std::time::Instant::now();
+    wait("a restart", || node.health().restarts == 1);
+    assert!(began.elapsed().as_secs() >= 5 && !runs(pid));
+    wait("the next restart", || node.health().restarts == 2);
+    assert!(began.elapsed().as_secs() >= 15, "5 seconds, then 10");
+    let other = Node::start(homes.next().unwrap(), second, &genesis);
+    node.wait_height(2);
+    other.wait_height(2);
+    wait("health that says so", || node.health().is_advancing());
+}
+
+#[test]
 fn four_validators_go_on_without_one_and_it_comes_back() {
     let homes: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
     let public: Vec<_> = homes.iter().map(|home| keys::ensure(home.path()).unwrap()).collect();

@@ -142,7 +142,7 @@ fn a_node_without_blocks_comes_from_a_snapshot_and_follows() {
     let addresses = [servers[0].address(), servers[1].address()];
     write_config(&layout, &settings, server.address(), &genesis, Some(addresses)).unwrap();
     let binary = Binary::find(&settings).unwrap();
-    let supervisor = Supervisor::start(layout.clone(), binary, settings).unwrap();
+    let supervisor = Supervisor::start(layout.clone(), binary, settings.clone()).unwrap();
     let newest = nodes[0].app.height();
     wait("the node to follow", || app.height() > newest + 2);
     let calls = app.calls();
@@ -152,6 +152,24 @@ fn a_node_without_blocks_comes_from_a_snapshot_and_follows() {
     let health = supervisor.health();
     wait("health that says so", || health.borrow().state == HealthState::Advancing && !health.borrow().catching_up);
     assert!(layout.has_blocks());
+    supervisor.stop();
+
+    // As a kill leaves it between the state that came and the first block after it; state sync comes again by itself.
+    std::fs::remove_dir_all(layout.data().join("blockstore.db")).unwrap();
+    let binary = Binary::find(&settings).unwrap();
+    let offers = || app.calls().iter().filter(|call| **call == Call::Offer).count();
+    let offered = offers();
+    let without = CometSettings { state_sync: None, ..settings.clone() };
+    let supervisor = Supervisor::start(layout.clone(), binary.clone(), without).unwrap();
+    let health = supervisor.health();
+    let advice = "put [cometbft.state_sync] back";
+    wait("the remedy", || matches!(&health.borrow().state, HealthState::Failed(why) if why.contains(advice)));
+    assert!(layout.has_blocks());
+    supervisor.stop();
+    let supervisor = Supervisor::start(layout.clone(), binary, settings).unwrap();
+    let newest = nodes[0].app.height();
+    wait("the node to follow again", || app.height() > newest + 2);
+    assert!(offers() > offered && supervisor.health().borrow().restarts >= 1);
     supervisor.stop();
 
     // The right proposers were taken over: what follows is signed by those whom CometBFT expects.

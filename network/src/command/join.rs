@@ -28,6 +28,10 @@ pub struct JoinArgs {
     /// Where `keys` put the validator's keys [default: `$DB3_HOME/keys/<network>-<name>`]
     #[arg(long, value_name = "DIR", requires = "validator")]
     keys: Option<PathBuf>,
+    /// Where a signer elsewhere that has the validator's keys connects for the settlement chain; for shard n to the port
+    /// 1 + n after it [default: the keys are here]
+    #[arg(long, value_name = "IP:PORT")]
+    signer: Option<SocketAddr>,
     /// Address on which gRPC is served
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     listen: IpAddr,
@@ -51,6 +55,7 @@ pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
         folder: &folder,
         homes: &args.homes,
         validator: validator.as_ref().map(|(name, keys)| (name.as_str(), keys.as_path())),
+        signer: args.signer,
         listen: SocketAddr::new(args.listen, args.port),
         p2p_port: args.p2p_port,
         programs: programs.parent().context("where this program is")?,

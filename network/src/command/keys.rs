@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use db3_comet::keys::parse_public;
 use db3_genesis::write_atomic;
 use db3_network::{Candidate, KeysInput, NetworkError, Plan, db3_home, join};
-use db3_primitives::Address;
+use db3_primitives::{Address, ChainId};
 use serde_json::json;
 
 use super::{Global, Output, shown};
@@ -39,9 +40,21 @@ pub struct KeysArgs {
     /// Where the public file is written
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Public key with which a signer elsewhere (tmkms, Horcrux) signs the blocks of a chain, in hex or base64; once for
+    /// every chain. No validator's key is made here then
+    #[arg(long, value_name = "CHAIN_ID=KEY", value_parser = signer_key)]
+    signer_key: Vec<(ChainId, [u8; 32])>,
     /// Where the secret keys are kept until `join` [default: `$DB3_HOME/keys/<network>-<name>`]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
+}
+
+/// A chain and the key that a signer has for it.
+fn signer_key(text: &str) -> Result<(ChainId, [u8; 32]), String> {
+    let expected = || format!("`{text}` is not CHAIN_ID=KEY; write it as mine-shard-0=<64 hex digits, or base64>");
+    let (chain, key) = text.split_once('=').ok_or_else(expected)?;
+    let chain = ChainId::parse(chain).map_err(|error| error.to_string())?;
+    Ok((chain, parse_public(key).ok_or_else(expected)?))
 }
 
 /// Makes the keys that are missing and writes the public file.
@@ -51,6 +64,7 @@ pub fn run(global: &Global, args: &KeysArgs) -> Result<()> {
         Some(keys) => keys.clone(),
         None => join::keys_folder(&db3_home()?, plan.network.as_str(), &args.name),
     };
+    let signers = args.signer_key.iter().cloned().collect();
     let input = KeysInput {
         plan: &plan,
         name: &args.name,
@@ -59,6 +73,7 @@ pub fn run(global: &Global, args: &KeysArgs) -> Result<()> {
         operator: args.operator,
         payout: args.payout,
         keys: &keys,
+        signers: &signers,
     };
     let candidate: Candidate = input.candidate()?;
     let path = &args.out;
@@ -71,6 +86,9 @@ pub fn run(global: &Global, args: &KeysArgs) -> Result<()> {
         ),
         Output::Table => {
             println!("The keys of {} are in {}. They stay on this machine.", args.name, keys.display());
+            if !args.signer_key.is_empty() {
+                println!("The keys that sign blocks are not among them: the signer has those.");
+            }
             println!("Send {} to whoever builds the network; it holds no secret.", path.display());
         }
     }

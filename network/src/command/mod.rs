@@ -1,7 +1,7 @@
 //! The command line of `db3-genesis`.
 //!
 //! Data goes to standard output, warnings and errors to standard error. Exit codes: 0 done, 1 no (a genesis folder is
-//! wrong, a file cannot be written), 2 wrong usage or input.
+//! wrong, a file cannot be written), 2 wrong usage or input (a file or folder that is not there).
 
 mod add_validator;
 mod build;
@@ -10,12 +10,14 @@ mod init;
 mod join;
 mod keys;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
-use db3_network::NetworkError;
+use clap::{Parser, Subcommand};
+use db3_network::folder::Wrong;
+use db3_network::{NetworkError, Output};
 
 /// A plan in its folder.
 const PLAN_FILE: &str = "plan.toml";
@@ -43,15 +45,6 @@ struct Global {
     /// How data is printed
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
     output: Output,
-}
-
-/// How data is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Table,
-    /// One JSON object.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,7 +112,12 @@ fn run(program: &Program) -> Result<()> {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(wrong) = error.downcast_ref::<Wrong>() {
+        return if wrong.absent { 2 } else { 1 };
+    }
     match error.downcast_ref::<NetworkError>() {
+        // A file that is not there was named wrongly.
+        Some(NetworkError::File { source, .. }) if source.kind() == ErrorKind::NotFound => 2,
         Some(NetworkError::File { .. } | NetworkError::Keys(_)) | None => 1,
         Some(_) => 2,
     }

@@ -71,6 +71,9 @@ pub struct InitArgs {
         "network", "shards", "epoch_secs", "fund", "treasury", "trusting_period_secs",
     ])]
     import: Option<PathBuf>,
+    /// Account that governs the chain which continues from the file, if the old one was governed [default: nobody]
+    #[arg(long, value_name = "ADDRESS", requires = "import")]
+    operator: Option<Address>,
 }
 
 /// A chain that was made.
@@ -89,7 +92,7 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &InitArgs, output: Output) -> Re
             bail!(Failure::Wrong("name the folder to make with --home".to_owned()));
         };
         let home = std::path::absolute(home).with_context(|| format!("--home {}", home.display()))?;
-        let genesis = import_file::<K>(&home, file)?;
+        let genesis = import_file::<K>(&home, file, args.operator)?;
         explain_settings(&home, genesis.chain_id(), args.port, None)?;
         report(&[Made { home, genesis }], None, output);
         return Ok(());
@@ -119,6 +122,7 @@ fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -
         folder: &folder,
         homes: asked.unwrap_or(&db3_home),
         validator: validator.as_ref().map(|(name, keys)| (name.as_str(), keys.as_path())),
+        signer: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
         p2p_port: PORT_P2P,
         programs: programs.parent().context("where this program is")?,
@@ -132,9 +136,9 @@ fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -
     Ok(())
 }
 
-fn import_file<K: Kind>(home: &Path, file: &Path) -> Result<GenesisDocument> {
+fn import_file<K: Kind>(home: &Path, file: &Path, operator: Option<Address>) -> Result<GenesisDocument> {
     let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let input = ImportInput { settings: ChainConfig::new(home), time: None };
+    let input = ImportInput { settings: ChainConfig::new(home), operator, time: None };
     import::<K::Machine>(home, &mut BufReader::new(opened), &input).map_err(|error| match error {
         TransferError::Malformed { .. } => Failure::Wrong(format!("{}: {error}", file.display())).into(),
         other => other.into(),

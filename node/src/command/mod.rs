@@ -21,7 +21,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use db3_network::Output;
 
 use crate::kind::Kind;
 
@@ -46,15 +47,6 @@ struct Program {
     /// How data is printed
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
     output: Output,
-}
-
-/// How data is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Table,
-    /// One JSON object, or one a line for lists.
-    Json,
 }
 
 /// What the program does.

@@ -1,9 +1,9 @@
 //! `SubmitGovernance` and `GetGovernance`: what operators decide, and what they have decided.
 
 use bytes::Bytes;
-use db3_chain::Machine as _;
+use db3_chain::{DecisionEnd, DecisionRow, Machine as _};
 use db3_governance::{Evidence, Proposal, Validator};
-use db3_primitives::{Height, Rejection, key};
+use db3_primitives::{Height, key};
 use db3_proto::convert::request::invalid;
 use db3_proto::convert::timestamp_of_secs;
 use db3_proto::{decode_governance_message, v1};
@@ -13,6 +13,9 @@ use super::Node;
 use super::refusal::Refusal;
 use super::writes::Wait;
 use crate::kind::Kind;
+
+/// Decisions that an answer tells of.
+const DECISIONS_MAX: usize = 100;
 
 impl<K: Kind> Node<K> {
     pub(crate) async fn submit_governance(
@@ -45,8 +48,10 @@ impl<K: Kind> Node<K> {
         &self,
         request: v1::GetGovernanceRequest,
         deadline: Instant,
-    ) -> Result<v1::GetGovernanceResponse, Rejection> {
+    ) -> Result<v1::GetGovernanceResponse, Refusal> {
         let view = self.view(request.read, None, deadline).await?;
+        let height = Height::new(view.height());
+        let decisions = self.read(move |store| store.decisions(height, DECISIONS_MAX)).await?;
         let session = K::Machine::governance(view.state());
         let tree_key = key::governance();
         Ok(v1::GetGovernanceResponse {
@@ -55,6 +60,7 @@ impl<K: Kind> Node<K> {
             scheduled: session.scheduled().map(|(at_height, proposal)| scheduled(at_height, proposal)).collect(),
             evidence: session.evidence().map(|evidence| recorded(&evidence)).collect(),
             context: Some(view.context()),
+            decisions: decisions.iter().map(decision).collect(),
             stored: view.stored(&tree_key),
             ics23_proof: view.proof_of(&tree_key),
         })
@@ -77,6 +83,25 @@ fn scheduled(at_height: Height, proposal: &Proposal) -> v1::ScheduledChange {
         id: Bytes::copy_from_slice(proposal.id().as_bytes()),
         body: proposal.to_bytes().into(),
         text: proposal.signing_text(),
+    }
+}
+
+fn decision(row: &DecisionRow) -> v1::Decision {
+    let (state, rejection, cancelled_by) = match row.ended.as_ref().map(|(_, end)| end) {
+        None => (v1::DecisionState::Scheduled, None, 0),
+        Some(DecisionEnd::Done) => (v1::DecisionState::Done, None, 0),
+        Some(DecisionEnd::Dropped(why)) => (v1::DecisionState::Dropped, Some(why.clone()), 0),
+        Some(DecisionEnd::Cancelled { by }) => (v1::DecisionState::Cancelled, None, *by),
+    };
+    v1::Decision {
+        sequence: row.sequence,
+        id: Bytes::copy_from_slice(row.id.as_bytes()),
+        height: row.accepted.map_or(0, Height::get),
+        at_height: row.at_height.get(),
+        state: state.into(),
+        end_height: row.ended.as_ref().map_or(0, |(height, _)| height.get()),
+        rejection,
+        cancelled_by,
     }
 }
 

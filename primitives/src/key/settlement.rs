@@ -99,6 +99,13 @@ pub fn split_due(key: &[u8]) -> Option<Address> {
     Address::from_slice(key.strip_prefix(DUE)?).ok()
 }
 
+/// Where marking everybody goes on after a change of the factor: the first account that was not looked at. Only while it
+/// goes on.
+#[must_use]
+pub fn sweep() -> Vec<u8> {
+    b"sweep".to_vec()
+}
+
 /// A list of accounts that the next round visits: its first account when it was made, the shard that stated them, and
 /// the index of the first statement in the shard's log.
 #[must_use]

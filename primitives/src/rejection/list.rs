@@ -13,6 +13,11 @@ fn at(operation: Option<u32>) -> String {
     operation.map_or_else(String::new, |index| format!("operation {index}: "))
 }
 
+/// An amount as people read it; every digit of it, so that it can be typed again.
+fn db3(amount: Tai) -> String {
+    format!("{} DB3", amount.to_db3_string())
+}
+
 /// A Unix second as RFC 3339.
 fn moment(secs: u64) -> BlockTime {
     BlockTime::from_secs(secs)
@@ -113,8 +118,9 @@ rejections! {
         "Send an encoded `db3.v1.Delivery`, made from `ListOutbox` of its source, within the limits.";
     124 AMOUNT_INVALID = AmountInvalid { operation: u32, text: String },
         InvalidArgument, Some("transaction.body.operations"), "An amount is none that the operation takes.",
-        ("operation {operation}: {text} is no number of tai that it takes, which is 1 to {CEILING_TAI_MAX}"),
-        "Write tai as decimal digits, without sign, unit or leading zeros, from 1 to 2^96; 0 closes a line or pays all.";
+        ("operation {operation}: it takes no amount of {text} tai, the smallest is 1 tai ({}), the largest {CEILING_TAI_MAX} tai ({})",
+            db3(Tai::new(1)), db3(CEILING_TAI_MAX)),
+        "Give an amount between the two, in a message as decimal digits without sign, unit or leading zeros; only an allocation, which it ends, and a payment, which is then of all that is owed, may be 0.";
     125 GOVERNANCE_MALFORMED = GovernanceMalformed { detail: String },
         InvalidArgument, Some("governance"), "The bytes are no governance transaction, or one beyond the limits.",
         ("the governance transaction cannot be read: {detail}"),
@@ -158,12 +164,12 @@ rejections! {
         "Send it again; only a proposer can cause this.";
     210 FEE_OVER_LIMIT = FeeOverLimit { max_fee: Tai, bound: Tai },
         FailedPrecondition, Some("mutation.body.max_fee_tai"), "It may cost more than its fee limit.",
-        ("it may cost up to {bound} tai, its fee limit is {max_fee} tai"),
+        ("it may cost up to {}, its fee limit is {}", db3(*.bound), db3(*.max_fee)),
         "Sign it with a higher fee limit; what is charged is what was used.";
-    211 CREDIT_EXHAUSTED = CreditExhausted { ceiling: Tai, available: Tai, fee: Tai },
+    211 CREDIT_EXHAUSTED = CreditExhausted { shard: ShardId, ceiling: Tai, available: Tai, fee: Tai },
         FailedPrecondition, None, "The account's credit on this shard does not suffice.",
-        ("the mutation may cost {fee} tai, of the credit of {ceiling} tai on this shard {available} tai are left"),
-        "Pay what is owed, deposit collateral, or allocate more credit to this shard.";
+        ("the mutation may cost {}, of the account's credit on shard {shard} {} are left", db3(*.fee), db3(*.available)),
+        "See `db3 credit show`. What is outstanding comes first, because a delinquent account gets no credit back: `db3 credit pay`. Else the next round frees what it pays, and more is secured with `db3 credit deposit AMOUNT` and granted with `db3 credit allocate AMOUNT --shard N`.";
     212 LINE_MISSING = LineMissing { account: Address },
         FailedPrecondition, Some("mutation.body.account"), "The account has no credit line on this shard.",
         ("{account} has no credit line on this shard"),
@@ -210,8 +216,8 @@ rejections! {
         "Deliver headers with entries; alone when the trusted one is a third of the trusting period old or validators changed too much since.";
     223 BALANCE_TOO_LOW_FOR_FEE = BalanceTooLowForFee { balance: Tai, fee: Tai },
         FailedPrecondition, Some("transaction.body.account"), "The account's balance does not cover the fee.",
-        ("the transaction may cost {fee} tai, the balance is {balance} tai"),
-        "Let somebody transfer to the account first.";
+        ("the transaction may cost {}, the balance is {}", db3(*.fee), db3(*.balance)),
+        "Let somebody transfer to the account first. Where it owes (`db3 credit show`), more than that: the next round takes what is outstanding from the balance.";
     224 GOVERNANCE_UNAVAILABLE = GovernanceUnavailable { chain_id: ChainId },
         FailedPrecondition, Some("governance"), "The chain has no operators.",
         ("{chain_id} has no operators, so nobody can govern it"),
@@ -279,19 +285,19 @@ rejections! {
         "Leave create_namespace out.";
     307 BALANCE_TOO_LOW = BalanceTooLow { operation: u32, balance: Tai, amount: Tai },
         FailedPrecondition, Some("transaction.body.operations.amount_tai"), "The balance does not cover the amount.",
-        ("operation {operation}: it needs {amount} tai, the balance after the fee is {balance} tai"),
-        "Use a smaller amount, or let somebody transfer to the account first.";
+        ("operation {operation}: it needs {}, the balance after the fee is {}", db3(*.amount), db3(*.balance)),
+        "Use an amount of at most that balance, or let somebody transfer to the account first. `db3 credit pay` without an amount pays what the balance can.";
     308 DEBT_OUTSTANDING = DebtOutstanding { operation: u32, outstanding: Tai },
         FailedPrecondition, Some("transaction.body.operations"), "The account owes what it could not pay.",
-        ("operation {operation}: {outstanding} tai are outstanding and must be paid first"),
+        ("operation {operation}: {} are outstanding and must be paid first", db3(*.outstanding)),
         "Pay what is owed first: `db3 credit pay`.";
     309 COLLATERAL_TOO_LOW = CollateralTooLow { operation: u32, collateral: Tai, amount: Tai },
         FailedPrecondition, Some("transaction.body.operations.amount_tai"), "There is less collateral than that.",
-        ("operation {operation}: it takes {amount} tai of collateral, there are {collateral} tai"),
+        ("operation {operation}: it takes {} of collateral, there are {}", db3(*.amount), db3(*.collateral)),
         "Withdraw at most the collateral: `db3 credit show`.";
     310 CREDIT_IN_USE = CreditInUse { operation: u32, held: Tai, limit: Tai },
         FailedPrecondition, Some("transaction.body.operations.amount_tai"), "The collateral secures credit that is in use.",
-        ("operation {operation}: lines hold {held} tai, and the limit would be {limit} tai"),
+        ("operation {operation}: lines hold {}, and the limit would be {}", db3(*.held), db3(*.limit)),
         "Allocate less to the shards with `db3 credit allocate`, wait until the shards confirm it, and withdraw then.";
     311 SHARD_UNKNOWN = ShardUnknown { operation: u32, shard: ShardId, shards: u32 },
         FailedPrecondition, Some("transaction.body.operations.shard"), "There is no such shard.",
@@ -321,7 +327,7 @@ rejections! {
     405 EPOCH_NOT_FOUND = EpochNotFound { epoch: Epoch },
         NotFound, Some("epoch"), "There is no such epoch.",
         ("epoch {epoch} is neither open nor closed on this shard"),
-        "List the epochs.";
+        "List the epochs of the shard: `db3 epoch list --shard N`.";
     406 BLOCK_NOT_FOUND = BlockNotFound { height: Height },
         NotFound, Some("height"), "There is no such block.",
         ("there is no block of height {height} here"),

@@ -49,6 +49,7 @@ fn tree_keys_are_pinned() {
         (key::postings(), hex::encode("postings")),
         (key::round(), hex::encode("round")),
         (key::supply(), hex::encode("supply")),
+        (key::sweep(), hex::encode("sweep")),
         (key::own_window(&address()), format!("{}{ab}", hex::encode("win/"))),
     ] {
         assert_eq!(hex::encode(made), expected);

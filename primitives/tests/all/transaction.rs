@@ -68,7 +68,12 @@ fn amounts_are_more_than_nothing_and_no_more_than_can_exist() {
         assert_eq!(transaction(vec![operation]).validate().is_ok(), may, "{operation:?}");
     }
     let text = refusal(vec![Withdraw { amount: Tai::ZERO }]).to_string();
-    assert!(text.starts_with("operation 0: 0 is no number of tai that it takes"), "{text}");
+    assert!(
+        text.starts_with(
+            "operation 0: it takes no amount of 0 tai, the smallest is 1 tai (0.000000001 DB3), the largest"
+        ),
+        "{text}"
+    );
 }
 
 fn signed(scheme: Scheme) -> SignedTransaction {

@@ -17,11 +17,12 @@ pub fn detail(rejection: &Rejection) -> Option<Detail> {
 }
 
 fn credit(rejection: &Rejection) -> Option<Detail> {
-    if let Rejection::CreditExhausted { ceiling, available, fee } = rejection {
+    if let Rejection::CreditExhausted { shard, ceiling, available, fee } = rejection {
         return Some(Detail::CreditExhausted(v1::CreditExhausted {
             ceiling_tai: ceiling.to_string(),
             available_tai: available.to_string(),
             fee_tai: fee.to_string(),
+            shard: shard.get(),
         }));
     }
     if let Rejection::FeeOverLimit { max_fee, bound } = rejection {

@@ -63,6 +63,7 @@ fn example() -> Example {
         let mut rounds = postings.filter(|(_, posting)| posting.kind == PostingKind::Round);
         posting = rounds.next().unwrap().1.to_bytes();
     }
+    governance::another_factor(&mut net);
     net.state_of(0, alice.address.max(bob.address), 2_100_000);
     net.carry(0);
     assert!(net.state.round().running.is_some());

@@ -13,7 +13,7 @@ use db3_primitives::{
     Address, BlockTime, Epoch, Height, PriceTable, Rejection, Scheme, SecretKey, ShardFault, ShardId, Tai,
     TransactionOperation, VerifiedTransaction,
 };
-use db3_settlement_state::{Executor, Genesis, Outcome};
+use db3_settlement_state::{Executor, Genesis, GenesisAccount, Outcome};
 
 use crate::support::{BEGIN, EPOCH_SECS, FIRST_EPOCH, Net, account, actor, genesis, settlement};
 
@@ -53,6 +53,16 @@ pub fn later(net: &mut Net, at_height: u64) {
     net.height += 1;
     let (height, time) = (Height::new(net.height), BlockTime::from_secs(net.now));
     let mut executor = Executor::begin(&net.state, height, time, &[deed(3)]);
+    let _ = executor.govern(&signed).unwrap();
+    net.state = executor.finish().0;
+}
+
+/// A block that accepts another factor, with which the next one begins.
+pub fn another_factor(net: &mut Net) {
+    let mut signed = net.proposal(vec![set(Parameter::FactorNumerator, 2)]);
+    signed.signatures.truncate(2);
+    net.height += 1;
+    let mut executor = Executor::new(&net.state, Height::new(net.height), BlockTime::from_secs(net.now));
     let _ = executor.govern(&signed).unwrap();
     net.state = executor.finish().0;
 }
@@ -183,6 +193,70 @@ fn a_lower_factor_in_the_block_of_a_round_breaks_no_rule() {
     net.settle();
     let view = net.state.account(&alice.address);
     assert_eq!((view.limit, net.state.line(&alice.address, SHARD).unwrap().paid), (Tai::new(50), Tai::new(60)));
+}
+
+/// A round of an epoch in which nobody was charged; the shard has applied what was sent.
+fn empty_round(net: &mut Net, epoch: u64) {
+    for shard in 0..net.sources.len() {
+        let close = net.close_of(shard, epoch);
+        net.close(shard, &close);
+        net.now = net.now.max((epoch + 1) * EPOCH_SECS);
+        net.carry(shard);
+    }
+    net.settle();
+}
+
+#[test]
+fn a_lower_factor_cuts_the_lines_of_accounts_that_owe_nothing_a_bounded_number_in_a_block() {
+    let accounts: Vec<_> = (1..=3).map(|seed| account(actor(seed).address, 1_000, 500, &[(0, 400)])).collect();
+    let of_chain =
+        |sources: &[_]| Genesis { validators: validators(), round_accounts_max: 1, ..genesis(sources, accounts) };
+    let mut net = Net::with(1, of_chain);
+    net.settle();
+    net.govern(vec![set(Parameter::FactorDenominator, 5)], &[]);
+    // One account is marked in the block of the change, and the others in blocks of their own.
+    let begun = net.state.root();
+    assert!(net.state.work_pending(BlockTime::from_secs(net.now)));
+    assert_eq!(net.settle().len(), 2);
+    assert_ne!(begun, net.state.root());
+    let lines =
+        |net: &Net| (1..=3).map(|seed| net.state.line(&actor(seed).address, SHARD).unwrap()).collect::<Vec<_>>();
+    empty_round(&mut net, FIRST_EPOCH);
+    for line in lines(&net) {
+        assert_eq!((line.ceiling, line.held, line.cut.is_some()), (Tai::new(100), Tai::new(400), true));
+    }
+    // Once the shard has told that it knows, nothing of the excess is left, and nothing is raised again.
+    for epoch in 1..4 {
+        empty_round(&mut net, FIRST_EPOCH + epoch);
+        for line in lines(&net) {
+            assert_eq!((line.ceiling, line.held, line.cut), (Tai::new(100), Tai::new(100), None));
+        }
+    }
+    // What the limit allows again is given again.
+    net.govern(vec![set(Parameter::FactorDenominator, 1)], &[]);
+    net.settle();
+    empty_round(&mut net, FIRST_EPOCH + 4);
+    assert!(lines(&net).iter().all(|line| line.ceiling == Tai::new(400)));
+}
+
+#[test]
+fn what_trust_no_longer_covers_is_cut_in_proportion_to_what_the_lines_have_left() {
+    let alice = actor(1);
+    let trusted = GenesisAccount { trust: Tai::new(250), ..account(alice.address, 1_000, 250, &[(0, 300), (1, 200)]) };
+    let mut net = Net::with(2, |sources| Genesis { validators: validators(), ..genesis(sources, vec![trusted]) });
+    net.settle();
+    net.state_of(0, alice.address, 100);
+    net.govern(vec![Action::SetTrust { account: alice.address, trust: Tai::ZERO }], &[]);
+    empty_round(&mut net, FIRST_EPOCH);
+    let lines: Vec<_> = (0..2).map(|shard| net.state.line(&alice.address, ShardId::new(shard)).unwrap()).collect();
+    // 100 of 300 are used and paid; of the 400 that are left the limit bears 250.
+    assert_eq!(
+        lines.iter().map(|line| (line.paid.get(), line.ceiling.get())).collect::<Vec<_>>(),
+        [(100, 225), (0, 125)]
+    );
+    empty_round(&mut net, FIRST_EPOCH + 1);
+    let view = net.state.account(&alice.address);
+    assert_eq!((view.limit, view.held), (Tai::new(250), Tai::new(250)));
 }
 
 /// How the settlement chain begins anew with its shard, at the shard's newest header.

@@ -101,6 +101,7 @@ fn a_line_is_enough_to_the_last_tai() {
     enough.state.admit(&probe, bytes, NOW).unwrap();
     let short = Chain::new(&genesis(&[(alice.address, bound - 1)]));
     let expected = Rejection::CreditExhausted {
+        shard: short.state.chain().shard,
         ceiling: Tai::new(bound - 1),
         available: Tai::new(bound - 1),
         fee: Tai::new(bound),

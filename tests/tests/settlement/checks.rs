@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use db3_primitives::{Address, CreditEntry, PostingKind, ShardId, Tai};
+use db3_primitives::{Address, CreditEntry, Epoch, Hash32, PostingKind, ShardId, Tai};
 use db3_settlement_state::SettlementState;
 use db3_shard_state::ShardState;
 
@@ -21,6 +21,8 @@ pub struct Checks {
     income: BTreeMap<ShardId, (u128, u128)>,
     /// Per account: how much its lines held above its limit after the last block.
     excess: BTreeMap<Address, u128>,
+    /// Per shard: the epoch that its next close begins with, and the hash of the newest close.
+    closed: BTreeMap<ShardId, (Epoch, Hash32)>,
     /// The newest epoch settled.
     settled: Option<u64>,
     /// How often each kind of posting was seen.
@@ -32,7 +34,8 @@ pub struct Checks {
 impl Checks {
     pub fn of(state: &SettlementState) -> Self {
         let (posted, income, excess, kinds) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { supply: money(state), posted, income, excess, settled: None, kinds, rounds: 0, closes: 0 }
+        let closed = BTreeMap::new();
+        Self { supply: money(state), posted, income, excess, closed, settled: None, kinds, rounds: 0, closes: 0 }
     }
 
     /// A shard's block.
@@ -56,10 +59,7 @@ impl Checks {
         let spent = |state: &ShardState| state.accounts().map(|(_, leaf)| leaf.spent.get()).sum::<u128>();
         let billed: u128 = bills.iter().map(|(_, _, fee)| fee.get()).sum();
         assert_eq!(spent(before) + billed, spent(&ran.state), "I2: new bills are the change of the sums");
-        if let Some(close) = &effects.closed {
-            assert_eq!(ran.state.epoch_hash(close.last).unwrap().1, close.hash());
-            self.closes += 1;
-        }
+        self.epochs(before, ran);
         // The model: who may spend what, who spent what, which epoch is open.
         let leaves: BTreeMap<_, _> = ran.state.accounts().map(|(account, leaf)| (account, leaf.spent.get())).collect();
         assert_eq!(leaves, books.spent, "the model predicts every account's sum");
@@ -67,6 +67,25 @@ impl Checks {
             ran.state.accounts().map(|(account, leaf)| (account, leaf.ceiling.get())).collect();
         assert_eq!(ceilings, books.ceilings, "the model predicts every ceiling");
         assert_eq!((ran.state.open_epoch().0.get(), ran.state.chain().lease_epoch), (books.open, books.lease));
+    }
+
+    /// I3: what closes begins where the last close ended, once; nothing closes while a close is still being told.
+    fn epochs(&mut self, before: &ShardState, ran: &Ran<ShardState>) {
+        let shard = ran.state.chain().shard;
+        let (opened, open) = (before.open_epoch().0, ran.state.open_epoch().0);
+        let (next, previous) = self.closed.entry(shard).or_insert((opened, [0; 32]));
+        let may_close = before.emission().is_none();
+        assert!(
+            open == opened || (open > opened && may_close),
+            "I3: shard {shard} closes {opened} within another close"
+        );
+        let Some(close) = &ran.effects.closed else { return };
+        assert_eq!((close.first, close.previous), (*next, *previous), "I3: shard {shard} closes once and contiguously");
+        assert!(close.first <= close.last && close.last.next() == Some(open), "I3: shard {shard} closes what is past");
+        assert!(ran.state.emission().is_none(), "I3: the close of shard {shard} is told to its end");
+        assert_eq!(ran.state.epoch_hash(close.last).unwrap().1, close.hash(), "I3: shard {shard} keeps its close");
+        (*next, *previous) = (open, close.hash());
+        self.closes += 1;
     }
 
     /// A block of the settlement chain.
@@ -170,14 +189,17 @@ impl Checks {
         shards: &[Chain<ShardState>],
         timeline: &Timeline,
     ) {
+        // Per account: what it owes by its postings, and what the shards may still let it spend.
+        let mut exposed: BTreeMap<Address, u128> = BTreeMap::new();
         for (account, shard, line) in state.lines() {
             let chain = &shards[usize::try_from(shard.get()).unwrap()];
             let spent = chain.state.account(&account).map_or(0, |leaf| leaf.spent.get());
             let most = most_spendable(&account, chain, timeline);
-            let covered = line.paid.get() + line.written_off.get();
+            let (debited, covered) = self.posted.get(&(account, shard)).copied().unwrap_or_default();
+            *exposed.entry(account).or_default() += most - covered;
             assert!(
-                covered <= line.debited.get()
-                    && line.debited <= line.reported
+                covered <= debited
+                    && debited <= line.reported.get()
                     && line.reported.get() <= spent
                     && most <= line.held.get(),
                 "I9: {account} on shard {shard}: spent {spent}, may reach {most}, {line:?}"
@@ -191,6 +213,8 @@ impl Checks {
                 posting.account == account && matches!(posting.kind, PostingKind::Seize | PostingKind::WriteOff)
             });
             assert!(excess <= before || involuntary, "I8: {account} holds {excess} above its limit, before {before}");
+            let (exposed, limit) = (exposed.get(&account).copied().unwrap_or(0), view.limit.get());
+            assert!(exposed <= limit + excess, "I8: {account} may come to owe {exposed}, its limit is {limit}");
         }
     }
 }

@@ -119,8 +119,8 @@ impl<M: Machine> Chain<M> {
         Self { timeline, state, pool, snapshot, since, deliveries_taken, items_taken }
     }
 
-    /// Makes a block of what waits and of `items`. `doubted`: whether to make it again from what had an effect alone.
-    pub fn block(&mut self, now: BlockTime, items: &[M::Item], doubted: bool) -> (Height, BlockTime, Ran<M>) {
+    /// Makes a block of what waits and of `items`, and again of what had an effect alone.
+    pub fn block(&mut self, now: BlockTime, items: &[M::Item]) -> (Height, BlockTime, Ran<M>) {
         let (height, time) = self.timeline.header(self.state.tree(), now);
         let parcels = std::mem::take(&mut self.pool);
         let deliveries: Vec<Delivery> = parcels.iter().map(|parcel| parcel.delivery.clone()).collect();
@@ -132,10 +132,12 @@ impl<M: Machine> Chain<M> {
         let deliveries: Vec<Delivery> = kept.map(|(parcel, _)| parcel.delivery).collect();
         let done = items.iter().zip(&ran.items).filter(|(_, done)| matches!(done, Done::Executed(_)));
         let items: Vec<M::Item> = done.map(|(item, _)| item.clone()).collect();
-        if doubted {
-            let again = self.state.run(height, time, &deliveries, &items);
-            assert_eq!(again.state.tree().root(), ran.state.tree().root(), "what is refused leaves no trace");
-        }
+        let again = self.state.run(height, time, &deliveries, &items);
+        assert_eq!(
+            again.state.tree().root(),
+            ran.state.tree().root(),
+            "I7: a block is a function of what had an effect in it; what is refused leaves no trace"
+        );
         self.timeline.append(M::entries(&ran.effects));
         for entry in M::entries(&ran.effects) {
             let (to, state) = (&entry.destination, &ran.state);

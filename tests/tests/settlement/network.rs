@@ -236,9 +236,8 @@ impl Network {
         {
             items.push(old.clone());
         }
-        let doubted = self.rng.percent(10);
         let before = self.shards[place].state.clone();
-        let (_, time, ran) = self.shards[place].block(now, &items, doubted);
+        let (_, time, ran) = self.shards[place].block(now, &items);
         let books = &mut self.shard_books[place];
         books.begin_block(time.secs);
         let said: Vec<Vec<u8>> = ran.effects.entries.iter().map(|entry| entry.bytes.clone()).collect();
@@ -289,9 +288,8 @@ impl Network {
         {
             items.push(old.clone());
         }
-        let doubted = self.rng.percent(10);
         let before = self.settlement.state.clone();
-        let (_, time, ran) = self.settlement.block(now, &items, doubted);
+        let (_, time, ran) = self.settlement.block(now, &items);
         self.books.begin_block(time.secs);
         for delivered in ran.delivered.iter().flatten() {
             let place = self.shards.iter().position(|shard| shard.timeline.id == delivered.source).unwrap();

@@ -4,6 +4,7 @@
 //! The process is this test program again, running one workload alone. It does the same again from where its chain
 //! stands, so what must be there afterwards is known without it.
 
+mod comet;
 mod settlement;
 mod shard;
 mod torn;

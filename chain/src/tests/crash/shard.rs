@@ -9,7 +9,7 @@ use super::{Acknowledged, Failed, Trial, acknowledged, told_home, told_settings,
 use crate::{ChainHandle, ReceiptState, ShardMachine, audit};
 
 /// Entries that the chain has heard before a workload begins: a lease, and the lines of accounts 1 to 9.
-const HEARD: u64 = 10;
+pub(super) const HEARD: u64 = 10;
 /// Accounts whose lines the workload's deliveries raise.
 const RAISED: std::ops::Range<u8> = 20..25;
 
@@ -37,10 +37,16 @@ fn source_at(chain: &ChainHandle) -> Settlement {
 async fn workload() {
     let Some(home) = told_home() else { return };
     let chain = ChainHandle::start(told_settings(&home)).await.unwrap();
-    until_stopped(&home, work(&home, &chain), chain.stopped()).await;
+    let pass = || chain.advance_time(30).map(|_| ()).map_err(Failed::from);
+    until_stopped(&home, work(&home, &chain, pass), chain.stopped()).await;
 }
 
-async fn work(home: &Path, chain: &ChainHandle) -> Result<(), Failed> {
+/// Writes and hears; now and then it lets time pass.
+pub(super) async fn work(
+    home: &Path,
+    chain: &ChainHandle,
+    pass: impl Fn() -> Result<(), Failed>,
+) -> Result<(), Failed> {
     let mut log = Acknowledged::open(home);
     let mut account = Account::new(1);
     account.nonce = chain.committed().state.window(&account.address(), &account.namespace()).next().get();
@@ -59,7 +65,7 @@ async fn work(home: &Path, chain: &ChainHandle) -> Result<(), Failed> {
         delivered.block(soon()).await?.ok_or("no block")?;
         log.note(chain.committed().state.channel(&settlement()).unwrap().cursor());
         if number % 20 == 19 {
-            chain.advance_time(30)?;
+            pass()?;
         }
     }
     Ok(())
@@ -72,6 +78,14 @@ fn trial(home: &Path) -> Trial<'_> {
 /// Everything acknowledged is there once, history is complete, and execution from genesis gives every header's root.
 pub(super) async fn check(home: &Path) {
     let chain = start(home).await;
+    check_chain(home, &chain);
+    chain.shutdown().await;
+    drop(chain);
+    audit::check::<ShardMachine>(&settings(home), true).unwrap();
+}
+
+/// The same of a chain that has been started, without what only its folder says.
+pub(super) fn check_chain(home: &Path, chain: &ChainHandle) {
     let account = Account::new(1);
     let state = chain.committed().state.clone();
     let cursor = state.channel(&settlement()).unwrap().cursor();
@@ -101,9 +115,6 @@ pub(super) async fn check(home: &Path) {
         let newest = (HEARD..cursor).map(|index| entry(index - HEARD)).rfind(|entry| entry.account == address);
         assert_eq!(state.account(&address).map(|leaf| leaf.ceiling), newest.map(|entry| entry.ceiling), "{number}");
     }
-    chain.shutdown().await;
-    drop((chain, state));
-    audit::check::<ShardMachine>(&settings(home), true).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,10 @@
 use db3_light_client::{LightClient, Options, UnixTime};
 use db3_primitives::Height;
 
-use super::super::support::{Account, commit, now, soon, until};
+use super::super::support::{Account, commit, now, settings, soon, until};
 use super::{Net, processes, root};
-use crate::ConsensusState;
+use crate::transfer::{ImportInput, TransferError, export, import, snapshot};
+use crate::{ConsensusState, ShardMachine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
@@ -54,6 +55,35 @@ async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
     assert!(receipt.height > before.0);
     assert_eq!(chain.committed().state.account(&account.address()).unwrap().bill_count, 6);
     chain.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stopped_node_holds_is_exported_and_cut_into_a_snapshot() {
+    let mut net = Net::new(1);
+    let chain = net.start(0).await;
+    net.fund(&chain).await;
+    commit(&chain, Account::new(1).put(now(&chain), "k", 2)).await;
+    let making = chain.clone();
+    let height = tokio::task::spawn_blocking(move || making.make_snapshot().unwrap()).await.unwrap();
+    let expected = chain.version_at(height).map_or_else(|_| root(&chain, height), |version| version.root);
+    chain.shutdown().await;
+    drop(chain);
+    let (made, manifest) = snapshot::make::<ShardMachine>(net.config(0)).unwrap();
+    assert_eq!((manifest.height.as_str(), &manifest.root), (height.to_string().as_str(), &hex::encode(expected)));
+    assert_eq!(snapshot::list(made.parent().unwrap()).unwrap(), [(made.clone(), manifest)]);
+    // Its blocks are CometBFT's: restored by hand it would have nothing to go on from.
+    let copy = net.folder.path().join("copy");
+    let refused = snapshot::restore::<ShardMachine>(&copy, &made, &settings(&copy)).unwrap_err();
+    assert!(matches!(refused, TransferError::NoBlocks { .. }), "{refused}");
+    // As text it is the beginning of a chain of one's own.
+    let mut lines = Vec::new();
+    let header = export::<ShardMachine>(net.config(0), &mut lines).unwrap();
+    assert_eq!((header.height, header.root), (height.to_string(), hex::encode(expected)));
+    let input = ImportInput { settings: settings(&copy), operator: None, time: None };
+    let genesis = import::<ShardMachine>(&copy, &mut std::io::Cursor::new(&lines), &input).unwrap();
+    assert_eq!((genesis.initial_height(), genesis.app_hash()), (height.next().unwrap(), Some(expected)));
+    // And the node itself goes on.
+    net.start(0).await.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,9 +108,17 @@ pub struct BenchWriteArgs {
     /// Mutations of each call
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub batch: u32,
-    /// Accounts that write, each to its own namespace [default: all of the devnet's]
+    /// Accounts that write, each to its own namespace [default: all of a devnet's, else the
+    /// one in use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub accounts: Option<u32>,
+    /// The same by name, on any network: NAME,NAME,... of your own accounts under one password
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "accounts")]
+    pub signers: Vec<String>,
+    /// Mutations a second, in calls at even intervals whether or not those before were answered (as far as
+    /// `--concurrency` goes); latency counts from when a call was due [default: as many as go]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: Option<u32>,
     /// Bytes of a pair's value [default: so that 1, 10 and 20 pairs make about 232, 1 204 and 2 304 bytes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub value_bytes: Option<u32>,

@@ -29,22 +29,22 @@ const TABLE: &str = "bench";
 /// `db3 bench write`
 pub async fn write(session: &Session, args: &BenchWriteArgs) -> Result<(), Failure> {
     let network = session.network()?;
-    let keys = keys_of_network(
-        session,
-        &network,
-        args.accounts.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(1)),
-    )?;
+    let keys = if args.signers.is_empty() {
+        let count = args.accounts.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(1));
+        keys_of_network(session, &network, count)?
+    } else {
+        let named = |name: &String| session.key_of(&network, &session.account_named(name, Some(&network))?);
+        args.signers.iter().map(named).collect::<Result<_, _>>()?
+    };
     let client = Arc::new(session.client_of(network.file).await?);
     let accounts = keys.len();
     session.output.say(&format!("signing {} mutations of {accounts} accounts", args.count));
     let (calls, bytes) = prepare(&client, keys, args).await?;
-    let calls = Arc::new(calls);
-
-    let next = Arc::new(AtomicUsize::new(0));
     let begin = Instant::now();
-    let workers: Vec<_> = (0..args.concurrency)
-        .map(|_| tokio::spawn(work(Arc::clone(&client), Arc::clone(&calls), Arc::clone(&next))))
-        .collect();
+    let pace = args.rate.map(|rate| Duration::from_secs(args.batch.into()).checked_div(rate).unwrap_or_default());
+    let schedule = Arc::new(Schedule { calls, next: AtomicUsize::new(0), begin, pace });
+    let workers: Vec<_> =
+        (0..args.concurrency).map(|_| tokio::spawn(work(Arc::clone(&client), Arc::clone(&schedule)))).collect();
     let mut latencies = Latencies::default();
     let (mut applied, mut failed, mut fee) = (0u64, 0u64, Tai::ZERO);
     for worker in workers {
@@ -82,14 +82,31 @@ struct Done {
     fee: Tai,
 }
 
-async fn work(
-    client: Arc<Client>,
-    calls: Arc<Vec<BatchCall>>,
-    next: Arc<AtomicUsize>,
-) -> Result<Done, crate::ClientError> {
+/// The calls, and when each is due.
+struct Schedule {
+    calls: Vec<BatchCall>,
+    next: AtomicUsize,
+    begin: Instant,
+    /// From one call to the next; none: at once.
+    pace: Option<Duration>,
+}
+
+impl Schedule {
+    /// The next call, when it is due, and from when its latency counts.
+    async fn next(&self) -> Option<(&BatchCall, Instant)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let call = self.calls.get(number)?;
+        let Some(pace) = self.pace else { return Some((call, Instant::now())) };
+        let after = pace.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
+        let due = self.begin.checked_add(after).unwrap_or(self.begin);
+        tokio::time::sleep_until(due.into()).await;
+        Some((call, due))
+    }
+}
+
+async fn work(client: Arc<Client>, schedule: Arc<Schedule>) -> Result<Done, crate::ClientError> {
     let mut done = Done { latencies: Latencies::default(), applied: 0, failed: 0, fee: Tai::ZERO };
-    while let Some(call) = calls.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let begin = Instant::now();
+    while let Some((call, begin)) = schedule.next().await {
         for receipt in submit_batch(&client, call).await? {
             if receipt.state == crate::ReceiptState::Applied {
                 done.applied = done.applied.saturating_add(1);

@@ -6,7 +6,7 @@ mod propose;
 
 use std::path::Path;
 
-use db3_governance::SignedProposal;
+use db3_governance::{MisbehaviourKind, SignedProposal};
 use db3_primitives::{Address, BlockTime, ChainId, Scheme, ShardId};
 use db3_proto::v1;
 
@@ -134,17 +134,24 @@ async fn show(session: &Session, client: &Client, chain_id: &ChainId) -> Result<
             Object::new().with("at_height", *at_height).with("sequence", proposal.sequence).with("actions", actions)
         })
         .collect();
+    let decisions: Vec<Object> = governance.decisions.iter().map(decided).collect();
     let evidence: Vec<Object> = governance.evidence.iter().map(recorded).collect();
     let object = at(Object::new(), &answer.at).with("next_sequence", governance.next_sequence());
     if session.output.format != OutputFormat::Table {
-        let object = object.with("validators", validators).with("scheduled", scheduled).with("evidence", evidence);
+        let object = object.with("validators", validators).with("scheduled", scheduled);
+        let object = object.with("decisions", decisions).with("evidence", evidence);
         return session.output.object(&object);
     }
     session.output.object(&object)?;
     for (columns, rows, empty) in [
         (&["key", "power", "operator", "payout"][..], validators, "nobody governs this chain"),
         (&["at_height", "sequence", "actions"][..], scheduled, "nothing is scheduled"),
-        (&["key", "kind", "height", "recorded_height", "power", "removed"][..], evidence, "no validator misbehaved"),
+        (
+            &["sequence", "state", "height", "at_height", "end_height", "why"][..],
+            decisions,
+            "this node knows of no decision",
+        ),
+        (&["key", "deed", "height", "recorded_height", "power", "removed"][..], evidence, "no validator misbehaved"),
     ] {
         session.output.raw(b"\n")?;
         let mut list = session.output.list(columns);
@@ -162,10 +169,35 @@ fn validator(validator: &db3_governance::Validator) -> Object {
         .with("payout", validator.payout.to_string())
 }
 
+/// What became of a decision.
+fn decided(decision: &v1::Decision) -> Object {
+    let state = match decision.state() {
+        v1::DecisionState::Scheduled => "scheduled",
+        v1::DecisionState::Done => "done",
+        v1::DecisionState::Dropped => "dropped",
+        v1::DecisionState::Cancelled => "cancelled",
+        v1::DecisionState::Unspecified => "unknown",
+    };
+    let why = decision.rejection.as_ref().map(|rejection| rejection.message.clone());
+    let by = Some(decision.cancelled_by).filter(|by| *by > 0);
+    Object::new()
+        .with("sequence", decision.sequence)
+        .with("id", hex(&decision.id))
+        .with("state", state)
+        .with_some("height", Some(decision.height).filter(|height| *height > 0))
+        .with("at_height", decision.at_height)
+        .with_some("end_height", Some(decision.end_height).filter(|height| *height > 0))
+        .with_some("code", decision.rejection.as_ref().map(|rejection| u64::from(rejection.code)))
+        .with_some("cancelled_by", by)
+        .with_some("why", why.or_else(|| by.map(|by| format!("taken back by decision {by}"))))
+}
+
 fn recorded(evidence: &v1::ValidatorEvidence) -> Object {
+    let deed = i32::try_from(evidence.kind).ok().and_then(MisbehaviourKind::from_number);
     Object::new()
         .with("key", hex(&evidence.key))
         .with("kind", evidence.kind)
+        .with_some("deed", deed.map(MisbehaviourKind::text))
         .with("height", evidence.height)
         .with_some("time", evidence.time.as_ref().and_then(db3_proto::convert::block_time))
         .with("recorded_height", evidence.recorded_height)

@@ -1,7 +1,7 @@
 //! Leaves of the settlement chain. Fixed width, big endian, the first byte the format, 1, as everywhere.
 //!
-//! Two more values have no type of their own: `due/<address>` is [`DUE_VALUE`], and `postings` and `outbox/<chain>` are
-//! frontiers of their logs (size ‖ hashes). The nonce window of an account, `win/<address>`, is a
+//! Three more values have no type of their own: `due/<address>` is [`DUE_VALUE`], `sweep` is an address (20 bytes), and
+//! `postings` and `outbox/<chain>` are frontiers of their logs (size ‖ hashes). The nonce window of an account, `win/<address>`, is a
 //! [`crate::NonceWindow`].
 
 mod balance;

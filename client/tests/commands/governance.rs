@@ -1,0 +1,121 @@
+//! What operators decide, as they type it: above all the way out where a light client froze.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use db3_carry::{Delivery, HeaderUpdate};
+use db3_client::{Client, InboxView, Options, load_network};
+use db3_light_client::UnixTime;
+use db3_light_client::build::HeaderChain;
+use db3_primitives::ChainId;
+use db3_proto::v1::chain_service_client::ChainServiceClient;
+use db3_proto::{delivery_message, v1};
+use serde_json::Value;
+
+use crate::network::Devnet;
+use crate::number;
+
+const SETTLEMENT: &str = "devnet-settlement";
+const SHARD: &str = "devnet-shard-0";
+
+/// What the settlement chain has heard of the shard.
+async fn heard(client: &Client) -> InboxView {
+    let id = |name: &str| name.parse::<ChainId>().unwrap();
+    client.inbox(&id(SETTLEMENT), &id(SHARD)).await.unwrap()
+}
+
+/// A second header at a height of the shard, signed with its validator's key, as only a thief of that key could make it.
+fn forged(net: &Devnet, height: u64, time: UnixTime) -> Vec<u8> {
+    let file = net.path(&format!("home/devnet/{SHARD}/config/priv_validator_key.json"));
+    let key: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let secret = STANDARD.decode(key["priv_key"]["value"].as_str().unwrap()).unwrap();
+    let before = UnixTime::new(time.secs() - 1, 0).unwrap();
+    let mut headers = HeaderChain::new(SHARD, &[(*secret.first_chunk().unwrap(), 10)], before).unwrap();
+    for made in 1..height {
+        headers.make([66; 32], UnixTime::new(time.secs() - 1, u32::try_from(made).unwrap()).unwrap()).unwrap();
+    }
+    headers.make([66; 32], time).unwrap();
+    headers.light_block(height).unwrap().to_vec()
+}
+
+/// A decision, once it is told to stand like this.
+fn decision(net: &Devnet, sequence: &Value, state: &str) -> Value {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let shown = net.json(&["governance", "show"]);
+        let decisions = shown["decisions"].as_array().unwrap();
+        match decisions.iter().find(|one| &one["sequence"] == sequence) {
+            Some(found) if found["state"] == state => return found.clone(),
+            _ => assert!(Instant::now() < end, "never {state}: {shown}"),
+        }
+    }
+}
+
+#[test]
+fn a_frozen_light_client_is_replaced_by_operators_and_what_waited_is_carried() {
+    let net = Devnet::start(&["--epoch-secs", "600"]);
+    net.ok(["put", "t", "k", "v"]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let network = load_network(&net.network_file()).unwrap();
+    let endpoint = network.settlement().unwrap().endpoints[0].clone();
+    runtime.block_on(async {
+        let client = Client::connect(network, Options::default()).await.unwrap();
+        let inbox = heard(&client).await;
+        let trusted = inbox.trusted_time().unwrap();
+        let time = UnixTime::new(i64::try_from(trusted.secs).unwrap(), trusted.nanos).unwrap();
+        let light_block = forged(&net, inbox.message.trusted_height, time);
+        let headers = vec![HeaderUpdate { light_block, trusted_next_validators: None }];
+        let delivery = delivery_message(&Delivery::of_headers(SHARD.parse().unwrap(), headers));
+        let request = v1::SubmitDeliveryRequest { delivery: Some(delivery), wait: v1::WaitMode::Committed.into() };
+        let channel = tonic::transport::Endpoint::from_shared(endpoint).unwrap().connect().await.unwrap();
+        let mut chain = ChainServiceClient::new(channel);
+        chain.submit_delivery(request).await.unwrap();
+    });
+    // Both headers are proven, so nothing is believed any more, and everybody sees it.
+    let link = || {
+        let rows = net.lines(&["status"]);
+        rows.into_iter().find(|row| row["from"] == SHARD && row["to"] == SETTLEMENT).unwrap()
+    };
+    let frozen = link();
+    assert!(frozen["frozen"] == true && !frozen["problem"].as_str().unwrap().is_empty(), "{frozen}");
+    net.ok(["put", "t", "k2", "v"]);
+    let cursor = number(&frozen["cursor"]);
+
+    net.ok(["governance", "propose", "replace.db3", "--replace-channel", SHARD]);
+    net.fails(1, ["governance", "submit", "replace.db3"]);
+    net.ok(["governance", "sign", "replace.db3", "--account", "dev0"]);
+    let sent = net.json(&["governance", "submit", "replace.db3"]);
+    decision(&net, &sent["sequence"], "done");
+    assert_eq!(link()["frozen"], false);
+
+    // What the shard writes from here on is taken in, and settled.
+    net.ok(["devnet", "advance", "600"]);
+    let now = link();
+    assert!(number(&now["cursor"]) > cursor && now["frozen"] == false, "{now}");
+    let bills = net.lines(&["bill", "list"]);
+    assert!(bills.len() >= 2 && bills.iter().all(|bill| bill["status"] == "paid"), "{bills:?}");
+}
+
+#[test]
+fn a_decision_is_told_with_what_became_of_it() {
+    let net = Devnet::start(&["--epoch-secs", "600"]);
+    let decide = |change: &[&str]| {
+        let file = "decision.db3";
+        net.ok([&["governance", "propose", file, "--yes"], change].concat());
+        net.ok(["governance", "sign", file, "--account", "dev0"]);
+        net.json(&["governance", "submit", file])
+    };
+    let first = decide(&["--set", "expiry_max_secs=1800"]);
+    let done = decision(&net, &first["sequence"], "done");
+    assert_eq!(done["end_height"], first["at_height"], "{done}");
+    let far = (number(&first["height"]) + 5_000).to_string();
+    let second = decide(&["--set", "expiry_max_secs=900", "--at", &far]);
+    let waits = decision(&net, &second["sequence"], "scheduled");
+    assert_eq!(waits["at_height"], far.as_str(), "{waits}");
+    let third = decide(&["--cancel", second["sequence"].as_str().unwrap()]);
+    let cancelled = decision(&net, &second["sequence"], "cancelled");
+    assert_eq!(cancelled["cancelled_by"], third["sequence"]);
+    let table = net.ok(["governance", "show"]);
+    assert!(table.contains("cancelled") && table.contains("taken back by decision 3"), "{table}");
+}

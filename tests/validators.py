@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""What validators answer for and what their operators decide, on real CometBFT: the settlement chain of a network of three.
+
+The key of the third signs on two machines at once: the others prove it, its power is gone for good, and the chain goes on
+without it. The operators of the other two then decide: what is done, what was taken back and what could not be done any
+more is told by every node, and the key that misbehaved cannot come back.
+
+Usage: tests/validators.py --bin DIR
+Talks to this machine alone. CometBFT must be installed (scripts/install-cometbft).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import telling
+from telling import chapter, check, free_port, the_end
+
+NETWORK = "trial"
+CHAIN = f"{NETWORK}-settlement"
+POWERS = {"alice": 10, "bob": 10, "mallory": 8}
+PATIENCE = 300  # Seconds: eight processes share the machine with whatever else runs.
+# Two nodes that propose a block each: one a second leaves the others time.
+ENVIRONMENT = {"DB3_COMETBFT_TIMEOUT_COMMIT_MS": "500", "NO_COLOR": "1", "DB3_PASSWORD": "local"}
+
+
+def wait_until(claim, condition):
+    return telling.wait_until(claim, condition, PATIENCE)
+
+
+class Network:
+    """Three validators of a settlement chain, each in a folder of its own, and the operators' accounts."""
+
+    def __init__(self, programs, folder):
+        self.programs, self.folder, self.nodes = Path(programs).resolve(), Path(folder), {}
+        self.environment = {**os.environ, **ENVIRONMENT, "DB3_HOME": str(self.folder / "user")}
+        # A chain and its shard for each of the three, and for the other machine of the third.
+        self.grpc, self.p2p = free_port(8), free_port(8)
+
+    def run(self, program, *arguments, code=0):
+        done = subprocess.run([self.programs / program, *arguments], cwd=self.folder, env=self.environment,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != code:
+            detail = f"{done.stdout}\n{done.stderr}"
+            check(f"`{program} {' '.join(arguments)}` ends with {code}, not {done.returncode}", False, detail)
+        return done.stderr if code else done.stdout
+
+    def db3(self, *arguments, code=0):
+        return self.run("db3", "--network", NETWORK, *arguments, code=code)
+
+    def make(self):
+        self.run("db3-genesis", "init", NETWORK, "--shards", "1")
+        for place, (name, power) in enumerate(POWERS.items()):
+            self.run("db3", "account", "new", name)
+            account = json.loads(self.run("db3", "account", "show", name, "--output", "json"))["address"]
+            self.run("db3-genesis", "keys", "--name", name, "--p2p-address", f"127.0.0.1:{self.p2p + 2 * place}",
+                     "--endpoint", f"http://127.0.0.1:{self.grpc + 2 * place}", "--operator", account,
+                     "--payout", account, "--keys", f"keys-{name}", "--out", f"{name}.toml")
+            self.run("db3-genesis", "add-validator", f"{name}.toml", "--power", str(power))
+        self.run("db3-genesis", "build")
+        for place, name in enumerate(POWERS):
+            self.run("db3-genesis", "join", name, "--validator", name, "--keys", f"keys-{name}",
+                     "--port", str(self.grpc + 2 * place))
+        self.run("db3", "network", "add", f"alice/{NETWORK}.toml")
+
+    def twin(self, name, place):
+        """The same validator on another machine, as somebody makes it who copies a folder too much."""
+        shutil.copytree(self.folder / name, self.folder / f"{name}-again")
+        home = self.home(f"{name}-again")
+        (home / "config" / "node_key.json").unlink()
+        settings = home / "config" / "node.toml"
+        text = settings.read_text()
+        for first in (self.grpc, self.p2p):
+            text = text.replace(str(first + 2 * place), str(first + 6)).replace(str(first + 2 * place + 1), str(first + 7))
+        settings.write_text(text)
+
+    def home(self, name):
+        return self.folder / name / CHAIN
+
+    def start(self, name):
+        log = open(self.folder / f"{name}.log", "ab")
+        self.nodes[name] = subprocess.Popen(
+            [self.programs / "settlement-node", "start", "--home", self.home(name), "--no-relay"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
+
+    def stop(self):
+        for process in self.nodes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.nodes.values():
+            process.wait(timeout=PATIENCE)
+
+    def status(self, name):
+        done = subprocess.run([self.programs / "settlement-node", "status", "--home", self.home(name), "--output", "json"],
+                              env=self.environment, capture_output=True, text=True)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def height(self, name):
+        status = self.status(name)
+        return int(status["height"]) if status else 0
+
+    def governance(self):
+        return json.loads(self.db3("governance", "show", "--output", "json"))
+
+    def decide(self, *change):
+        """Proposed by one, signed by both, sent; the answer."""
+        file = self.folder / "proposal.db3"
+        file.unlink(missing_ok=True)
+        self.db3("governance", "propose", str(file), *change)
+        for operator in ("alice", "bob"):
+            self.db3("governance", "sign", str(file), "--account", operator)
+        return json.loads(self.db3("governance", "submit", str(file), "--output", "json"))
+
+    def state_of(self, sequence):
+        decisions = self.governance()["decisions"]
+        return next((one for one in decisions if int(one["sequence"]) == sequence), None)
+
+
+def misbehaviour(net):
+    chapter("A key that signs on two machines")
+    net.make()
+    net.twin("mallory", 2)
+    for name in (*POWERS, "mallory-again"):
+        net.start(name)
+    wait_until("blocks are made", lambda: (net.height("alice") > 2, net.status("alice")))
+
+    def found():
+        shown = net.governance()
+        return bool(shown["evidence"]), shown
+    shown = wait_until("the others prove that it signed twice", found)
+    evidence = shown["evidence"]
+    check("one deed of one validator is recorded, with the power that it had",
+          len(evidence) == 1 and evidence[0]["kind"] == 1 and int(evidence[0]["power"]) == POWERS["mallory"]
+          and evidence[0]["removed"] is True, shown)
+    keys = [validator["key"] for validator in shown["validators"]]
+    check("it validates no more", len(keys) == 2 and evidence[0]["key"] not in keys, shown)
+    then = net.height("alice")
+    wait_until("the chain goes on without it", lambda: (net.height("alice") > then + 3, net.status("alice")))
+    return evidence[0]["key"]
+
+
+def decisions(net, culprit):
+    chapter("What operators decide, and what becomes of it")
+    payout = json.loads(net.run("db3", "account", "show", "mallory", "--output", "json"))["address"]
+    file = net.folder / "again.db3"
+    net.db3("governance", "propose", str(file), "--set-validator", f"{culprit}:8:{payout}:{payout}")
+    for operator in ("alice", "bob"):
+        net.db3("governance", "sign", str(file), "--account", operator)
+    refused = net.db3("governance", "submit", str(file), code=1)
+    check("the key that misbehaved cannot come back", "misbehaved" in refused, refused)
+
+    far = str(net.height("alice") + 40)
+    first = net.decide("--prices", "1,1,1,1,1", "--at", far)
+    second = net.decide("--prices", "2,2,2,2,2")
+    third = net.decide("--set", "expiry_max_secs=900", "--at", far)
+    fourth = net.decide("--cancel", str(third["sequence"]))
+    check("they are numbered in their order",
+          [int(one["sequence"]) for one in (first, second, third, fourth)] == [1, 2, 3, 4], (first, second, third, fourth))
+    ended = lambda sequence, state: lambda: ((net.state_of(sequence) or {}).get("state") == state, net.governance())
+    wait_until("what takes effect at once is told as done", ended(2, "done"))
+    wait_until("what was taken back is told as that", ended(3, "cancelled"))
+    check("and by which decision", net.state_of(3)["why"] == "taken back by decision 4", net.state_of(3))
+    wait_until("at its height the first can do nothing any more", ended(1, "dropped"))
+    dropped = net.state_of(1)
+    check("and the reason is told, with its number",
+          "version" in dropped["why"] and int(dropped["code"]) == 231 and str(dropped["end_height"]) == far, dropped)
+    check("the table says the same", "dropped" in net.db3("governance", "show"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True, help="folder of the programs")
+    options = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="db3-validators-")
+    net = Network(options.bin, folder)
+    try:
+        culprit = misbehaviour(net)
+        decisions(net, culprit)
+    finally:
+        net.stop()
+    shutil.rmtree(folder)
+    the_end()
+
+
+if __name__ == "__main__":
+    main()
