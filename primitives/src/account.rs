@@ -3,15 +3,31 @@
 //! Text is `0x` and 40 hexadecimal digits. Mixed case carries EIP-55's checksum and is checked; all-lower and
 //! all-upper digits carry none and are taken as they are.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::hash::{hex_bytes, hex_text, keccak256};
 use crate::quote::quoted;
 
-/// The address of an account: 20 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The address of an account: 20 bytes, in the order of the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address([u8; 20]);
+
+impl Ord for Address {
+    /// As words, because a call to compare 20 bytes costs several times as much, and rounds compare millions.
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.words().cmp(&other.words())
+    }
+}
+
+impl PartialOrd for Address {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Why a text or a byte string is no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +64,14 @@ impl Address {
     /// The address in a byte string that must have 20 bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, AddressError> {
         bytes.try_into().map(Self).map_err(|_| AddressError::Length { bytes: bytes.len() })
+    }
+
+    /// The bytes as two numbers, the first above the second.
+    #[inline]
+    fn words(&self) -> (u128, u32) {
+        let head = self.0.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes));
+        let tail = self.0.last_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        (head, tail)
     }
 
     /// The address of a public key given as its 64 bytes x ‖ y.

@@ -16,7 +16,7 @@ use db3_state_tree::{Range, Tree};
 pub(crate) type ListKey = (Address, ShardId, u64);
 
 /// A walk over the accounts that a version holds as due.
-pub(crate) struct Sweep<'t> {
+pub(crate) struct Walk<'t> {
     after: Option<Address>,
     marks: Range<'t>,
     /// The next marked account.
@@ -42,17 +42,16 @@ struct Open {
 /// What remains of a list: what it was, and what it is now, none where nothing remains.
 pub(crate) type Remains = (ListKey, DuesLeaf, Option<DuesLeaf>);
 
-impl<'t> Sweep<'t> {
+impl<'t> Walk<'t> {
     /// Begins after an account, or with the first.
     pub(crate) fn after(tree: &'t Tree, after: Option<Address>) -> Self {
         let from = after.map_or_else(key::due_prefix, |account| [key::due(&account).as_slice(), &[0]].concat());
         let marks = tree.range(&from, key::prefix_end(&key::due_prefix()).as_deref());
         let lists = tree.prefix(&key::dues_prefix());
-        let mut sweep =
-            Self { after, marks, mark: None, lists, list: None, heads: BinaryHeap::new(), open: Vec::new() };
-        sweep.next_mark();
-        sweep.next_list();
-        sweep
+        let mut walk = Self { after, marks, mark: None, lists, list: None, heads: BinaryHeap::new(), open: Vec::new() };
+        walk.next_mark();
+        walk.next_list();
+        walk
     }
 
     fn next_mark(&mut self) {
@@ -86,7 +85,7 @@ impl<'t> Sweep<'t> {
         self.next_list();
     }
 
-    /// Takes the account that [`Sweep::head`] told, out of every list; tells whether it is marked as well.
+    /// Takes the account that [`Walk::head`] told, out of every list; tells whether it is marked as well.
     pub(crate) fn take(&mut self, account: Address) -> bool {
         while let Some(mut head) = self.heads.peek_mut() {
             let Reverse((listed, place)) = *head;
@@ -119,5 +118,68 @@ impl<'t> Sweep<'t> {
             let left = [before.unwrap_or_default(), after.unwrap_or_default()].concat();
             (key, leaf, DuesLeaf::new(left))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use std::collections::BTreeSet;
+
+    use db3_primitives::leaf::settlement::DUE_VALUE;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address(number: u8) -> Address {
+        Address::new([number; 20])
+    }
+
+    /// A version with these marks, and these lists, the first under index 0.
+    fn tree(marks: &BTreeSet<u8>, lists: &[BTreeSet<u8>]) -> Tree {
+        let mut batch: Vec<_> =
+            marks.iter().map(|mark| (key::due(&address(*mark)), Some(DUE_VALUE.to_vec()))).collect();
+        for (index, list) in (0..).zip(lists) {
+            let accounts: Vec<Address> = list.iter().map(|number| address(*number)).collect();
+            let key = key::dues(accounts.first().unwrap(), ShardId::new(0), index);
+            batch.push((key, Some(DuesLeaf::new(accounts).unwrap().to_bytes())));
+        }
+        batch.sort();
+        Tree::new().apply(batch).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn accounts_come_once_and_in_order_and_leave_the_lists(
+            marks in prop::collection::btree_set(0..40_u8, 0..8),
+            lists in prop::collection::vec(prop::collection::btree_set(0..40_u8, 1..12), 0..8),
+            after in prop::option::of(0..40_u8),
+            visits in 0..50_usize,
+        ) {
+            let tree = tree(&marks, &lists);
+            let mut walk = Walk::after(&tree, after.map(address));
+            let mut visited = Vec::new();
+            while let Some(account) = walk.head().filter(|_| visited.len() < visits) {
+                prop_assert_eq!(walk.head(), Some(account));
+                visited.push((account, walk.take(account)));
+            }
+            let due: BTreeSet<u8> = lists.iter().flatten().chain(&marks).copied().collect();
+            let due = due.into_iter().filter(|number| after.is_none_or(|after| *number > after));
+            let expected: Vec<_> = due.take(visits).map(|number| (address(number), marks.contains(&number))).collect();
+            prop_assert_eq!(&visited, &expected);
+
+            let stays = |number: &u8| !expected.iter().any(|(account, _)| *account == address(*number));
+            let mut remains: Vec<Remains> = walk.end().collect();
+            remains.sort_by_key(|((_, _, index), ..)| *index);
+            let changed = (0..).zip(&lists).filter(|(_, list)| !list.iter().all(stays));
+            let expected: Vec<Remains> = changed
+                .map(|(index, list)| {
+                    let all: Vec<Address> = list.iter().map(|number| address(*number)).collect();
+                    let left = list.iter().filter(|number| stays(number)).map(|number| address(*number)).collect();
+                    ((all[0], ShardId::new(0), index), DuesLeaf::new(all).unwrap(), DuesLeaf::new(left))
+                })
+                .collect();
+            prop_assert_eq!(remains, expected);
+        }
     }
 }

@@ -12,7 +12,7 @@ use db3_primitives::{
     Address, CreditEntry, Epoch, Heartbeat, RoundLeaf, RoundPhase, Running, SettlementLeaf, ShardId, ShardLeaf, Tai,
 };
 
-use crate::dues::Sweep;
+use crate::dues::Walk;
 use crate::effects::RoundDone;
 use crate::ledger::Ledger;
 use crate::reads::Reads;
@@ -96,13 +96,13 @@ pub(crate) fn begin(epoch: Epoch) -> Running {
 fn accounts(ledger: &mut Ledger, running: &mut Running, forgiven: u64, after: Option<Address>, budget: &mut u32) {
     let base = ledger.base.clone();
     let mut reads = Reads::of(&base);
-    let mut sweep = Sweep::after(&base, after);
-    while let Some(account) = sweep.head() {
+    let mut walk = Walk::after(&base, after);
+    while let Some(account) = walk.head() {
         if *budget == 0 {
-            ledger.shorten_lists(sweep.end());
+            ledger.shorten_lists(walk.end());
             return;
         }
-        let marked = sweep.take(account);
+        let marked = walk.take(account);
         let open = ledger.open_near(&mut reads, account);
         let visited = settle::visit(ledger, open, running.epoch, forgiven);
         ledger.set_due(account, marked, visited.due);
@@ -112,7 +112,7 @@ fn accounts(ledger: &mut Ledger, running: &mut Running, forgiven: u64, after: Op
         running.paid = Tai::new(running.paid.get().saturating_add(visited.paid.get()));
         *budget = budget.saturating_sub(visited.lines.max(1));
     }
-    ledger.shorten_lists(sweep.end());
+    ledger.shorten_lists(walk.end());
     running.phase = RoundPhase::Shards { next: ShardId::new(0) };
 }
 

@@ -74,6 +74,13 @@ pub(crate) fn pay(ledger: &mut Ledger, open: &mut Open, wallet: Wallet, amount: 
     if amount.is_zero() {
         return;
     }
+    // Most accounts have one line, which takes all of it.
+    if let [(shard, line)] = open.lines.as_mut_slice() {
+        line.paid = add(line.paid, amount);
+        let shard = *shard;
+        ledger.pay_pool(open, wallet, shard, amount);
+        return;
+    }
     let outstanding: Vec<Tai> = open.lines.iter().map(|(_, line)| line.outstanding()).collect();
     for (at, share) in portion::shares(amount, &outstanding).into_iter().enumerate() {
         if let Some((shard, line)) = open.lines.get_mut(at).filter(|_| !share.is_zero()) {
@@ -92,9 +99,9 @@ pub(crate) fn post(
     open: &mut Open,
     before: &[(ShardId, LineLeaf)],
 ) {
-    let changed: Vec<PostingLine> = before
-        .iter()
-        .zip(&open.lines)
+    let mut changed = Vec::with_capacity(before.len());
+    let lines = before.iter().zip(&open.lines);
+    let lines = lines
         .map(|((shard, before), (_, now))| PostingLine {
             shard: *shard,
             debited_from: before.debited,
@@ -102,8 +109,8 @@ pub(crate) fn post(
             covered_from: before.covered(),
             covered_to: now.covered(),
         })
-        .filter(|line| !line.debit().is_zero() || !line.covered().is_zero())
-        .collect();
+        .filter(|line| !line.debit().is_zero() || !line.covered().is_zero());
+    changed.extend(lines);
     let sum = |of: fn(&PostingLine) -> Tai| changed.iter().fold(Tai::ZERO, |sum, line| add(sum, of(line)));
     let (debit, covered) = (sum(PostingLine::debit), sum(PostingLine::covered));
     let (paid, written_off) = match kind {

@@ -78,6 +78,13 @@ proptest! {
     }
 
     #[test]
+    fn addresses_are_in_the_order_of_their_bytes(one: [u8; 20], mut other: [u8; 20], shared in 0..=20_usize) {
+        other[..shared].copy_from_slice(&one[..shared]);
+        prop_assert_eq!(Address::new(one).cmp(&Address::new(other)), one.cmp(&other));
+        prop_assert_eq!(Address::new(one).partial_cmp(&Address::new(other)), Some(one.cmp(&other)));
+    }
+
+    #[test]
     fn reading_an_address_never_panics(text: String) {
         let _ = text.parse::<Address>();
     }
