@@ -67,15 +67,23 @@ def wait_until(claim, condition, patience):
         time.sleep(0.1)
 
 
+given = set()
+
+
 def free_port(count):
-    """The first of `count` neighbouring ports that nobody uses, below those that the system gives to connections."""
-    for port in random.sample(range(20000, 32000), 200):
+    """The first of `count` neighbouring ports that nobody uses, below those that the system gives to connections; each is
+    given out once. They do not follow from the seed: stories may be told at the same time."""
+    for port in random.SystemRandom().sample(range(20000, 32000), 200):
+        ports = range(port, port + count)
+        if given.intersection(ports):
+            continue
         try:
-            sockets = [socket.create_server(("127.0.0.1", port + n)) for n in range(count)]
+            sockets = [socket.create_server(("127.0.0.1", port)) for port in ports]
         except OSError:
             continue
         for s in sockets:
             s.close()
+        given.update(ports)
         return port
     raise SystemExit("no free ports")
 

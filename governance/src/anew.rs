@@ -6,7 +6,7 @@
 //! same name, is accepted again; evidence stays as well, and a key that misbehaved cannot come back.
 
 use db3_primitives::{DecodeError, key};
-use db3_state_tree::Tree;
+use db3_state_tree::{Batch, Tree};
 
 use crate::leaf::{GovernanceLeaf, Validator, ValidatorError};
 
@@ -26,9 +26,9 @@ pub enum AnewError {
 
 /// What changes in a state, by tree key, so that `validators` govern the chain that goes on from it; nobody if there are
 /// none.
-pub fn begin_anew(tree: &Tree, validators: &[Validator]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, AnewError> {
+pub fn begin_anew(tree: &Tree, validators: &[Validator]) -> Result<Batch, AnewError> {
     let before = tree.get(&key::governance()).map(GovernanceLeaf::from_bytes).transpose()?;
-    let mut changes = Vec::new();
+    let mut changes = Batch::new();
     match (before, validators) {
         (None, []) => {}
         (None, _) => return Err(AnewError::Ungoverned),

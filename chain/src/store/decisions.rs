@@ -36,7 +36,7 @@ pub enum DecisionEnd {
     /// Its change was made.
     Done,
     /// Nothing of it could be done any more, and why.
-    Dropped(v1::Rejection),
+    Dropped(Box<v1::Rejection>),
     /// A later decision took it back.
     Cancelled {
         /// The number of that one.
@@ -82,7 +82,7 @@ impl DecisionRow {
         let ended = match kind {
             0 => None,
             1 => Some((height, DecisionEnd::Done)),
-            2 => Some((height, DecisionEnd::Dropped(v1::Rejection::decode(why).map_err(|_| malformed)?))),
+            2 => Some((height, DecisionEnd::Dropped(Box::new(v1::Rejection::decode(why).map_err(|_| malformed)?)))),
             3 => Some((height, DecisionEnd::Cancelled { by })),
             _ => return Err(unknown),
         };
@@ -101,7 +101,7 @@ impl Store {
         for applied in &report.applied {
             let end = match &applied.failure {
                 None => DecisionEnd::Done,
-                Some(rejection) => DecisionEnd::Dropped(status::to_message(rejection, None)),
+                Some(rejection) => DecisionEnd::Dropped(Box::new(status::to_message(rejection, None))),
             };
             let known = self.decision(applied.sequence)?;
             let accepted = known.and_then(|row| row.accepted);

@@ -87,3 +87,28 @@ fn before_the_first_close_the_last_epoch_is_refused_with_the_time_of_that_close(
     let nobody = net.fails(2, ["devnet", "fund", "nobody", "5db3"]);
     assert!(nobody.contains("no account nobody"), "{nobody}");
 }
+
+#[test]
+fn a_debt_says_in_which_round_collateral_pays_and_how_much_can_be_paid_now() {
+    let net = Devnet::start(&["--epoch-secs", "86400"]);
+    std::fs::write(net.path("pass.txt"), "correct horse\n").unwrap();
+    let poor = ["--account", "poor", "--password-file", "pass.txt"];
+    let made = net.json(&["account", "new", "poor", "--password-file", "pass.txt"]);
+    net.ok(["credit", "deposit", "1db3", "--to", made["address"].as_str().unwrap()]);
+    net.ok(["transfer", "poor", "0.00003db3"]);
+    for n in 0..6 {
+        net.ok([&["put", "t", &format!("k{n}"), "value", "--yes"][..], &poor].concat());
+    }
+    net.ok(["devnet", "advance", "86400"]);
+    let shown = net.json(&[&["credit", "show"][..], &poor].concat());
+    assert_eq!((&shown["stage"], number(&shown["balance_tai"])), (&"outstanding".into(), 0), "{shown}");
+    let rounds = ["stage_since_epoch", "delinquent_epoch", "seizure_epoch", "write_off_epoch"];
+    assert!(rounds.map(|field| number(&shown[field])).is_sorted(), "{shown}");
+    assert!(shown["seizure_time"].as_str().unwrap().ends_with("T00:00:00Z"), "the end of an epoch: {shown}");
+    let broke = net.fails(1, [&["credit", "pay"][..], &poor].concat());
+    assert!(broke.contains("223 BALANCE_TOO_LOW_FOR_FEE") && broke.contains("DB3 are outstanding"), "{broke}");
+    assert!(broke.contains("\n  transaction 0x"), "{broke}");
+    net.ok(["transfer", "poor", "0.00004db3"]);
+    let much = net.fails(1, [&["credit", "pay", "1db3"][..], &poor].concat());
+    assert!(much.contains("307 BALANCE_TOO_LOW") && much.contains("DB3 can be paid now: `db3 credit pay 0."), "{much}");
+}

@@ -90,7 +90,7 @@ fn decision(row: &DecisionRow) -> v1::Decision {
     let (state, rejection, cancelled_by) = match row.ended.as_ref().map(|(_, end)| end) {
         None => (v1::DecisionState::Scheduled, None, 0),
         Some(DecisionEnd::Done) => (v1::DecisionState::Done, None, 0),
-        Some(DecisionEnd::Dropped(why)) => (v1::DecisionState::Dropped, Some(why.clone()), 0),
+        Some(DecisionEnd::Dropped(why)) => (v1::DecisionState::Dropped, Some(why.as_ref().clone()), 0),
         Some(DecisionEnd::Cancelled { by }) => (v1::DecisionState::Cancelled, None, *by),
     };
     v1::Decision {
