@@ -56,6 +56,8 @@ fn decision(net: &Devnet, sequence: &Value, state: &str) -> Value {
 fn a_frozen_light_client_is_replaced_by_operators_and_what_waited_is_carried() {
     let net = Devnet::start(&["--epoch-secs", "600"]);
     net.ok(["put", "t", "k", "v"]);
+    // With the first close comes the first header.
+    net.ok(["devnet", "advance", "600"]);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let network = load_network(&net.network_file()).unwrap();
     let endpoint = network.settlement().unwrap().endpoints[0].clone();
