@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p db3-chain --example throughput -- [PAIRS] [MUTATIONS] [IN_FLIGHT] [VALIDATORS] [TIMEOUT_COMMIT_MS] [RATE]`
 //! (defaults 1, 60 000, 4 096, 0, 500, 0). VALIDATORS 0 is the embedded engine; else so many nodes run in this process,
-//! each with its `CometBFT`, and mutations go to all of them. RATE 0 sends as fast as IN_FLIGHT allows; else so many a
+//! each with its `CometBFT`, and mutations go to all of them. RATE 0 sends as fast as `IN_FLIGHT` allows; else so many a
 //! second at even intervals, and latency counts from when a batch was due. Prints mutations a second, commit latency, where the engine's
 //! time went, `CometBFT`'s processor time, and how long the next start takes. Signing is done before the clock starts.
 #![allow(
