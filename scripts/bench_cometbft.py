@@ -20,7 +20,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,9 +31,10 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent
 sys.path.append(str(SCRIPTS.parent / "tests"))
 from joining import join as lay_out, trust  # noqa: E402
+from telling import free_port  # noqa: E402
 
 VERSION = re.search(r"^version=(\S+)", (SCRIPTS / "install-cometbft").read_text(), re.M).group(1)
-TIMEOUT_COMMIT_MS = 500  # What db3-genesis writes.
+TIMEOUT_COMMIT_MS = 200  # What db3-genesis writes.
 KVSTORE_BYTES, KVSTORE_RATE = 250, 20_000
 PAIRS = {1: 128, 20: 32}  # Mutations of a call.
 CALLS = 128
@@ -47,12 +47,6 @@ def row(what, figure):
 def cometbft_folder():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("DB3_COMETBFT_BIN") or cache / "db3" / "bin")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until(what, done, seconds=120):
@@ -180,12 +174,14 @@ class Localnet:
     def __enter__(self):
         self.started, self.log = Started(), open(self.folder / "localnet.log", "ab")
         ready = self.folder / f"ready{self.validators}.json"
-        self.started.start(
+        process = self.started.start(
             [sys.executable, SCRIPTS / "localnet.py", "--bin", self.programs, "--validators", self.validators, "--shards", 1,
              "--accounts", self.accounts, "--home", self.folder / f"net{self.validators}", "--ready-file", ready,
-             "--port", free_port(), "--p2p-port", free_port()], self.log,
+             "--port", free_port(4), "--p2p-port", free_port(4)], self.log,
             env={**os.environ, "DB3_COMETBFT_TIMEOUT_COMMIT_MS": str(self.pace)})
-        wait_until("the network", lambda: True if ready.exists() else None, seconds=300)
+        wait_until("the network", lambda: True if ready.exists() or process.poll() is not None else None, seconds=300)
+        if process.poll() is not None:
+            sys.exit(f"error: scripts/localnet ended: {Path(self.log.name).read_text()}")
         self.ready = json.loads(ready.read_text())
         return self
 
@@ -243,7 +239,7 @@ def join(programs, folder, pace):
         wait_until("a snapshot for others", lambda: True if all(max(snapshots(node), default=0) > written for node in nodes) else None,
                    seconds=300)
         for name, sync in (("state sync", True), ("replaying the blocks", False)):
-            port, p2p_port = free_port(), free_port()
+            port, p2p_port = free_port(2), free_port(2)
             home = lay_out(programs, folder / f"late-{sync}", folder / "net2" / "prepare" / "genesis", "127.0.0.1", port,
                            p2p_port) / "local-shard-0"
             node = {**nodes[0], "home": str(home)}

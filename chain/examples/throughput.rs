@@ -1,7 +1,7 @@
 //! How many mutations a second the engine takes from signed bytes to committed, without a transport around it.
 //!
 //! `cargo run -p db3-chain --example throughput -- [PAIRS] [MUTATIONS] [IN_FLIGHT] [VALIDATORS] [TIMEOUT_COMMIT_MS] [RATE]`
-//! (defaults 1, 60 000, 4 096, 0, 500, 0). VALIDATORS 0 is the embedded engine; else so many nodes run in this process,
+//! (defaults 1, 60 000, 4 096, 0, 200, 0). VALIDATORS 0 is the embedded engine; else so many nodes run in this process,
 //! each with its `CometBFT`, and mutations go to all of them. RATE 0 sends as fast as `IN_FLIGHT` allows; else so many a
 //! second at even intervals, and latency counts from when a batch was due. Prints mutations a second, commit latency, where the engine's
 //! time went, `CometBFT`'s processor time, and how long the next start takes. Signing is done before the clock starts.
@@ -167,7 +167,7 @@ async fn main() {
     let mutations = arguments.next().unwrap_or(60_000);
     let in_flight = arguments.next().unwrap_or(4_096);
     let count = arguments.next().unwrap_or(0);
-    let timeout_commit_ms = arguments.next().unwrap_or(500) as u64;
+    let timeout_commit_ms = arguments.next().unwrap_or(200) as u64;
     let rate = arguments.next().unwrap_or(0);
     let folder = tempfile::tempdir().unwrap();
     let (input, credit) = credit();

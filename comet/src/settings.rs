@@ -63,7 +63,7 @@ impl Default for CometSettings {
             persistent_peers: Vec::new(),
             pex: true,
             private_network: false,
-            timeout_commit_ms: 500,
+            timeout_commit_ms: 200,
             timeout_propose_ms: 2_000,
             timeout_vote_ms: 1_000,
             peer_bytes_per_sec: 200_000_000,

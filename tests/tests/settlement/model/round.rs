@@ -27,7 +27,7 @@ impl Books {
                         continue;
                     };
                     left = left.saturating_sub((self.lines_of(account).len() as u64).max(1));
-                    self.visit(*account, epoch);
+                    self.visit(*account, epoch, secs);
                     let more = due.iter().any(|other| other > account);
                     let at = if more { At::Accounts(Some(*account)) } else { At::Shards(0) };
                     self.running = Some((epoch, at));
@@ -113,11 +113,14 @@ impl Books {
         shares.len() as u64
     }
 
-    fn visit(&mut self, address: Address, epoch: u64) {
-        // Debts grow older by one with every round: epochs that no round settled by itself do not count.
+    fn visit(&mut self, address: Address, epoch: u64, secs: u64) {
+        // Debts grow older by one with every round: epochs that no round settled by itself do not count, nor do rounds
+        // that come later than the epoch in which their deadline lies.
         let skipped = self.settled.map_or(0, |settled| epoch.saturating_sub(settled).saturating_sub(1));
+        let deadline = (epoch + 1) * self.params.epoch_secs + self.params.deadline_secs;
+        let late = u64::from(secs / self.params.epoch_secs > deadline / self.params.epoch_secs);
         let account = self.accounts.entry(address).or_default();
-        account.since += if account.stage == 0 { 0 } else { skipped };
+        account.since += if account.stage == 0 { 0 } else { skipped + late };
         let mut debit = 0;
         for (_, line) in self.lines.range_mut((address, 0)..=(address, u32::MAX)) {
             debit += line.r - line.d;
