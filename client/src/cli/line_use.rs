@@ -15,7 +15,7 @@ const WARN_PERCENT: u128 = 80;
 /// What the settlement chain lets a line owe at once: its ceiling less what was paid and written off.
 #[must_use]
 pub fn granted(line: &LineLeaf) -> Tai {
-    line.ceiling.saturating_sub(line.paid).saturating_sub(line.written_off)
+    line.ceiling.saturating_sub(line.covered())
 }
 
 /// The same by the ceiling that has arrived on the shard.

@@ -108,8 +108,7 @@ pub struct BenchWriteArgs {
     /// Mutations of each call
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub batch: u32,
-    /// Accounts that write, each to its own namespace [default: all of a devnet's, else the
-    /// one in use]
+    /// Accounts that write, each to its own namespace [default: all of a devnet's, else the one in use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub accounts: Option<u32>,
     /// The same by name, on any network: NAME,NAME,... of your own accounts under one password
