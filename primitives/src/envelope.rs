@@ -13,7 +13,7 @@ mod text;
 use std::fmt;
 
 use crate::hash::{keccak256, sha256};
-use crate::signature::{SecretKey, eip191_digest, verify};
+use crate::signature::{Claim, KnownKeys, SecretKey, SignatureError, eip191_digest, verify, verify_all};
 use crate::{Address, Hash32, Identifier, Mutation, NetworkName, Nonce, Rejection, Tai, Transaction};
 
 /// What an account can sign: the fields that every kind has, and what keeps the kinds apart.
@@ -151,23 +151,46 @@ impl<B: Body> Signed<B> {
 
     /// Checks the signature: it must be whole, and by the account that the body names. Gives everything back with the
     /// reason if it is not.
-    pub fn verify(self) -> Result<Verified<B>, (Box<Self>, Rejection)> {
-        match self.check_signature() {
-            Ok(()) => Ok(Verified(self)),
-            Err(rejection) => Err((Box::new(self), rejection)),
-        }
+    pub fn verify(self) -> Checked<B> {
+        let digest = self.digest();
+        let recovered = verify(&digest, &self.envelope.signature);
+        self.checked(digest, recovered)
     }
 
-    fn check_signature(&self) -> Result<(), Rejection> {
-        let digest = signing_digest(&self.content, &self.envelope.body, self.envelope.scheme);
-        let recovered = verify(&digest, &self.envelope.signature)
-            .map_err(|error| Rejection::SignatureMalformed { detail: error.to_string() })?;
+    /// The same of each, in order; faster than one by one where accounts have signed before.
+    #[must_use]
+    pub fn verify_all(all: Vec<Self>, known: &KnownKeys) -> Vec<Checked<B>> {
+        let digests: Vec<Hash32> = all.iter().map(Self::digest).collect();
+        let claims = all.iter().zip(&digests).map(|(signed, digest)| Claim {
+            digest: *digest,
+            signature: &signed.envelope.signature,
+            signer: signed.content.account(),
+        });
+        let claims: Vec<Claim<'_>> = claims.collect();
+        let recovered = verify_all(&claims, known);
+        let answers = digests.into_iter().zip(recovered);
+        all.into_iter().zip(answers).map(|(signed, (digest, recovered))| signed.checked(digest, recovered)).collect()
+    }
+
+    fn digest(&self) -> Hash32 {
+        signing_digest(&self.content, &self.envelope.body, self.envelope.scheme)
+    }
+
+    fn checked(self, digest: Hash32, recovered: Result<Address, SignatureError>) -> Checked<B> {
         let account = self.content.account();
-        if recovered == account { Ok(()) } else { Err(Rejection::SignerMismatch { account, recovered, digest }) }
+        let rejection = match recovered {
+            Ok(recovered) if recovered == account => return Ok(Verified(self)),
+            Ok(recovered) => Rejection::SignerMismatch { account, recovered, digest },
+            Err(error) => Rejection::SignatureMalformed { detail: error.to_string() },
+        };
+        Err((Box::new(self), rejection))
     }
 }
 
-/// A body whose signature holds. Only [`Signed::verify`] makes one, so execution need not ask again.
+/// What came out of a check: the body whose signature holds, or everything back with the reason why it does not.
+pub type Checked<B> = Result<Verified<B>, (Box<Signed<B>>, Rejection)>;
+
+/// A body whose signature holds. Only [`Signed::verify`] and [`Signed::verify_all`] make one, so execution need not ask again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified<B>(Signed<B>);
 

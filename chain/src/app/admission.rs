@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use db3_primitives::{BlockTime, Hash32, MutationId, Rejection, Signed, Tai, sha256};
+use db3_primitives::{BlockTime, Hash32, MutationId, Rejection, Tai, sha256};
 use db3_proto::{BlockTx, decode_tx};
+use tokio::sync::watch;
 
 use super::Inner;
 use crate::error::{FatalError, SubmitError};
 use crate::machine::Machine;
-use crate::pool::{ReceiptState, ReceiptWatch, verdicts};
+use crate::pool::verdicts::Looked;
+use crate::pool::{ReceiptState, ReceiptWatch};
 
 /// The clock that block times are taken from: the system's and an offset, which only a devnet ever moves.
 #[derive(Default)]
@@ -49,6 +51,14 @@ pub struct Submitted {
     pub receipt: ReceiptWatch,
 }
 
+/// What the cheap checks found about a mutation.
+enum Entry<M: Machine> {
+    /// It waits already, or a block holds it.
+    Known(Submitted),
+    /// It is new, and may cost this.
+    New(Looked<M>, Tai),
+}
+
 impl<M: Machine> Inner<M> {
     /// Whether a mutation may be decoded at all.
     pub(crate) fn check_size(&self, envelope: &Bytes) -> Result<(), SubmitError> {
@@ -59,42 +69,68 @@ impl<M: Machine> Inner<M> {
         Err(self.rejected(Rejection::MutationTooLarge { bytes, max }, None))
     }
 
-    /// Takes one mutation: decoded, checked, verified, put among what waits. The same bytes again, and another signature of the
-    /// same body, are the same mutation: what became of it is answered, never that its nonce is used.
-    pub(crate) fn admit(&self, envelope: Bytes) -> Result<Submitted, SubmitError> {
+    /// Takes mutations: decoded, checked, verified together, put among what waits; an answer for each, in order. The
+    /// same bytes again, and another signature of the same body, are the same mutation: what became of it is answered,
+    /// never that its nonce is used.
+    pub(crate) fn admit(&self, envelopes: Vec<Bytes>) -> Vec<Result<Submitted, SubmitError>> {
+        let version = self.versions.committed();
+        let now = self.clock.now().max(version.time);
+        let mut answers = Vec::with_capacity(envelopes.len());
+        let (mut checked, mut rest) = (Vec::new(), Vec::new());
+        for (place, envelope) in envelopes.into_iter().enumerate() {
+            let decision = self.look_at_new(&version.state, &envelope, now);
+            answers.push(decision.map(|decided| match decided {
+                Entry::Known(submitted) => Some(submitted),
+                Entry::New(looked, bound) => {
+                    rest.push((place, envelope, looked.id(), bound));
+                    checked.push(looked);
+                    None
+                }
+            }));
+        }
+        // The thread that asks is one of as many as there are cores.
+        for (verdict, (place, envelope, id, bound)) in self.verdicts.verify(checked, 1).into_iter().zip(rest) {
+            let taken = verdict.map_err(|refusal| refusal.rejection).and_then(|verified| {
+                M::foresee(&version.state, verified.content(), verified.bytes(), now)?;
+                self.mempool.insert(verified, envelope, bound, &self.versions)
+            });
+            let answer = match taken {
+                Ok(state) => Ok(Some(self.submitted(id, state))),
+                Err(rejection) => self.told(id, rejection).map(Some),
+            };
+            if let Some(to) = answers.get_mut(place) {
+                *to = answer;
+            }
+        }
+        answers.into_iter().map(|answer| answer.and_then(|taken| taken.ok_or(SubmitError::Stopping))).collect()
+    }
+
+    /// The checks that cost less than a signature, and what is known of the mutation already.
+    fn look_at_new(&self, state: &M::State, envelope: &[u8], now: BlockTime) -> Result<Entry<M>, SubmitError> {
         if *self.ended.borrow() {
             return Err(SubmitError::Stopping);
         }
-        let signed = M::decode(&envelope).map_err(|rejection| self.rejected(rejection, None))?;
-        let id = signed.id;
-        let submitted = |receipt| Submitted { id, receipt };
+        let looked = self.verdicts.look(envelope).map_err(|rejection| self.rejected(rejection, None))?;
+        let id = looked.id();
         if let Some(state) = self.mempool.watch(&id) {
-            return Ok(submitted(ReceiptWatch { state, provable_height: self.versions.provable_height() }));
+            return Ok(Entry::Known(self.submitted(id, state)));
         }
-        match self.take_in(signed, envelope) {
-            Ok(receipt) => Ok(submitted(receipt)),
-            Err(rejection) => match self.known(&id)? {
-                Some(receipt) => Ok(submitted(receipt)),
-                None => Err(self.rejected(rejection, Some(id))),
-            },
+        match M::admit(state, looked.content(), looked.bytes(), now) {
+            Ok(bound) => Ok(Entry::New(looked, bound)),
+            Err(rejection) => self.told(id, rejection).map(Entry::Known),
         }
     }
 
-    fn take_in(&self, signed: Signed<M::Body>, envelope: Bytes) -> Result<ReceiptWatch, Rejection> {
-        let version = self.versions.committed();
-        let now = self.clock.now().max(version.time);
-        let bound = M::admit(&version.state, &signed.content, signed.bytes, now)?;
-        let hash = verdicts::hash(&envelope);
-        let verified = if let Some(verified) = self.verdicts.recall(&hash) {
-            verified
-        } else {
-            let verified = Arc::new(signed.verify().map_err(|(_, rejection)| rejection)?);
-            self.verdicts.remember(hash, &verified);
-            verified
-        };
-        M::foresee(&version.state, verified.content(), verified.bytes(), now)?;
-        let state = self.mempool.insert(verified, envelope, bound, &self.versions)?;
-        Ok(ReceiptWatch { state, provable_height: self.versions.provable_height() })
+    /// Why a mutation is not taken, unless a block holds it already: then what became of it.
+    fn told(&self, id: MutationId, rejection: Rejection) -> Result<Submitted, SubmitError> {
+        match self.known(&id)? {
+            Some(receipt) => Ok(Submitted { id, receipt }),
+            None => Err(self.rejected(rejection, Some(id))),
+        }
+    }
+
+    fn submitted(&self, id: MutationId, state: watch::Receiver<ReceiptState>) -> Submitted {
+        Submitted { id, receipt: ReceiptWatch { state, provable_height: self.versions.provable_height() } }
     }
 
     /// A mutation that a block holds already. (Its signature was good then, and what is asked for is the same body.)
@@ -140,18 +176,20 @@ impl<M: Machine> Inner<M> {
         let now = self.clock.now().max(version.time);
         let wanted = envelopes.len().div_ceil(2);
         let mut refused = None;
-        let mut candidates = Vec::with_capacity(envelopes.len());
+        let (mut candidates, mut looks) = (Vec::with_capacity(envelopes.len()), Vec::with_capacity(envelopes.len()));
         for envelope in envelopes {
             match self.look_at_envelope(&version.state, envelope, now) {
-                Ok(bound) => candidates.push((*envelope, bound)),
+                Ok((looked, bound)) => {
+                    candidates.push((*envelope, bound));
+                    looks.push(looked);
+                }
                 Err(rejection) => refused = refused.or(Some(rejection)),
             }
         }
         let mut good = 0_usize;
         // Where too few are left no signature is looked at.
         if candidates.len() >= wanted {
-            let bytes: Vec<&[u8]> = candidates.iter().map(|(envelope, _)| *envelope).collect();
-            let verdicts = self.verdicts.of_all(&bytes, self.threads);
+            let verdicts = self.verdicts.verify(looks, self.threads);
             for ((envelope, bound), verdict) in candidates.into_iter().zip(verdicts) {
                 let joined = verdict.map_err(|refusal| refusal.rejection).and_then(|verified| {
                     M::foresee(&version.state, verified.content(), verified.bytes(), now)?;
@@ -172,18 +210,18 @@ impl<M: Machine> Inner<M> {
         }
     }
 
-    /// The cheap checks of a mutation in a peer's bundle. Gives the largest fee that it can cost.
-    fn look_at_envelope(&self, state: &M::State, envelope: &[u8], now: BlockTime) -> Result<Tai, Rejection> {
-        let look = |id: &MutationId, body: &M::Body, bytes: u32| {
-            if self.mempool.is_bundled(id) {
-                return Err(Rejection::Overloaded { what: "the mutation stands in another bundle" });
-            }
-            M::admit(state, body, bytes, now)
-        };
-        if let Some(verified) = self.verdicts.recall(&verdicts::hash(envelope)) {
-            return look(&verified.id(), verified.content(), verified.bytes());
+    /// The cheap checks of a mutation in a peer's bundle. Gives what it is and the largest fee that it can cost.
+    fn look_at_envelope(
+        &self,
+        state: &M::State,
+        envelope: &[u8],
+        now: BlockTime,
+    ) -> Result<(Looked<M>, Tai), Rejection> {
+        let looked = self.verdicts.look(envelope)?;
+        if self.mempool.is_bundled(&looked.id()) {
+            return Err(Rejection::Overloaded { what: "the mutation stands in another bundle" });
         }
-        let signed = M::decode(envelope)?;
-        look(&signed.id, &signed.content, signed.bytes)
+        let bound = M::admit(state, looked.content(), looked.bytes(), now)?;
+        Ok((looked, bound))
     }
 }

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use db3_primitives::{Body as _, Hash32, MutationId, Rejection, Verified};
+use db3_primitives::signature::KnownKeys;
+use db3_primitives::{Body as _, Hash32, MutationId, Rejection, Signed, Verified};
 
 use crate::lock;
 use crate::machine::Machine;
@@ -38,10 +39,43 @@ pub(crate) struct Refusal {
 /// What was found about some signed bytes.
 pub(crate) type Verdict<M> = Result<Arc<Verified<<M as Machine>::Body>>, Box<Refusal>>;
 
+/// Signed bytes that can be read.
+pub(crate) enum Looked<M: Machine> {
+    /// Their verdict is remembered.
+    Known(Arc<Verified<M::Body>>),
+    /// Their hash, and what they say; nothing is verified yet.
+    New(Hash32, Signed<M::Body>),
+}
+
+impl<M: Machine> Looked<M> {
+    pub(crate) fn id(&self) -> MutationId {
+        match self {
+            Self::Known(verified) => verified.id(),
+            Self::New(_, signed) => signed.id,
+        }
+    }
+
+    pub(crate) fn content(&self) -> &M::Body {
+        match self {
+            Self::Known(verified) => verified.content(),
+            Self::New(_, signed) => &signed.content,
+        }
+    }
+
+    /// Length of the signed bytes.
+    pub(crate) fn bytes(&self) -> u32 {
+        match self {
+            Self::Known(verified) => verified.bytes(),
+            Self::New(_, signed) => signed.bytes,
+        }
+    }
+}
+
 /// The verdicts that are remembered.
 pub(crate) struct Verdicts<M: Machine> {
     generations: Mutex<Generations<M>>,
     bytes_max: usize,
+    keys: KnownKeys,
 }
 
 /// Verified envelopes by hash.
@@ -56,7 +90,7 @@ struct Generations<M: Machine> {
 impl<M: Machine> Verdicts<M> {
     pub(crate) fn new(bytes_max: usize) -> Self {
         let generations = Generations { young: HashMap::new(), old: HashMap::new(), young_bytes: 0 };
-        Self { generations: Mutex::new(generations), bytes_max }
+        Self { generations: Mutex::new(generations), bytes_max, keys: KnownKeys::default() }
     }
 
     pub(crate) fn remember(&self, hash: Hash32, verified: &Arc<Verified<M::Body>>) {
@@ -75,38 +109,62 @@ impl<M: Machine> Verdicts<M> {
         generations.young.get(hash).or_else(|| generations.old.get(hash)).cloned()
     }
 
-    /// Verdicts about many signed bytes, in order; what is not remembered is verified on `threads` threads.
-    pub(crate) fn of_all(&self, envelopes: &[&[u8]], threads: usize) -> Vec<Verdict<M>> {
-        let hashes: Vec<Hash32> = envelopes.iter().map(|bytes| hash(bytes)).collect();
-        let mut verdicts: Vec<Option<Verdict<M>>> = hashes.iter().map(|hash| self.recall(hash).map(Ok)).collect();
-        let mut missing: Vec<_> =
-            verdicts.iter_mut().zip(envelopes.iter().zip(&hashes)).filter(|(verdict, _)| verdict.is_none()).collect();
-        let share = missing.len().div_ceil(threads.max(1)).max(MINIMUM_SHARE);
-        std::thread::scope(|scope| {
-            for share in missing.chunks_mut(share) {
-                scope.spawn(|| {
-                    for (verdict, (bytes, hash)) in share {
-                        **verdict = Some(self.verify(bytes, **hash));
-                    }
-                });
-            }
-        });
-        verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(not_verified::<M>)).collect()
+    /// What some signed bytes are: verified before, or only decoded.
+    pub(crate) fn look(&self, bytes: &[u8]) -> Result<Looked<M>, Rejection> {
+        let hash = hash(bytes);
+        Ok(match self.recall(&hash) {
+            Some(verified) => Looked::Known(verified),
+            None => Looked::New(hash, M::decode(bytes)?),
+        })
     }
 
-    fn verify(&self, bytes: &[u8], hash: Hash32) -> Verdict<M> {
-        let signed = M::decode(bytes).map_err(|rejection| Box::new(Refusal { id: None, rejection }))?;
-        let verified = signed
-            .verify()
-            .map_err(|(signed, rejection)| Box::new(Refusal { id: Some(signed.id), rejection }))
-            .map(Arc::new)?;
-        self.remember(hash, &verified);
-        Ok(verified)
+    /// Verdicts about many signed bytes, in order; what is not remembered is verified on `threads` threads.
+    pub(crate) fn of_all(&self, envelopes: &[&[u8]], threads: usize) -> Vec<Verdict<M>> {
+        shared_out::<M, _>(envelopes.to_vec(), threads, |share| {
+            let look = |bytes| self.look(bytes).map_err(|rejection| Refusal { id: None, rejection }.into());
+            self.verify_each(share.into_iter().map(look))
+        })
+    }
+
+    /// Verdicts about what was looked at, in order, found on `threads` threads.
+    pub(crate) fn verify(&self, looked: Vec<Looked<M>>, threads: usize) -> Vec<Verdict<M>> {
+        shared_out::<M, _>(looked, threads, |share| self.verify_each(share.into_iter().map(Ok)))
+    }
+
+    /// Verifies on the thread that asks; signatures of one account together.
+    fn verify_each(&self, looked: impl Iterator<Item = Result<Looked<M>, Box<Refusal>>>) -> Vec<Verdict<M>> {
+        let mut verdicts = Vec::new();
+        let (mut places, mut hashes, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, looked) in looked.enumerate() {
+            verdicts.push(match looked {
+                Ok(Looked::Known(verified)) => Ok(verified),
+                Ok(Looked::New(hash, signed)) => {
+                    places.push(place);
+                    hashes.push(hash);
+                    new.push(signed);
+                    not_verified::<M>()
+                }
+                Err(refusal) => Err(refusal),
+            });
+        }
+        let checked = Signed::verify_all(new, &self.keys).into_iter().zip(hashes).zip(places);
+        for ((checked, hash), place) in checked {
+            let Some(verdict) = verdicts.get_mut(place) else { continue };
+            *verdict = match checked {
+                Ok(verified) => {
+                    let verified = Arc::new(verified);
+                    self.remember(hash, &verified);
+                    Ok(verified)
+                }
+                Err((signed, rejection)) => Err(Box::new(Refusal { id: Some(signed.id), rejection })),
+            };
+        }
+        verdicts
     }
 }
 
-/// Fewer verifications than this are not worth a thread.
-const MINIMUM_SHARE: usize = 16;
+/// Fewer verifications than this are not worth a thread: together they cost less each.
+const MINIMUM_SHARE: usize = 128;
 
 impl<M: Machine> Generations<M> {
     fn turn(&mut self) -> Remembered<M> {
@@ -121,7 +179,35 @@ pub(crate) fn hash(envelope: &[u8]) -> Hash32 {
     db3_primitives::sha256(&[envelope])
 }
 
-/// Every share fills its verdicts; a missing one is as good as a refusal.
+/// Has every thread judge a share of the items, and gives the verdicts in order.
+fn shared_out<M: Machine, T: Send>(
+    mut items: Vec<T>,
+    threads: usize,
+    judge: impl Fn(Vec<T>) -> Vec<Verdict<M>> + Sync,
+) -> Vec<Verdict<M>> {
+    let share = items.len().div_ceil(threads.max(1)).max(MINIMUM_SHARE);
+    if items.len() <= share {
+        return judge(items);
+    }
+    let count = items.len();
+    let mut shares = Vec::with_capacity(threads);
+    while !items.is_empty() {
+        let rest = items.split_off(share.min(items.len()));
+        shares.push((items, Vec::new()));
+        items = rest;
+    }
+    std::thread::scope(|scope| {
+        for (items, verdicts) in &mut shares {
+            scope.spawn(|| *verdicts = judge(std::mem::take(items)));
+        }
+    });
+    let mut verdicts: Vec<_> = shares.into_iter().flat_map(|(_, verdicts)| verdicts).collect();
+    // Every share gives as many verdicts as it has items; a missing one is as good as a refusal.
+    verdicts.resize_with(count, not_verified::<M>);
+    verdicts
+}
+
+/// What a verdict is until it is there.
 fn not_verified<M: Machine>() -> Verdict<M> {
     let rejection = Rejection::EnvelopeMalformed { detail: "it was not verified".to_owned() };
     Err(Box::new(Refusal { id: None, rejection }))

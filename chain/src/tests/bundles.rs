@@ -14,7 +14,7 @@ use tendermint_proto::v0_38::abci::{RequestCheckTx, RequestFinalizeBlock, Reques
 use tokio::runtime::Handle;
 
 use super::support::{Account, copy_folder, home, settings};
-use crate::app::{BUNDLE_BYTES, bundles};
+use crate::app::{BUNDLE_BYTES, Submitted, bundles};
 use crate::comet::bundler::{Bundler, IN_FLIGHT_MAX};
 use crate::open::open;
 use crate::{ReceiptState, ShardApp, ShardMachine};
@@ -44,6 +44,10 @@ fn bundle(envelopes: &[Bytes]) -> Bytes {
 
 fn id(envelope: &Bytes) -> MutationId {
     decode_mutation(envelope).unwrap().id
+}
+
+fn admit(app: &ShardApp, envelope: Bytes) -> Submitted {
+    app.inner.admit(vec![envelope]).remove(0).unwrap()
 }
 
 fn checks(app: &ShardApp, tx: &Bytes, again: bool) -> bool {
@@ -121,7 +125,7 @@ async fn a_bundle_gives_its_place_back_when_a_block_holds_its_mutations_in_anoth
     let (apps, folders) = nodes(1);
     let (app, account) = (&apps[0], Account::new(1));
     let [mine, later] = [1, 2].map(|nonce| account.put_with_nonce(time(app), "k", 1, nonce));
-    app.inner.admit(later.clone()).unwrap();
+    admit(app, later.clone());
     // Nobody listens there, as if a call had no answer yet.
     let broadcast = Broadcast::new(&folders[0].path().join("no.sock"));
     let mut bundler =
@@ -138,7 +142,7 @@ fn a_bundle_that_is_refused_leaves_nothing_of_a_strangers_behind() {
     let (app, account) = (&apps[0], Account::new(1));
     let mine = account.put_with_nonce(time(app), "mine", 1, 1);
     let theirs = account.put_with_nonce(time(app), "theirs", 1, 2);
-    app.inner.admit(mine.clone()).unwrap();
+    admit(app, mine.clone());
     let junk = Bytes::from_static(b"junk");
     assert!(!checks(app, &bundle(&[mine.clone(), theirs.clone(), junk.clone(), junk.clone(), junk.clone()]), false));
     assert_eq!((waiting(app), free(app)), (1, 1), "what was asked for here still waits, in no bundle");
@@ -156,7 +160,7 @@ fn a_mutation_that_came_with_a_peers_bundle_stays_when_somebody_asks_for_it() {
     let app = &apps[0];
     let envelope = Account::new(1).put_with_nonce(time(app), "k", 1, 1);
     assert!(checks(app, &bundle(std::slice::from_ref(&envelope)), false));
-    let submitted = app.inner.admit(envelope).unwrap();
+    let submitted = admit(app, envelope);
     app.inner.mempool.forget_bundles();
     assert_eq!((waiting(app), free(app)), (1, 1));
     assert_eq!(submitted.receipt.now(), ReceiptState::Pending);
@@ -168,7 +172,7 @@ fn what_waits_with_a_nonce_that_another_one_used_ends_with_its_reason() {
     let account = Account::new(1);
     let time = time(&apps[0]);
     let (one, other) = (account.put_with_nonce(time, "one", 1, 1), account.put_with_nonce(time, "other", 1, 1));
-    let waits = apps[1].inner.admit(other.clone()).unwrap();
+    let waits = admit(&apps[1], other.clone());
     decide(&apps[1], &[bundle(&[one])]);
     assert_eq!(waiting(&apps[1]), 0);
     let ReceiptState::Rejected(rejection) = waits.receipt.now() else { panic!("{:?}", waits.receipt.now()) };
@@ -224,7 +228,7 @@ fn bundles_are_filled_to_their_size_and_their_order_is_that_of_the_nonces() {
     let app = &apps[0];
     let account = Account::new(1);
     for nonce in (1..=30).rev() {
-        app.inner.admit(account.put_with_nonce(time(app), "k", 100, nonce)).unwrap();
+        admit(app, account.put_with_nonce(time(app), "k", 100, nonce));
     }
     let (pending, all) = app.inner.mempool.free(20_000, 1_000);
     assert!(!all && !pending.is_empty());

@@ -12,6 +12,7 @@
 
 mod account;
 mod amount;
+mod batch;
 mod body;
 mod codes;
 mod credit;
