@@ -13,7 +13,7 @@ use db3_state_tree::Tree;
 
 use crate::dues::Remains;
 use crate::journal::{Movement, Purse};
-use crate::logs::{Logs, Mark};
+use crate::logs::Logs;
 use crate::objects::{Balances, Cuts, Due, DueLists, Dues, Lines, Round, Shards, Supply, Windows};
 use crate::reads::Reads;
 use crate::rows::Rows;
@@ -53,14 +53,10 @@ pub(crate) struct Ledger {
     pub(crate) trusted: BTreeMap<Address, Tai>,
     pub(crate) logs: Logs,
     pub(crate) journal: Vec<Movement>,
+    /// How many movements there were before the draft.
+    journal_drafted: usize,
     /// Accounts of which a line's H or the limit may have changed.
     pub(crate) credited: Rows<Address, ()>,
-}
-
-/// Where a transaction began.
-pub(crate) struct Draft {
-    logs: Mark,
-    journal: usize,
 }
 
 impl Ledger {
@@ -84,6 +80,7 @@ impl Ledger {
             trusted: BTreeMap::new(),
             logs: Logs::default(),
             journal: Vec::new(),
+            journal_drafted: 0,
             credited: Rows::new(),
         }
     }
@@ -278,7 +275,7 @@ impl Ledger {
     }
 
     /// Begins what may be taken back; what was written before stays.
-    pub(crate) fn draft(&mut self) -> Draft {
+    pub(crate) fn draft(&mut self) {
         self.balances.draft();
         self.lines.draft();
         self.shards.draft();
@@ -288,7 +285,8 @@ impl Ledger {
         self.cuts.draft();
         self.dues.draft();
         self.due_lists.draft();
-        Draft { logs: self.logs.mark(), journal: self.journal.len() }
+        self.logs.draft();
+        self.journal_drafted = self.journal.len();
     }
 
     /// Makes what was written part of the block.
@@ -302,10 +300,11 @@ impl Ledger {
         self.cuts.keep();
         self.dues.keep();
         self.due_lists.keep();
+        self.logs.keep();
     }
 
     /// Takes back everything since the draft began.
-    pub(crate) fn discard(&mut self, draft: &Draft) {
+    pub(crate) fn discard(&mut self) {
         self.balances.discard();
         self.lines.discard();
         self.shards.discard();
@@ -315,8 +314,8 @@ impl Ledger {
         self.cuts.discard();
         self.dues.discard();
         self.due_lists.discard();
-        self.logs.rewind(&draft.logs);
-        self.journal.truncate(draft.journal);
+        self.logs.discard();
+        self.journal.truncate(self.journal_drafted);
     }
 
     /// What has changed, for the tree; the logs' leaves apart.
