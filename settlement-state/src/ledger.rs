@@ -191,8 +191,11 @@ impl Ledger {
 
     /// Accounts of lists were visited.
     pub(crate) fn shorten_lists(&mut self, lists: impl Iterator<Item = Remains>) {
-        for (key, before, now) in lists {
-            self.due_lists.replace(key, Some(before), now);
+        for ((key, before), now) in lists {
+            self.due_lists.replace(key, Some(before), None);
+            if let Some((key, left)) = now {
+                self.due_lists.replace(key, None, Some(left));
+            }
         }
     }
 
