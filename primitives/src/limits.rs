@@ -148,7 +148,8 @@ const _: () = assert!(OPERATIONS_PER_MUTATION_MAX <= BLOCK_OPERATIONS_MAX as usi
 const _: () = assert!(BUNDLE_MUTATIONS_MAX <= BLOCK_MUTATIONS_MAX as usize);
 const _: () = assert!(TRANSACTION_OPERATIONS_MAX <= BLOCK_LINE_ENTRIES_MAX as usize, "an empty block has room for any");
 const _: () = assert!(
-    BLOCK_LINE_ENTRIES_MAX as usize * 4 <= DELIVERY_ENTRIES_MAX && CLOSE_ACCOUNTS_PER_BLOCK_MAX < BLOCK_LINE_ENTRIES_MAX * 2,
+    BLOCK_LINE_ENTRIES_MAX as usize * 4 <= DELIVERY_ENTRIES_MAX
+        && CLOSE_ACCOUNTS_PER_BLOCK_MAX < BLOCK_LINE_ENTRIES_MAX * 2,
     "a reader that takes one delivery a block is faster than what a block's transactions or closes write"
 );
 const _: () = assert!(NONCE_BITMAP_BYTES_MAX as u64 * 8 == NONCE_WINDOW);

@@ -113,9 +113,10 @@ impl Logs {
 
     /// Whether the draft makes a log longer than the transactions of one block may.
     pub(crate) fn is_overfull(&self) -> bool {
-        self.draft.iter().flat_map(|draft| draft.lines.keys()).any(|(shard, _)| {
-            self.outgoing.get(shard).is_some_and(|log| log.of_transactions > BLOCK_LINE_ENTRIES_MAX)
-        })
+        self.draft
+            .iter()
+            .flat_map(|draft| draft.lines.keys())
+            .any(|(shard, _)| self.outgoing.get(shard).is_some_and(|log| log.of_transactions > BLOCK_LINE_ENTRIES_MAX))
     }
 
     /// Ends the draft; what it appended is the block's.

@@ -142,9 +142,8 @@ fn the_entries_that_transactions_of_a_block_cause_for_a_shard_are_bounded_and_th
     };
     let begun = net.state.window(&alice.address).next();
     let nonce = |number: u32| db3_primitives::Nonce::new(begun.get() + u64::from(number));
-    let signed = |net: &Net, alice: &Actor, number, operations| {
-        sign(alice, &net.transaction(alice, nonce(number), operations))
-    };
+    let signed =
+        |net: &Net, alice: &Actor, number, operations| sign(alice, &net.transaction(alice, nonce(number), operations));
     let sent = |net: &Net| [0, 1, 2].map(|shard| net.state.shard(ShardId::new(shard)).unwrap().sent);
     let before = sent(&net);
 
@@ -154,13 +153,13 @@ fn the_entries_that_transactions_of_a_block_cause_for_a_shard_are_bounded_and_th
         assert!(matches!(outcome, Outcome::Applied(_)), "batch {batch}: {outcome:?}");
     }
     let full = |outcome| assert_eq!(outcome, Outcome::Refused(Rejection::BlockFull { what: "log entries" }));
-    let next = most / BATCH;
-    full(executor.apply(&signed(&net, &alice, next, vec![allocate(2, 5), allocate(0, 5)])));
+    let waiting = most / BATCH;
+    full(executor.apply(&signed(&net, &alice, waiting, vec![allocate(2, 5), allocate(0, 5)])));
     // A shard whose log has room is not concerned, and neither is what tells no shard anything.
-    let elsewhere = executor.apply(&signed(&net, &alice, next, vec![allocate(2, 5)]));
+    let elsewhere = executor.apply(&signed(&net, &alice, waiting, vec![allocate(2, 5)]));
     assert!(matches!(elsewhere, Outcome::Applied(_)), "{elsewhere:?}");
     let transfer = TransactionOperation::Transfer { to: address(0), amount: Tai::new(1) };
-    let silent = executor.apply(&signed(&net, &alice, next + 1, vec![transfer]));
+    let silent = executor.apply(&signed(&net, &alice, waiting + 1, vec![transfer]));
     assert!(matches!(silent, Outcome::Applied(_)), "{silent:?}");
     net.state = executor.finish().0;
     net.height += 1;
@@ -169,7 +168,7 @@ fn the_entries_that_transactions_of_a_block_cause_for_a_shard_are_bounded_and_th
     net.state.audit().unwrap();
 
     // What had to wait is taken by the next block.
-    let effects = net.block(1, &[], &[signed(&net, &alice, next + 2, vec![allocate(0, 5)])]);
+    let effects = net.block(1, &[], &[signed(&net, &alice, waiting + 2, vec![allocate(0, 5)])]);
     assert_eq!((effects.receipts[0].outcome.code(), effects.entries.len()), (0, 1));
 }
 
