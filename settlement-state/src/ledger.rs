@@ -114,6 +114,9 @@ impl Ledger {
         account: Address,
         mut lines: Vec<(ShardId, LineLeaf)>,
     ) -> Vec<(ShardId, LineLeaf)> {
+        if self.lines.is_below((account, ShardId::new(0))) {
+            return lines;
+        }
         let written = self.lines.written_from((account, ShardId::new(0)));
         for ((_, shard), entry) in written.take_while(|((other, _), _)| *other == account) {
             let Some(leaf) = entry.now else { continue };
@@ -323,7 +326,8 @@ impl Ledger {
 
     /// What has changed, for the tree; the logs' leaves apart.
     pub(crate) fn changes(&self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let mut batch = Vec::new();
+        let accounts = self.balances.len().saturating_add(self.lines.len()).saturating_add(self.dues.len());
+        let mut batch = Vec::with_capacity(accounts.saturating_add(self.due_lists.len()));
         self.balances.write(&mut batch);
         for (key, leaf) in &self.channels {
             if self.base.get(key) != Some(leaf) {

@@ -27,7 +27,8 @@ struct Outgoing {
 #[derive(Default)]
 pub(crate) struct Logs {
     outgoing: BTreeMap<ShardId, Outgoing>,
-    postings: Vec<Posting>,
+    /// With their indexes.
+    postings: Vec<(u64, Posting)>,
     draft: Option<Draft>,
 }
 
@@ -97,13 +98,22 @@ impl Logs {
     }
 
     /// Appends a posting.
-    pub(crate) fn post(&mut self, posting: Posting) {
-        self.postings.push(posting);
+    pub(crate) fn post(&mut self, base: &Tree, posting: Posting) {
+        let index = match self.postings.last() {
+            Some((last, _)) => last.saturating_add(1),
+            None => postings(base).size(),
+        };
+        self.postings.push((index, posting));
+    }
+
+    /// Makes room for postings that come.
+    pub(crate) fn expect(&mut self, postings: usize) {
+        self.postings.reserve(postings);
     }
 
     /// The postings of this block so far.
-    pub(crate) fn postings(&self) -> &[Posting] {
-        &self.postings
+    pub(crate) fn postings(&self) -> impl ExactSizeIterator<Item = &Posting> {
+        self.postings.iter().map(|(_, posting)| posting)
     }
 
     /// Begins what a transaction appends.
@@ -141,20 +151,18 @@ impl Logs {
         let mut appended = Appended {
             entries: Vec::new(),
             outbox_nodes: Vec::new(),
-            postings: Vec::with_capacity(self.postings.len()),
+            postings: self.postings,
             posting_nodes: Vec::new(),
             leaves: Vec::new(),
         };
         for (shard, log) in self.outgoing {
             appended.send(&ChainId::shard(network, shard), log);
         }
-        if !self.postings.is_empty() {
+        if !appended.postings.is_empty() {
             let mut frontier = postings(base);
-            appended.posting_nodes.reserve(self.postings.len().saturating_mul(2));
-            for posting in self.postings {
-                let index = frontier.size();
+            appended.posting_nodes.reserve(appended.postings.len().saturating_mul(2));
+            for (_, posting) in &appended.postings {
                 frontier.append_with(&posting.to_bytes(), |node| appended.posting_nodes.push(node));
-                appended.postings.push((index, posting));
             }
             appended.leaves.push((key::postings(), Some(frontier.to_bytes())));
         }

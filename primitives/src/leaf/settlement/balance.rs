@@ -63,16 +63,15 @@ impl BalanceLeaf {
     /// The 66-byte encoding.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        [
-            [FORMAT].as_slice(),
-            &self.balance.to_be_bytes(),
-            &self.collateral.to_be_bytes(),
-            &self.trust.to_be_bytes(),
-            &[self.stage.number()],
-            &self.since.get().to_be_bytes(),
-            &self.postings.to_be_bytes(),
-        ]
-        .concat()
+        let mut bytes = Vec::with_capacity(Self::BYTES);
+        bytes.push(FORMAT);
+        for amount in [self.balance, self.collateral, self.trust] {
+            bytes.extend_from_slice(&amount.to_be_bytes());
+        }
+        bytes.push(self.stage.number());
+        bytes.extend_from_slice(&self.since.get().to_be_bytes());
+        bytes.extend_from_slice(&self.postings.to_be_bytes());
+        bytes
     }
 
     /// Reads the 66-byte encoding.

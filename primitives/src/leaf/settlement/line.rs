@@ -91,20 +91,18 @@ impl LineLeaf {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let Cut { index, lease } = self.cut.unwrap_or(Cut { index: 0, lease: Epoch::new(0) });
-        [
-            [FORMAT].as_slice(),
-            &self.want.to_be_bytes(),
-            &self.ceiling.to_be_bytes(),
-            &self.held.to_be_bytes(),
-            &[u8::from(self.cut.is_some())],
-            &index.to_be_bytes(),
-            &lease.get().to_be_bytes(),
-            &self.reported.to_be_bytes(),
-            &self.debited.to_be_bytes(),
-            &self.paid.to_be_bytes(),
-            &self.written_off.to_be_bytes(),
-        ]
-        .concat()
+        let mut bytes = Vec::with_capacity(Self::BYTES);
+        bytes.push(FORMAT);
+        for amount in [self.want, self.ceiling, self.held] {
+            bytes.extend_from_slice(&amount.to_be_bytes());
+        }
+        bytes.push(u8::from(self.cut.is_some()));
+        bytes.extend_from_slice(&index.to_be_bytes());
+        bytes.extend_from_slice(&lease.get().to_be_bytes());
+        for amount in [self.reported, self.debited, self.paid, self.written_off] {
+            bytes.extend_from_slice(&amount.to_be_bytes());
+        }
+        bytes
     }
 
     /// Reads the 130-byte encoding; sums that break rule I9 are refused.
