@@ -100,6 +100,11 @@ pub const PAYOUT_POWER_MAX: u64 = (1 << 60) - 1;
 pub const ROUND_ACCOUNTS_PER_BLOCK_MAX: u32 = 65_536;
 /// Most entries that the transactions of one block of the settlement chain write into the log to one shard.
 pub const BLOCK_LINE_ENTRIES_MAX: u32 = 4_096;
+/// Lines of an account that has few. What an operation costs grows with the lines, so accounts with more share a budget.
+pub const LINES_FEW: usize = 16;
+/// How many lines the transactions of one block of the settlement chain read of accounts with more than [`LINES_FEW`], before
+/// such accounts wait for the next block. The operation that reaches it may go beyond.
+pub const BLOCK_LINES_MAX: u32 = 262_144;
 /// Most pending cuts that one block of the settlement chain confirms.
 pub const BLOCK_CUTS_MAX: usize = 16_384;
 /// Most governance transactions in one block.
@@ -147,6 +152,10 @@ const _: () = assert!(TX_BYTES_MAX < BLOCK_BYTES_MAX, "a block holds at least on
 const _: () = assert!(OPERATIONS_PER_MUTATION_MAX <= BLOCK_OPERATIONS_MAX as usize);
 const _: () = assert!(BUNDLE_MUTATIONS_MAX <= BLOCK_MUTATIONS_MAX as usize);
 const _: () = assert!(TRANSACTION_OPERATIONS_MAX <= BLOCK_LINE_ENTRIES_MAX as usize, "an empty block has room for any");
+const _: () = assert!(
+    TRANSACTION_OPERATIONS_MAX as u32 * SHARDS_MAX < BLOCK_LINES_MAX,
+    "an empty block has room for any transaction: an operation reads the lines of one account once"
+);
 const _: () = assert!(
     BLOCK_LINE_ENTRIES_MAX as usize * 4 <= DELIVERY_ENTRIES_MAX
         && CLOSE_ACCOUNTS_PER_BLOCK_MAX < BLOCK_LINE_ENTRIES_MAX * 2,

@@ -131,6 +131,10 @@ impl Executor {
                 self.ledger.keep();
                 Outcome::Applied(self.charge(verified, &admission, Some(done), ReceiptOutcome::Applied))
             }
+            Err(rejection @ Rejection::BlockFull { .. }) => {
+                self.ledger.discard();
+                Outcome::Refused(rejection)
+            }
             Err(rejection) => {
                 self.ledger.discard();
                 Outcome::Failed(self.charge(verified, &admission, None, ReceiptOutcome::Failed(rejection)))

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use db3_primitives::limits::LINES_FEW;
 use db3_primitives::{
     Address, BalanceLeaf, BlockTime, CreditEntry, CutLeaf, DuesLeaf, Epoch, Height, LineLeaf, NonceWindow, RoundLeaf,
     SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Tai, key,
@@ -53,6 +54,8 @@ pub(crate) struct Ledger {
     pub(crate) trusted: BTreeMap<Address, Tai>,
     pub(crate) logs: Logs,
     pub(crate) journal: Vec<Movement>,
+    /// How many lines transactions have read of accounts that have many.
+    pub(crate) lines_read: u32,
     /// How many movements there were before the draft.
     journal_drafted: usize,
     /// Accounts of which a line's H or the limit may have changed.
@@ -80,6 +83,7 @@ impl Ledger {
             trusted: BTreeMap::new(),
             logs: Logs::default(),
             journal: Vec::new(),
+            lines_read: 0,
             journal_drafted: 0,
             credited: Rows::new(),
         }
@@ -106,6 +110,14 @@ impl Ledger {
     /// All lines of an account, by shard.
     pub(crate) fn lines_of(&self, account: Address) -> Vec<(ShardId, LineLeaf)> {
         self.written_over(account, stored_lines(&self.base, &account))
+    }
+
+    /// Whether an account has more than [`LINES_FEW`] lines. It reads none of them, and looks at few.
+    pub(crate) fn has_many_lines(&self, account: Address) -> bool {
+        let stored = self.base.prefix(&key::line_prefix_of(&account)).take(LINES_FEW.saturating_add(1)).count();
+        let written = self.lines.written_from((account, ShardId::new(0)));
+        let new = written.take_while(|((other, _), _)| *other == account).filter(|(_, entry)| entry.before.is_none());
+        stored.saturating_add(new.take(LINES_FEW.saturating_add(1)).count()) > LINES_FEW
     }
 
     /// The lines of an account as the block has them, from those of the version before it.

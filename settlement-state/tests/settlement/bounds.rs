@@ -173,6 +173,36 @@ fn the_entries_that_transactions_of_a_block_cause_for_a_shard_are_bounded_and_th
 }
 
 #[test]
+fn accounts_with_many_lines_share_a_budget_of_each_block_and_others_never_wait_for_it() {
+    const SHARDS: u32 = 128;
+    const PER_TRANSACTION: u32 = SHARDS * limits::TRANSACTION_OPERATIONS_MAX as u32;
+    let (many, few) = (actor(1), actor(2));
+    let wants: Vec<(u32, u128)> = (0..SHARDS).map(|shard| (shard, 1)).collect();
+    let accounts = vec![account(many.address, 1_000, 500, &wants), account(few.address, 1_000, 500, &wants[..16])];
+    let mut net = Net::new(SHARDS, accounts);
+    net.settle();
+    let begun = net.state.window(&many.address).next().get();
+    let signed = |net: &Net, number: u32| {
+        let nonce = db3_primitives::Nonce::new(begun + u64::from(number));
+        let again = vec![allocate(0, 1); limits::TRANSACTION_OPERATIONS_MAX];
+        sign(&many, &net.transaction(&many, nonce, again))
+    };
+    let mut executor = Executor::new(&net.state, Height::new(net.height + 1), BlockTime::from_secs(net.now));
+    let room = limits::BLOCK_LINES_MAX / PER_TRANSACTION;
+    for number in 0..room {
+        let outcome = executor.apply(&signed(&net, number));
+        assert!(matches!(outcome, Outcome::Applied(_)), "{number}: {outcome:?}");
+    }
+    assert_eq!(executor.apply(&signed(&net, room)), Outcome::Refused(Rejection::BlockFull { what: "lines" }));
+    let other = executor.apply(&net.sign(&few, vec![allocate(3, 2)]));
+    assert!(matches!(other, Outcome::Applied(_)), "{other:?}");
+    net.state = executor.finish().0;
+    net.height += 1;
+    let waited = signed(&net, room);
+    assert_eq!(net.block(1, &[], &[waited]).receipts[0].outcome.code(), 0);
+}
+
+#[test]
 fn a_genesis_with_larger_rounds_than_the_limit_is_refused() {
     let too_many = |sources: &[db3_carry::build::Source]| Genesis {
         round_accounts_max: limits::ROUND_ACCOUNTS_PER_BLOCK_MAX + 1,
