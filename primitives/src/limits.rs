@@ -153,7 +153,7 @@ const _: () = assert!(OPERATIONS_PER_MUTATION_MAX <= BLOCK_OPERATIONS_MAX as usi
 const _: () = assert!(BUNDLE_MUTATIONS_MAX <= BLOCK_MUTATIONS_MAX as usize);
 const _: () = assert!(TRANSACTION_OPERATIONS_MAX <= BLOCK_LINE_ENTRIES_MAX as usize, "an empty block has room for any");
 const _: () = assert!(
-    TRANSACTION_OPERATIONS_MAX as u32 * SHARDS_MAX < BLOCK_LINES_MAX,
+    TRANSACTION_OPERATIONS_MAX * SHARDS_MAX as usize <= BLOCK_LINES_MAX as usize,
     "an empty block has room for any transaction: an operation reads the lines of one account once"
 );
 const _: () = assert!(
