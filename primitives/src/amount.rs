@@ -116,6 +116,15 @@ impl Tai {
         self.0.to_be_bytes()
     }
 
+    /// Writes the amount as its significant bytes: how many there are (1), and these. Most amounts have 5 or 6 of the 16.
+    pub fn write_short(self, to: &mut Vec<u8>) {
+        let bytes = self.to_be_bytes();
+        let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+        let significant = bytes.get(start..).unwrap_or_default();
+        to.push(u8::try_from(significant.len()).unwrap_or(u8::MAX));
+        to.extend_from_slice(significant);
+    }
+
     /// The amount in DB3, without unit and without trailing zeros: `"5"`, `"0.250000001"`.
     #[must_use]
     pub fn to_db3_string(self) -> String {

@@ -91,6 +91,20 @@ impl<'a> Reader<'a> {
         self.array().map(|bytes| Tai::new(u128::from_be_bytes(bytes)))
     }
 
+    /// Takes an amount as its significant bytes: how many, at most 16, and these, of which the first is not zero. `field`
+    /// names it in errors.
+    pub fn short_tai(&mut self, field: &'static str) -> Result<Tai, DecodeError> {
+        let count = usize::from(self.u8()?);
+        let significant = self.slice(count)?;
+        let mut bytes = [0; 16];
+        let place = bytes.len().checked_sub(count).and_then(|start| bytes.get_mut(start..));
+        match place.filter(|_| significant.first() != Some(&0)) {
+            Some(place) => place.copy_from_slice(significant),
+            None => return Err(self.invalid(field)),
+        }
+        Ok(Tai::new(u128::from_be_bytes(bytes)))
+    }
+
     /// Takes an account, 20 bytes.
     pub fn address(&mut self) -> Result<Address, DecodeError> {
         self.array().map(Address::new)

@@ -38,8 +38,6 @@ pub const BLOCK_MUTATIONS_MAX: u32 = 20_000;
 pub const BLOCK_OPERATIONS_MAX: u32 = 60_000;
 /// Most accounts that one block visits while it emits the statements of a close.
 pub const CLOSE_ACCOUNTS_PER_BLOCK_MAX: u32 = 4_096;
-/// Most entries that one block appends to an outbox: the statements and their close.
-pub const BLOCK_ENTRIES_MAX: u32 = 4_097;
 /// Most deliveries from other chains in one block.
 pub const BLOCK_DELIVERIES_MAX: usize = 16;
 /// Longest delivery, as it is encoded in a consensus transaction of its own.
@@ -100,6 +98,13 @@ pub const PAYOUTS_MAX: usize = 1_024;
 pub const PAYOUT_POWER_MAX: u64 = (1 << 60) - 1;
 /// Most lines that one block of the settlement chain visits during a round.
 pub const ROUND_ACCOUNTS_PER_BLOCK_MAX: u32 = 65_536;
+/// Most entries that the transactions of one block of the settlement chain write into the log to one shard.
+pub const BLOCK_LINE_ENTRIES_MAX: u32 = 4_096;
+/// Lines of an account that has few. What an operation costs grows with the lines, so accounts with more share a budget.
+pub const LINES_FEW: usize = 16;
+/// How many lines the transactions of one block of the settlement chain read of accounts with more than [`LINES_FEW`], before
+/// such accounts wait for the next block. The operation that reaches it may go beyond.
+pub const BLOCK_LINES_MAX: u32 = 262_144;
 /// Most pending cuts that one block of the settlement chain confirms.
 pub const BLOCK_CUTS_MAX: usize = 16_384;
 /// Most governance transactions in one block.
@@ -146,7 +151,16 @@ const _: () = assert!(BUNDLE_BYTES_MAX <= TX_BYTES_MAX);
 const _: () = assert!(TX_BYTES_MAX < BLOCK_BYTES_MAX, "a block holds at least one largest transaction");
 const _: () = assert!(OPERATIONS_PER_MUTATION_MAX <= BLOCK_OPERATIONS_MAX as usize);
 const _: () = assert!(BUNDLE_MUTATIONS_MAX <= BLOCK_MUTATIONS_MAX as usize);
-const _: () = assert!(BLOCK_ENTRIES_MAX == CLOSE_ACCOUNTS_PER_BLOCK_MAX + 1);
+const _: () = assert!(TRANSACTION_OPERATIONS_MAX <= BLOCK_LINE_ENTRIES_MAX as usize, "an empty block has room for any");
+const _: () = assert!(
+    TRANSACTION_OPERATIONS_MAX * SHARDS_MAX as usize <= BLOCK_LINES_MAX as usize,
+    "an empty block has room for any transaction: an operation reads the lines of one account once"
+);
+const _: () = assert!(
+    BLOCK_LINE_ENTRIES_MAX as usize * 4 <= DELIVERY_ENTRIES_MAX
+        && CLOSE_ACCOUNTS_PER_BLOCK_MAX < BLOCK_LINE_ENTRIES_MAX * 2,
+    "a reader that takes one delivery a block is faster than what a block's transactions or closes write"
+);
 const _: () = assert!(NONCE_BITMAP_BYTES_MAX as u64 * 8 == NONCE_WINDOW);
 const _: () = assert!(NONCE_WINDOW <= NONCE_JUMP_MAX, "so the window's end is the stricter of the two rules");
 const _: () = assert!(RECORD_LEAF_BYTES_MAX == RECORD_HEADER_BYTES + PAIR_BYTES_MAX);

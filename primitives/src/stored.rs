@@ -46,13 +46,13 @@ pub fn own_window() -> u32 {
 /// A new account on the settlement chain.
 #[must_use]
 pub fn balance() -> u32 {
-    leaf(key::BALANCE_BYTES, BalanceLeaf::BYTES)
+    leaf(key::BALANCE_BYTES, BalanceLeaf::BYTES_CHARGED)
 }
 
 /// A new line on the settlement chain, with the account's mark for the next round.
 #[must_use]
 pub fn line() -> u32 {
-    leaf(key::LINE_BYTES, LineLeaf::BYTES).saturating_add(leaf(key::DUE_BYTES, 1))
+    leaf(key::LINE_BYTES, LineLeaf::BYTES_CHARGED).saturating_add(leaf(key::DUE_BYTES, 1))
 }
 
 /// A new leaf with a key and a value of these lengths.

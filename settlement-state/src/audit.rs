@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use db3_primitives::{Address, CutLeaf, DuesLeaf, LineLeaf, ShardId, Stage, key};
+use db3_primitives::{Address, CutLeaf, DuesLeaf, LineLeaf, RoundPhase, ShardId, Stage, key};
 
 use crate::state::SettlementState;
 
@@ -86,12 +86,22 @@ impl SettlementState {
     /// The accounts that stand in lists of those that are due.
     fn audit_lists(&self) -> Result<BTreeSet<Address>, String> {
         let mut listed = BTreeSet::new();
+        let visited = match self.round().running.map(|running| running.phase) {
+            Some(RoundPhase::Accounts { after }) => after,
+            Some(RoundPhase::Shards { .. }) | None => None,
+        };
         for (key, leaf) in self.tree().prefix(&key::dues_prefix()) {
             match (key::split_dues(key), DuesLeaf::from_bytes(leaf)) {
-                (Some((first, ..)), Ok(leaf)) if leaf.accounts().first().is_some_and(|account| first <= *account) => {
+                (Some((first, ..)), Ok(leaf)) if leaf.accounts().first() == Some(&first) => {
+                    let is_behind = |account: &Address| visited.is_some_and(|visited| *account <= visited);
+                    if is_behind(&first) != leaf.accounts().last().is_some_and(is_behind) {
+                        return Err(format!("a list from {first} on goes beyond where the round is"));
+                    }
                     listed.extend(leaf.accounts());
                 }
-                _ => return Err("a list of accounts that are due does not decode, or begins before its key".to_owned()),
+                _ => {
+                    return Err("a list of accounts that are due does not decode, or is under another's key".to_owned());
+                }
             }
         }
         Ok(listed)

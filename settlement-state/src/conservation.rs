@@ -15,13 +15,13 @@ use std::fmt;
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::{Address, BalanceLeaf, LineLeaf, Posting, PostingKind, ShardId, Tai};
 
-use crate::journal::Purse;
+use crate::journal::{Movement, Purse};
 use crate::ledger::Ledger;
 use crate::objects::Balances;
 use crate::reads::Reads;
 use crate::sums;
 use crate::table::{Entry, stored, stored_near};
-use crate::terms::{CreditTerm, LineTerm, PayeeTerm, Posted, PurseTerm, beside, united};
+use crate::terms::{CreditTerm, LineTerm, PayeeTerm, Posted, PurseTerm, United, beside};
 
 /// A broken rule, and every term that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ impl<'l> Books<'l> {
     /// change has no leaves here, and then nothing may have come of what the journal says.
     fn take_purses(&mut self, ledger: &Ledger) {
         let purses = &mut self.purses;
+        purses.reserve(ledger.balances.len());
         let mut add = |purse: Purse, before: Tai, after: Tai| {
             if before != after {
                 let term = PurseTerm { before: before.get(), after: after.get(), ..PurseTerm::default() };
@@ -92,9 +93,12 @@ impl<'l> Books<'l> {
             add(Purse::Fees, before.fee_pool, after.fee_pool);
         }
         let sum = |sum: &mut u128, more: &u128| *sum = sum.saturating_add(*more);
-        let journal = ledger.journal.iter();
-        let went = united(journal.clone().map(|movement| (movement.from, movement.amount.get())).collect(), sum);
-        let came = united(journal.map(|movement| (movement.to, movement.amount.get())).collect(), sum);
+        let (mut went, mut came) = (United::new(sum), United::new(sum));
+        for Movement { from, to, amount } in &ledger.journal {
+            went.add(*from, &amount.get());
+            came.add(*to, &amount.get());
+        }
+        let (went, came) = (went.finish(), came.finish());
         beside(&mut self.purses, went, |term, amount| term.went = amount);
         beside(&mut self.purses, came, |term, amount| term.came = amount);
     }
@@ -116,7 +120,8 @@ impl<'l> Books<'l> {
             let (before, after) = (entry.before.as_ref(), entry.now.as_ref());
             (key, LineTerm { before, after, posted: Posted::default() })
         };
-        self.lines = ledger.lines.entries().map(leaves).collect();
+        self.lines.reserve(ledger.lines.len());
+        self.lines.extend(ledger.lines.entries().map(leaves));
     }
 
     fn payee(&mut self, payee: ShardId, before: Tai, after: Tai) {
@@ -125,19 +130,19 @@ impl<'l> Books<'l> {
 
     /// What the postings say of lines, beside the lines' leaves.
     fn take_postings(&mut self, ledger: &Ledger) {
-        let mut rows = Vec::with_capacity(ledger.logs.postings().len());
-        for posting in ledger.logs.postings() {
-            self.take_posting(posting, &mut rows);
-        }
-        let rows = united(rows, |sum: &mut Posted, more| {
+        let mut rows = United::new(|sum: &mut Posted, more: &Posted| {
             sum.debited = sum.debited.saturating_add(more.debited);
             sum.paid = sum.paid.saturating_add(more.paid);
             sum.written_off = sum.written_off.saturating_add(more.written_off);
         });
+        for posting in ledger.logs.postings() {
+            self.take_posting(posting, &mut rows);
+        }
+        let rows = rows.finish();
         beside(&mut self.lines, rows, |term, posted| term.posted = posted);
     }
 
-    fn take_posting(&mut self, posting: &Posting, rows: &mut Vec<(LineKey, Posted)>) {
+    fn take_posting(&mut self, posting: &Posting, rows: &mut United<LineKey, Posted>) {
         let (mut debit, mut covered) = (0, 0);
         for line in &posting.lines {
             plus(&mut debit, line.debit());
@@ -151,7 +156,7 @@ impl<'l> Books<'l> {
                     Posted { debited, paid: amount, written_off: 0 }
                 }
             };
-            rows.push(((posting.account, line.shard), posted));
+            rows.add((posting.account, line.shard), &posted);
         }
         let sums = (posting.debit.get(), posting.paid.get().saturating_add(posting.written_off.get()));
         if sums != (debit, covered) {

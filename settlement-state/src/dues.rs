@@ -1,9 +1,10 @@
 //! Who is due, in order of address: the marks of single accounts (`due/`) and the lists of those that shards stated
 //! (`dues/`), read beside each other. An account that stands in several of them comes once.
 //!
-//! A round goes on after the account where it stopped, so a list may hold accounts before that, which were stated while the
-//! round was beyond them: those stay for the next. Lists stand under the address that was their first when they were made,
-//! so the ones that can hold the next account are those up to it, and only they are open.
+//! A list is a stretch of a shard's statements that wait for one round, and stands under its first account. A round goes on
+//! after the account where it stopped, and no list has accounts on both sides of that: a delivery cuts its lists there, and
+//! what the round leaves of a list moves under the account that is its first now. So a block reads the lists that it visits
+//! accounts of, and none of those that were stated behind the round and stay for the next, however many they are.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,12 +13,11 @@ use db3_primitives::fatal::damaged;
 use db3_primitives::{Address, DuesLeaf, ShardId, key};
 use db3_state_tree::{Range, Tree};
 
-/// What a list's key says: its first account when it was made, the shard, the index of the first statement.
+/// What a list's key says: its first account, the shard, the index of that account's statement.
 pub(crate) type ListKey = (Address, ShardId, u64);
 
 /// A walk over the accounts that a version holds as due.
 pub(crate) struct Walk<'t> {
-    after: Option<Address>,
     marks: Range<'t>,
     /// The next marked account.
     mark: Option<Address>,
@@ -33,22 +33,26 @@ pub(crate) struct Walk<'t> {
 struct Open {
     key: ListKey,
     leaf: DuesLeaf,
-    /// Accounts up to here are not this walk's.
-    skipped: usize,
     /// Accounts from here on were not visited yet.
     next: usize,
 }
 
-/// What remains of a list: what it was, and what it is now, none where nothing remains.
-pub(crate) type Remains = (ListKey, DuesLeaf, Option<DuesLeaf>);
+/// A list of which accounts were visited: what it was, and what remains of it under another key, none where nothing does.
+pub(crate) type Remains = ((ListKey, DuesLeaf), Option<(ListKey, DuesLeaf)>);
 
 impl<'t> Walk<'t> {
     /// Begins after an account, or with the first.
     pub(crate) fn after(tree: &'t Tree, after: Option<Address>) -> Self {
-        let from = after.map_or_else(key::due_prefix, |account| [key::due(&account).as_slice(), &[0]].concat());
-        let marks = tree.range(&from, key::prefix_end(&key::due_prefix()).as_deref());
-        let lists = tree.prefix(&key::dues_prefix());
-        let mut walk = Self { after, marks, mark: None, lists, list: None, heads: BinaryHeap::new(), open: Vec::new() };
+        let (marks, lists) = match after {
+            Some(after) => {
+                let last_list = key::dues(&after, ShardId::new(u32::MAX), u64::MAX);
+                ([key::due(&after).as_slice(), &[0]].concat(), [last_list.as_slice(), &[0]].concat())
+            }
+            None => (key::due_prefix(), key::dues_prefix()),
+        };
+        let marks = tree.range(&marks, key::prefix_end(&key::due_prefix()).as_deref());
+        let lists = tree.range(&lists, key::prefix_end(&key::dues_prefix()).as_deref());
+        let mut walk = Self { marks, mark: None, lists, list: None, heads: BinaryHeap::new(), open: Vec::new() };
         walk.next_mark();
         walk.next_list();
         walk
@@ -76,11 +80,9 @@ impl<'t> Walk<'t> {
 
     fn open(&mut self, key: ListKey, leaf: &[u8]) {
         let leaf = DuesLeaf::from_bytes(leaf).unwrap_or_else(|_| damaged(&key::dues(&key.0, key.1, key.2)));
-        let accounts = leaf.accounts();
-        let skipped = self.after.map_or(0, |after| accounts.partition_point(|account| *account <= after));
-        if let Some(head) = accounts.get(skipped) {
+        if let Some(head) = leaf.accounts().first() {
             self.heads.push(Reverse((*head, self.open.len())));
-            self.open.push(Open { key, leaf, skipped, next: skipped });
+            self.open.push(Open { key, leaf, next: 0 });
         }
         self.next_list();
     }
@@ -112,18 +114,19 @@ impl<'t> Walk<'t> {
 
     /// What was taken from lists.
     pub(crate) fn end(self) -> impl Iterator<Item = Remains> {
-        self.open.into_iter().filter(|list| list.next > list.skipped).map(|Open { key, leaf, skipped, next }| {
-            let accounts = leaf.accounts();
-            let (before, after) = (accounts.get(..skipped), accounts.get(next..));
-            let left = [before.unwrap_or_default(), after.unwrap_or_default()].concat();
-            (key, leaf, DuesLeaf::new(left))
+        self.open.into_iter().filter(|list| list.next > 0).map(|Open { key, leaf, next }| {
+            let left = leaf.accounts().get(next..).unwrap_or_default().to_vec();
+            let (_, shard, index) = key;
+            let index = index.saturating_add(u64::try_from(next).unwrap_or(u64::MAX));
+            let now = left.first().map(|first| (*first, shard, index)).zip(DuesLeaf::new(left));
+            ((key, leaf), now)
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
     use std::collections::BTreeSet;
 
     use db3_primitives::leaf::settlement::DUE_VALUE;
@@ -135,17 +138,45 @@ mod tests {
         Address::new([number; 20])
     }
 
+    /// Indexes between the first accounts of two lists.
+    const LIST: usize = 100;
+
     /// A version with these marks, and these lists, the first under index 0.
     fn tree(marks: &BTreeSet<u8>, lists: &[BTreeSet<u8>]) -> Tree {
         let mut batch: Vec<_> =
             marks.iter().map(|mark| (key::due(&address(*mark)), Some(DUE_VALUE.to_vec()))).collect();
-        for (index, list) in (0..).zip(lists) {
+        for (list, index) in lists.iter().zip((0..).step_by(LIST)) {
             let accounts: Vec<Address> = list.iter().map(|number| address(*number)).collect();
             let key = key::dues(accounts.first().unwrap(), ShardId::new(0), index);
             batch.push((key, Some(DuesLeaf::new(accounts).unwrap().to_bytes())));
         }
         batch.sort();
         Tree::new().apply(batch).unwrap()
+    }
+
+    /// Each list as the round and deliveries leave it that was up to an account: none goes on beyond that.
+    fn cut(lists: Vec<BTreeSet<u8>>, after: Option<u8>) -> Vec<BTreeSet<u8>> {
+        let parts = lists.into_iter().flat_map(|list| {
+            let (before, behind) = list.into_iter().partition(|number| after.is_some_and(|after| *number <= after));
+            [before, behind]
+        });
+        parts.filter(|list: &BTreeSet<u8>| !list.is_empty()).collect()
+    }
+
+    #[test]
+    fn lists_that_stay_for_the_next_round_are_not_read() {
+        // They would not even decode.
+        let behind = (1..=20).map(|number| (key::dues(&address(number), ShardId::new(0), 7), Some(vec![0xff])));
+        let ahead = DuesLeaf::new(vec![address(21), address(22)]).unwrap();
+        let ahead = (key::dues(&address(21), ShardId::new(0), 9), Some(ahead.to_bytes()));
+        let tree = Tree::new().apply(behind.chain([ahead]).collect()).unwrap();
+        let mut walk = Walk::after(&tree, Some(address(20)));
+        assert_eq!(walk.head(), Some(address(21)));
+        assert!(!walk.take(address(21)));
+        assert_eq!(walk.head(), Some(address(22)));
+        let left = DuesLeaf::new(vec![address(22)]).unwrap();
+        let remains: Vec<Remains> = walk.end().collect();
+        assert_eq!(remains[0].1, Some(((address(22), ShardId::new(0), 10), left)));
     }
 
     proptest! {
@@ -156,6 +187,7 @@ mod tests {
             after in prop::option::of(0..40_u8),
             visits in 0..50_usize,
         ) {
+            let lists = cut(lists, after);
             let tree = tree(&marks, &lists);
             let mut walk = Walk::after(&tree, after.map(address));
             let mut visited = Vec::new();
@@ -170,13 +202,15 @@ mod tests {
 
             let stays = |number: &u8| !expected.iter().any(|(account, _)| *account == address(*number));
             let mut remains: Vec<Remains> = walk.end().collect();
-            remains.sort_by_key(|((_, _, index), ..)| *index);
-            let changed = (0..).zip(&lists).filter(|(_, list)| !list.iter().all(stays));
+            remains.sort_by_key(|(((_, _, index), _), _)| *index);
+            let changed = lists.iter().zip((0..).step_by(LIST)).filter(|(list, _)| !list.iter().all(stays));
             let expected: Vec<Remains> = changed
-                .map(|(index, list)| {
+                .map(|(list, index)| {
                     let all: Vec<Address> = list.iter().map(|number| address(*number)).collect();
-                    let left = list.iter().filter(|number| stays(number)).map(|number| address(*number)).collect();
-                    ((all[0], ShardId::new(0), index), DuesLeaf::new(all).unwrap(), DuesLeaf::new(left))
+                    let left: Vec<_> = list.iter().filter(|number| stays(number)).map(|number| address(*number)).collect();
+                    let behind = index + (all.len() - left.len()) as u64;
+                    let now = left.first().map(|first| (*first, ShardId::new(0), behind)).zip(DuesLeaf::new(left));
+                    (((all[0], ShardId::new(0), index), DuesLeaf::new(all).unwrap()), now)
                 })
                 .collect();
             prop_assert_eq!(remains, expected);

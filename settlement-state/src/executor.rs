@@ -121,14 +121,22 @@ impl Executor {
             Ok(admission) => admission,
             Err(rejection) => return Outcome::Refused(rejection),
         };
-        let draft = self.ledger.draft();
+        self.ledger.draft();
         match operations::run(&mut self.ledger, transaction, admission.bound) {
+            Ok(_) if self.ledger.logs.is_overfull() => {
+                self.ledger.discard();
+                Outcome::Refused(Rejection::BlockFull { what: "log entries" })
+            }
             Ok(done) => {
                 self.ledger.keep();
                 Outcome::Applied(self.charge(verified, &admission, Some(done), ReceiptOutcome::Applied))
             }
+            Err(rejection @ Rejection::BlockFull { .. }) => {
+                self.ledger.discard();
+                Outcome::Refused(rejection)
+            }
             Err(rejection) => {
-                self.ledger.discard(&draft);
+                self.ledger.discard();
                 Outcome::Failed(self.charge(verified, &admission, None, ReceiptOutcome::Failed(rejection)))
             }
         }

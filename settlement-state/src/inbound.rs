@@ -7,7 +7,7 @@
 //! inbox cursor does not fall and is not beyond our log; its epochs had ended at the time of the header that proves it.
 
 use db3_primitives::{
-    Address, DuesLeaf, EpochClose, LineLeaf, LogEntry, ShardFault, ShardId, ShardLeaf, Statement, Tai,
+    Address, DuesLeaf, EpochClose, LineLeaf, LogEntry, RoundPhase, ShardFault, ShardId, ShardLeaf, Statement, Tai,
 };
 
 use crate::ledger::Ledger;
@@ -24,11 +24,22 @@ pub(crate) struct Reading {
     pub(crate) trusted_secs: u64,
     /// Accounts that were stated and stand in no list of those that are due, and the index of the first's statement.
     stated: (u64, Vec<Address>),
+    /// Where a list must end: the account up to which a running round has visited everybody, until an account is beyond it.
+    visited: Option<Address>,
+}
+
+/// The account up to which a running round has visited everybody; none where it visits the first yet, or nobody any more.
+fn visited(ledger: &Ledger) -> Option<Address> {
+    match ledger.round().running?.phase {
+        RoundPhase::Accounts { after } => after,
+        RoundPhase::Shards { .. } => None,
+    }
 }
 
 impl Reading {
     pub(crate) fn begin(ledger: &Ledger, shard: ShardId, trusted_secs: u64) -> Self {
-        Self { shard, leaf: ledger.shard(shard), sent: ledger.sent(shard), trusted_secs, stated: (0, Vec::new()) }
+        let (leaf, sent) = (ledger.shard(shard), ledger.sent(shard));
+        Self { shard, leaf, sent, trusted_secs, stated: (0, Vec::new()), visited: visited(ledger) }
     }
 
     /// Applies one entry; of a statement, tells also what was stated before.
@@ -79,6 +90,10 @@ impl Reading {
 
     /// The next round visits the account of a statement.
     fn make_due(&mut self, ledger: &mut Ledger, index: u64, account: Address) {
+        if self.visited.is_some_and(|visited| visited < account) {
+            self.visited = None;
+            self.list(ledger);
+        }
         if self.stated.1.is_empty() {
             self.stated = (index, Vec::with_capacity(DuesLeaf::ACCOUNTS_MAX));
         }
@@ -126,6 +141,7 @@ impl Reading {
         }
         // The statements after it begin again at the first address.
         self.list(ledger);
+        self.visited = visited(ledger);
         self.leaf = ShardLeaf {
             last_close: Some(close.last),
             close_hash: close.hash(),

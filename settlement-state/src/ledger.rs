@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use db3_primitives::limits::LINES_FEW;
 use db3_primitives::{
     Address, BalanceLeaf, BlockTime, CreditEntry, CutLeaf, DuesLeaf, Epoch, Height, LineLeaf, NonceWindow, RoundLeaf,
     SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Tai, key,
@@ -13,7 +14,7 @@ use db3_state_tree::Tree;
 
 use crate::dues::Remains;
 use crate::journal::{Movement, Purse};
-use crate::logs::{Logs, Mark};
+use crate::logs::Logs;
 use crate::objects::{Balances, Cuts, Due, DueLists, Dues, Lines, Round, Shards, Supply, Windows};
 use crate::reads::Reads;
 use crate::rows::Rows;
@@ -53,14 +54,12 @@ pub(crate) struct Ledger {
     pub(crate) trusted: BTreeMap<Address, Tai>,
     pub(crate) logs: Logs,
     pub(crate) journal: Vec<Movement>,
+    /// How many lines transactions have read of accounts that have many.
+    pub(crate) lines_read: u32,
+    /// How many movements there were before the draft.
+    journal_drafted: usize,
     /// Accounts of which a line's H or the limit may have changed.
     pub(crate) credited: Rows<Address, ()>,
-}
-
-/// Where a transaction began.
-pub(crate) struct Draft {
-    logs: Mark,
-    journal: usize,
 }
 
 impl Ledger {
@@ -84,6 +83,8 @@ impl Ledger {
             trusted: BTreeMap::new(),
             logs: Logs::default(),
             journal: Vec::new(),
+            lines_read: 0,
+            journal_drafted: 0,
             credited: Rows::new(),
         }
     }
@@ -111,12 +112,23 @@ impl Ledger {
         self.written_over(account, stored_lines(&self.base, &account))
     }
 
+    /// Whether an account has more than [`LINES_FEW`] lines. It reads none of them, and looks at few.
+    pub(crate) fn has_many_lines(&self, account: Address) -> bool {
+        let stored = self.base.prefix(&key::line_prefix_of(&account)).take(LINES_FEW.saturating_add(1)).count();
+        let written = self.lines.written_from((account, ShardId::new(0)));
+        let new = written.take_while(|((other, _), _)| *other == account).filter(|(_, entry)| entry.before.is_none());
+        stored.saturating_add(new.take(LINES_FEW.saturating_add(1)).count()) > LINES_FEW
+    }
+
     /// The lines of an account as the block has them, from those of the version before it.
     pub(crate) fn written_over(
         &self,
         account: Address,
         mut lines: Vec<(ShardId, LineLeaf)>,
     ) -> Vec<(ShardId, LineLeaf)> {
+        if self.lines.is_below((account, ShardId::new(0))) {
+            return lines;
+        }
         let written = self.lines.written_from((account, ShardId::new(0)));
         for ((_, shard), entry) in written.take_while(|((other, _), _)| *other == account) {
             let Some(leaf) = entry.now else { continue };
@@ -194,8 +206,11 @@ impl Ledger {
 
     /// Accounts of lists were visited.
     pub(crate) fn shorten_lists(&mut self, lists: impl Iterator<Item = Remains>) {
-        for (key, before, now) in lists {
-            self.due_lists.replace(key, Some(before), now);
+        for ((key, before), now) in lists {
+            self.due_lists.replace(key, Some(before), None);
+            if let Some((key, left)) = now {
+                self.due_lists.replace(key, None, Some(left));
+            }
         }
     }
 
@@ -278,7 +293,7 @@ impl Ledger {
     }
 
     /// Begins what may be taken back; what was written before stays.
-    pub(crate) fn draft(&mut self) -> Draft {
+    pub(crate) fn draft(&mut self) {
         self.balances.draft();
         self.lines.draft();
         self.shards.draft();
@@ -288,7 +303,8 @@ impl Ledger {
         self.cuts.draft();
         self.dues.draft();
         self.due_lists.draft();
-        Draft { logs: self.logs.mark(), journal: self.journal.len() }
+        self.logs.draft();
+        self.journal_drafted = self.journal.len();
     }
 
     /// Makes what was written part of the block.
@@ -302,10 +318,11 @@ impl Ledger {
         self.cuts.keep();
         self.dues.keep();
         self.due_lists.keep();
+        self.logs.keep();
     }
 
     /// Takes back everything since the draft began.
-    pub(crate) fn discard(&mut self, draft: &Draft) {
+    pub(crate) fn discard(&mut self) {
         self.balances.discard();
         self.lines.discard();
         self.shards.discard();
@@ -315,13 +332,14 @@ impl Ledger {
         self.cuts.discard();
         self.dues.discard();
         self.due_lists.discard();
-        self.logs.rewind(&draft.logs);
-        self.journal.truncate(draft.journal);
+        self.logs.discard();
+        self.journal.truncate(self.journal_drafted);
     }
 
     /// What has changed, for the tree; the logs' leaves apart.
     pub(crate) fn changes(&self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let mut batch = Vec::new();
+        let accounts = self.balances.len().saturating_add(self.lines.len()).saturating_add(self.dues.len());
+        let mut batch = Vec::with_capacity(accounts.saturating_add(self.due_lists.len()));
         self.balances.write(&mut batch);
         for (key, leaf) in &self.channels {
             if self.base.get(key) != Some(leaf) {

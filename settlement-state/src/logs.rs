@@ -1,11 +1,16 @@
 //! What a block appends to logs: ceilings and heartbeats for the shards, and postings. Indexes are known at once, so a
 //! cut can name its own; hashing waits for the block's end.
+//!
+//! A transaction writes one entry for a line at most: a later ceiling takes the place of an earlier one, which the shard need
+//! not hear of. What counts against the limit meanwhile was raised all the same, and a cut is confirmed by that one entry. So
+//! an operation adds at most one entry to a log, and a block of transactions at most [`BLOCK_LINE_ENTRIES_MAX`].
 
 use std::collections::BTreeMap;
 
 use db3_carry::OutboundEntry;
 use db3_merkle_log::{CompletedNode, Frontier, Outbox};
-use db3_primitives::{ChainId, CreditEntry, NetworkName, Posting, ShardId, key};
+use db3_primitives::limits::BLOCK_LINE_ENTRIES_MAX;
+use db3_primitives::{Address, ChainId, CreditEntry, NetworkName, Posting, ShardId, key};
 use db3_state_tree::Tree;
 
 use db3_primitives::fatal::{damaged, fatal};
@@ -14,18 +19,24 @@ use db3_primitives::fatal::{damaged, fatal};
 struct Outgoing {
     before: Outbox,
     entries: Vec<CreditEntry>,
+    /// How many of them transactions caused.
+    of_transactions: u32,
 }
 
 /// The logs that a block appends to.
 #[derive(Default)]
 pub(crate) struct Logs {
     outgoing: BTreeMap<ShardId, Outgoing>,
-    postings: Vec<Posting>,
+    /// With their indexes.
+    postings: Vec<(u64, Posting)>,
+    draft: Option<Draft>,
 }
 
-/// How long the logs were at some moment.
-pub(crate) struct Mark {
-    outgoing: Vec<(ShardId, usize)>,
+/// What a transaction has appended so far.
+struct Draft {
+    /// The place of a line's entry among those of this block.
+    lines: BTreeMap<(ShardId, Address), usize>,
+    /// How many postings there were before.
     postings: usize,
 }
 
@@ -56,15 +67,26 @@ fn count(length: usize) -> u64 {
 }
 
 impl Logs {
-    /// Appends an entry for a shard and tells its index.
+    /// Appends an entry for a shard, or puts it in the place of the one that the same transaction wrote for the same line, and
+    /// tells its index.
     pub(crate) fn send(&mut self, base: &Tree, network: &NetworkName, shard: ShardId, entry: CreditEntry) -> u64 {
-        let outgoing = self
-            .outgoing
-            .entry(shard)
-            .or_insert_with(|| Outgoing { before: outbox(base, &ChainId::shard(network, shard)), entries: Vec::new() });
-        let index = outgoing.before.frontier().size().saturating_add(count(outgoing.entries.len()));
-        outgoing.entries.push(entry);
-        index
+        let outgoing = self.outgoing.entry(shard).or_insert_with(|| Outgoing {
+            before: outbox(base, &ChainId::shard(network, shard)),
+            entries: Vec::new(),
+            of_transactions: 0,
+        });
+        let end = outgoing.entries.len();
+        let place = match (&mut self.draft, &entry) {
+            (Some(draft), CreditEntry::Line(line)) => *draft.lines.entry((shard, line.account)).or_insert(end),
+            (Some(_) | None, _) => end,
+        };
+        if let Some(earlier) = outgoing.entries.get_mut(place) {
+            *earlier = entry;
+        } else {
+            outgoing.entries.push(entry);
+            outgoing.of_transactions = outgoing.of_transactions.saturating_add(u32::from(self.draft.is_some()));
+        }
+        outgoing.before.frontier().size().saturating_add(count(place))
     }
 
     /// How many entries were ever written for a shard.
@@ -76,30 +98,51 @@ impl Logs {
     }
 
     /// Appends a posting.
-    pub(crate) fn post(&mut self, posting: Posting) {
-        self.postings.push(posting);
+    pub(crate) fn post(&mut self, base: &Tree, posting: Posting) {
+        let index = match self.postings.last() {
+            Some((last, _)) => last.saturating_add(1),
+            None => postings(base).size(),
+        };
+        self.postings.push((index, posting));
+    }
+
+    /// Makes room for postings that come.
+    pub(crate) fn expect(&mut self, postings: usize) {
+        self.postings.reserve(postings);
     }
 
     /// The postings of this block so far.
-    pub(crate) fn postings(&self) -> &[Posting] {
-        &self.postings
+    pub(crate) fn postings(&self) -> impl ExactSizeIterator<Item = &Posting> {
+        self.postings.iter().map(|(_, posting)| posting)
     }
 
-    /// Remembers how long the logs are.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark {
-            outgoing: self.outgoing.iter().map(|(shard, log)| (*shard, log.entries.len())).collect(),
-            postings: self.postings.len(),
-        }
+    /// Begins what a transaction appends.
+    pub(crate) fn draft(&mut self) {
+        self.draft = Some(Draft { lines: BTreeMap::new(), postings: self.postings.len() });
     }
 
-    /// Takes back what was appended since.
-    pub(crate) fn rewind(&mut self, mark: &Mark) {
-        self.postings.truncate(mark.postings);
-        for (shard, log) in &mut self.outgoing {
-            let length = mark.outgoing.binary_search_by_key(shard, |(shard, _)| *shard);
-            let length = length.ok().and_then(|at| mark.outgoing.get(at)).map_or(0, |(_, length)| *length);
-            log.entries.truncate(length);
+    /// Whether the draft makes a log longer than the transactions of one block may.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.draft
+            .iter()
+            .flat_map(|draft| draft.lines.keys())
+            .any(|(shard, _)| self.outgoing.get(shard).is_some_and(|log| log.of_transactions > BLOCK_LINE_ENTRIES_MAX))
+    }
+
+    /// Ends the draft; what it appended is the block's.
+    pub(crate) fn keep(&mut self) {
+        self.draft = None;
+    }
+
+    /// Ends the draft and takes back what it appended.
+    pub(crate) fn discard(&mut self) {
+        let Some(draft) = self.draft.take() else { return };
+        self.postings.truncate(draft.postings);
+        for (shard, _) in draft.lines.keys() {
+            if let Some(log) = self.outgoing.get_mut(shard) {
+                log.entries.pop();
+                log.of_transactions = log.of_transactions.saturating_sub(1);
+            }
         }
     }
 
@@ -108,20 +151,18 @@ impl Logs {
         let mut appended = Appended {
             entries: Vec::new(),
             outbox_nodes: Vec::new(),
-            postings: Vec::with_capacity(self.postings.len()),
+            postings: self.postings,
             posting_nodes: Vec::new(),
             leaves: Vec::new(),
         };
         for (shard, log) in self.outgoing {
             appended.send(&ChainId::shard(network, shard), log);
         }
-        if !self.postings.is_empty() {
+        if !appended.postings.is_empty() {
             let mut frontier = postings(base);
-            appended.posting_nodes.reserve(self.postings.len().saturating_mul(2));
-            for posting in self.postings {
-                let index = frontier.size();
+            appended.posting_nodes.reserve(appended.postings.len().saturating_mul(2));
+            for (_, posting) in &appended.postings {
                 frontier.append_with(&posting.to_bytes(), |node| appended.posting_nodes.push(node));
-                appended.postings.push((index, posting));
             }
             appended.leaves.push((key::postings(), Some(frontier.to_bytes())));
         }

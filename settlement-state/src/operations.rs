@@ -4,9 +4,10 @@
 //! While something is outstanding, transfers, deposits and withdrawals are refused: the balance is for the debt first.
 //! Amounts are within 1 to 2^96 by the form of the transaction; 0 stands for "all" or "none" where that makes sense.
 
+use db3_primitives::limits::BLOCK_LINES_MAX;
 use db3_primitives::{
-    Address, LineLeaf, Namespace, PostingKind, Rejection, ShardId, Stage, Tai, Transaction, TransactionOperation,
-    stored,
+    Address, BalanceLeaf, LineLeaf, Namespace, PostingKind, Rejection, ShardId, Stage, Tai, Transaction,
+    TransactionOperation, stored,
 };
 
 use crate::account::{Open, Wallet};
@@ -66,9 +67,9 @@ impl Step<'_> {
         self.check_no_debt(to)?;
         self.check_balance(amount)?;
         self.meet(to);
-        let before = self.half_limit(&self.ledger.open(to));
+        let before = self.half_limit(&self.ledger.balance(to).unwrap_or_default());
         self.ledger.transfer(Purse::Balance(self.signer), Purse::Collateral(to), amount);
-        let mut open = self.ledger.open(to);
+        let mut open = self.open(to)?;
         let own = self.ledger.chain.shard_map.shard_of_namespace(&Namespace::own(&to));
         let is_automatic = match open.lines.as_slice() {
             [] => true,
@@ -76,7 +77,7 @@ impl Step<'_> {
             [..] => false,
         };
         if is_automatic {
-            let half = self.half_limit(&open);
+            let half = self.half_limit(&open.leaf);
             self.want(&mut open, own, half);
         } else {
             credit::renew(self.ledger, &mut open);
@@ -92,7 +93,7 @@ impl Step<'_> {
         let Some(collateral) = leaf.collateral.checked_sub(amount) else {
             return Err(Rejection::CollateralTooLow { operation, collateral: leaf.collateral, amount });
         };
-        let lines = self.ledger.lines_of(signer);
+        let lines = self.lines_of(signer)?;
         let limit = self.ledger.chain.limit(collateral, leaf.trust);
         let held = sums::held(&lines);
         if !(self.ledger.rules.may_withdraw)(Withdrawal { held, owed: sums::owed(&lines), limit }) {
@@ -107,7 +108,7 @@ impl Step<'_> {
         if shard.get() >= shards {
             return Err(Rejection::ShardUnknown { operation: self.operation, shard, shards });
         }
-        let mut open = self.ledger.open(self.signer);
+        let mut open = self.open(self.signer)?;
         self.want(&mut open, shard, want);
         self.ledger.close(open);
         Ok(())
@@ -115,7 +116,7 @@ impl Step<'_> {
 
     /// Pays outstanding debts before the next round does, all of them or what the balance can; an account that owes nothing any more gets its credit back.
     fn pay(&mut self, amount: Tai) -> Result<(), Rejection> {
-        let mut open = self.ledger.open(self.signer);
+        let mut open = self.open(self.signer)?;
         let before = open.lines.clone();
         let owed = sums::outstanding(&before);
         if owed.is_zero() {
@@ -134,8 +135,37 @@ impl Step<'_> {
     }
 
     /// What an automatic line wants.
-    fn half_limit(&self, open: &Open) -> Tai {
-        Tai::new(credit::limit(self.ledger, open).get().div_euclid(2))
+    fn half_limit(&self, leaf: &BalanceLeaf) -> Tai {
+        Tai::new(self.ledger.chain.limit(leaf.collateral, leaf.trust).get().div_euclid(2))
+    }
+
+    /// Takes an account in hand, with all its lines.
+    fn open(&mut self, account: Address) -> Result<Open, Rejection> {
+        self.read_lines(account, Ledger::open, |open| open.lines.len())
+    }
+
+    /// All lines of an account.
+    fn lines_of(&mut self, account: Address) -> Result<Vec<(ShardId, LineLeaf)>, Rejection> {
+        self.read_lines(account, Ledger::lines_of, Vec::len)
+    }
+
+    /// Reads all lines of an account. Those of accounts with many are counted: when a block has read as many of them as it
+    /// may, such accounts wait for the next. Others never do.
+    fn read_lines<T>(
+        &mut self,
+        account: Address,
+        read: fn(&Ledger, Address) -> T,
+        count: fn(&T) -> usize,
+    ) -> Result<T, Rejection> {
+        let many = self.ledger.has_many_lines(account);
+        if many && self.ledger.lines_read >= BLOCK_LINES_MAX {
+            return Err(Rejection::BlockFull { what: "lines" });
+        }
+        let found = read(self.ledger, account);
+        if many {
+            self.ledger.lines_read = self.ledger.lines_read.saturating_add(stored::bytes(count(&found)));
+        }
+        Ok(found)
     }
 
     /// Says how much unpaid credit an account wants on a shard; none on a line that does not exist changes nothing.
@@ -155,11 +185,11 @@ impl Step<'_> {
         }
     }
 
-    fn check_no_debt(&self, account: Address) -> Result<(), Rejection> {
+    fn check_no_debt(&mut self, account: Address) -> Result<(), Rejection> {
         if self.ledger.balance(account).unwrap_or_default().stage == Stage::Clear {
             return Ok(());
         }
-        let outstanding = sums::outstanding(&self.ledger.lines_of(account));
+        let outstanding = sums::outstanding(&self.lines_of(account)?);
         Err(Rejection::DebtOutstanding { operation: self.operation, outstanding })
     }
 

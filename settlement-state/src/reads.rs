@@ -20,7 +20,8 @@ impl<'t> Reads<'t> {
     /// All lines of an account, by shard.
     pub(crate) fn lines_of(&mut self, account: &Address) -> Vec<(ShardId, LineLeaf)> {
         let prefix = key::line_prefix_of(account);
-        let mut lines = Vec::new();
+        // Most accounts have one.
+        let mut lines = Vec::with_capacity(1);
         let mut found = self.lines.seek(&prefix);
         while let Some((key, leaf)) = found.filter(|(key, _)| key.starts_with(&prefix)) {
             match (key::split_line(key), LineLeaf::from_bytes(leaf)) {

@@ -97,6 +97,9 @@ fn accounts(ledger: &mut Ledger, running: &mut Running, forgiven: u64, after: Op
     let base = ledger.base.clone();
     let mut reads = Reads::of(&base);
     let mut walk = Walk::after(&base, after);
+    if walk.head().is_some() {
+        ledger.logs.expect(usize::try_from(*budget).unwrap_or(0));
+    }
     while let Some(account) = walk.head() {
         if *budget == 0 {
             ledger.shorten_lists(walk.end());

@@ -27,8 +27,8 @@ impl<K: Ord + Copy, R> Rows<K, R> {
         self.run.iter().map(Vec::len).sum::<usize>().saturating_add(self.late.len())
     }
 
-    /// Whether a key is above all that there are.
-    fn is_above_all(&self, key: &K) -> bool {
+    /// Whether a key is above all that there are: what is late came after a higher one.
+    pub(crate) fn are_below(&self, key: &K) -> bool {
         self.run.last().and_then(|chunk| chunk.last()).is_none_or(|(last, _)| last < key)
     }
 
@@ -40,7 +40,7 @@ impl<K: Ord + Copy, R> Rows<K, R> {
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&R> {
-        if self.is_above_all(key) {
+        if self.are_below(key) {
             return None;
         }
         match self.place(key) {
@@ -58,7 +58,7 @@ impl<K: Ord + Copy, R> Rows<K, R> {
 
     /// Changes the row of a key, or the one that is made for it, and tells what the change tells.
     pub(crate) fn update<T>(&mut self, key: K, make: impl FnOnce() -> R, change: impl FnOnce(&mut R) -> T) -> T {
-        if self.is_above_all(&key) {
+        if self.are_below(&key) {
             let mut row = make();
             let told = change(&mut row);
             self.push(key, row);

@@ -138,7 +138,7 @@ pub(crate) fn append(
     lines: Vec<PostingLine>,
 ) {
     open.leaf.postings = open.leaf.postings.saturating_add(1);
-    ledger.logs.post(Posting {
+    let posting = Posting {
         kind,
         epoch,
         height: ledger.at.height,
@@ -152,7 +152,8 @@ pub(crate) fn append(
         balance: open.leaf.balance,
         collateral: open.leaf.collateral,
         lines,
-    });
+    };
+    ledger.logs.post(&ledger.base, posting);
 }
 
 /// Clear where nothing is owed; else outstanding since this epoch, and delinquent after the grace period.

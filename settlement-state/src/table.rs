@@ -117,6 +117,16 @@ impl<O: Object> Table<O> {
         }
     }
 
+    /// Whether all that was written is below a key.
+    pub(crate) fn is_below(&self, key: O::Key) -> bool {
+        self.entries.are_below(&key)
+    }
+
+    /// How many leaves were written.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Everything that was written, in order of key.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (O::Key, &Entry<O::Leaf>)> {
         self.entries.iter()
@@ -129,7 +139,6 @@ impl<O: Object> Table<O> {
 
     /// Adds what has changed to a batch for the tree.
     pub(crate) fn write(&self, batch: &mut Vec<(Vec<u8>, Option<Vec<u8>>)>) {
-        batch.reserve(self.entries.len());
         for (key, entry) in self.entries.iter() {
             if entry.now != entry.before {
                 batch.push((O::key(key), entry.now.as_ref().map(O::encode)));

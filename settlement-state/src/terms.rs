@@ -77,17 +77,46 @@ impl CreditTerm {
     }
 }
 
-/// Sorts rows by key and makes one of those with the same.
-pub(crate) fn united<K: Ord, T>(mut rows: Vec<(K, T)>, unite: impl Fn(&mut T, &T)) -> Vec<(K, T)> {
-    rows.sort_by(|(left, _), (right, _)| left.cmp(right));
-    rows.dedup_by(|(key, later), (kept, earlier)| {
-        let same = key == kept;
-        if same {
-            unite(earlier, later);
+/// Rows of keys that come mostly in order, made one for each key. What has the key of the row before it takes no room.
+pub(crate) struct United<K, T> {
+    rows: Vec<(K, T)>,
+    ascending: bool,
+    unite: fn(&mut T, &T),
+}
+
+impl<K: Ord, T> United<K, T> {
+    pub(crate) fn new(unite: fn(&mut T, &T)) -> Self {
+        Self { rows: Vec::new(), ascending: true, unite }
+    }
+
+    pub(crate) fn add(&mut self, key: K, value: &T)
+    where
+        T: Copy,
+    {
+        match self.rows.last_mut() {
+            Some((last, kept)) if *last == key => (self.unite)(kept, value),
+            last => {
+                self.ascending &= last.is_none_or(|(last, _)| *last < key);
+                self.rows.push((key, *value));
+            }
         }
-        same
-    });
-    rows
+    }
+
+    /// The rows, in order of key.
+    pub(crate) fn finish(self) -> Vec<(K, T)> {
+        let Self { mut rows, ascending, unite } = self;
+        if !ascending {
+            rows.sort_by(|(left, _), (right, _)| left.cmp(right));
+            rows.dedup_by(|(key, later), (kept, earlier)| {
+                let same = key == kept;
+                if same {
+                    unite(earlier, later);
+                }
+                same
+            });
+        }
+        rows
+    }
 }
 
 /// Writes what one sorted list says beside what another knows under the same keys. A key that is not there gets a term with
@@ -121,8 +150,14 @@ mod tests {
 
     #[test]
     fn rows_of_one_key_are_one() {
-        let rows = vec![(2, 1), (1, 10), (2, 2), (3, 5), (2, 4)];
-        assert_eq!(united(rows, |sum, more| *sum += more), [(1, 10), (2, 7), (3, 5)]);
+        let united = |rows: &[(u8, u8)]| {
+            let mut united = United::new(|sum, more| *sum += more);
+            rows.iter().for_each(|(key, value)| united.add(*key, value));
+            united.finish()
+        };
+        assert_eq!(united(&[(2, 1), (1, 10), (2, 2), (3, 5), (2, 4)]), [(1, 10), (2, 7), (3, 5)]);
+        assert_eq!(united(&[(1, 1), (1, 2), (2, 3), (2, 4), (9, 5)]), [(1, 3), (2, 7), (9, 5)]);
+        assert_eq!(united(&[]), []);
     }
 
     #[test]

@@ -106,8 +106,8 @@ pub fn sweep() -> Vec<u8> {
     b"sweep".to_vec()
 }
 
-/// A list of accounts that the next round visits: its first account when it was made, the shard that stated them, and
-/// the index of the first statement in the shard's log.
+/// A list of accounts that the next round visits: its first account, the shard that stated them, and the index of that
+/// account's statement in the shard's log.
 #[must_use]
 pub fn dues(first: &Address, shard: ShardId, index: u64) -> Vec<u8> {
     joined(&[DUES, first.as_bytes(), &shard.get().to_be_bytes(), &index.to_be_bytes()])

@@ -106,9 +106,12 @@ fn hex(bytes: &[u8]) -> String {
 fn the_encodings_are_pinned() {
     let tai = |tai: u128| format!("{tai:032x}");
     let long = |number: u64| format!("{number:016x}");
-    assert_eq!(hex(&balance().to_bytes()), ["01", &tai(1), &tai(2), &tai(3), "02", &long(4), &long(5)].concat());
-    let sums = [&tai(6), &tai(5), &tai(3), &tai(1)].map(String::as_str).concat();
-    assert_eq!(hex(&line().to_bytes()), ["01", &tai(10), &tai(9), &tai(12), "01", &long(7), &long(8), &sums].concat());
+    let money = BalanceLeaf { balance: Tai::new(0x0102_03ff), collateral: Tai::MAX, trust: Tai::ZERO, ..balance() };
+    let most = ["10", &"ff".repeat(16)].concat();
+    assert_eq!(hex(&money.to_bytes()), ["01", "04010203ff", &most, "00", "02", &long(4), &long(5)].concat());
+    let (head, sums) = ("01010a0109010c", "0106010501030101");
+    assert_eq!(hex(&line().to_bytes()), [head, "01", &long(7), &long(8), sums].concat());
+    assert_eq!(hex(&LineLeaf { cut: None, ..line() }.to_bytes()), [head, "00", sums].concat());
     let close = ["01", &long(2), &"03".repeat(32), &long(4)].concat();
     let stated = [&long(5), tai(6).as_str(), "01", &"07".repeat(20)].concat();
     assert_eq!(hex(&shard().to_bytes()), ["01", &long(1), &close, &stated, &tai(8), &tai(9), "0a", &long(10)].concat());
@@ -151,8 +154,8 @@ fn the_encodings_are_pinned() {
 
 #[test]
 fn every_leaf_reads_back_at_its_length() {
-    assert_eq!((BalanceLeaf::from_bytes(&balance().to_bytes()), balance().to_bytes().len()), (Ok(balance()), 66));
-    assert_eq!((LineLeaf::from_bytes(&line().to_bytes()), line().to_bytes().len()), (Ok(line()), 130));
+    assert_eq!((BalanceLeaf::from_bytes(&balance().to_bytes()), balance().to_bytes().len()), (Ok(balance()), 24));
+    assert_eq!((LineLeaf::from_bytes(&line().to_bytes()), line().to_bytes().len()), (Ok(line()), 32));
     assert_eq!((ShardLeaf::from_bytes(&shard().to_bytes()), shard().to_bytes().len()), (Ok(shard()), 144));
     assert_eq!((SettlementLeaf::from_bytes(&chain().to_bytes()), chain().to_bytes().len()), (Ok(chain()), 226));
     assert_eq!((Posting::from_bytes(&posting().to_bytes()), posting().to_bytes().len()), (Ok(posting()), 154 + 136));
@@ -196,6 +199,46 @@ fn a_list_of_due_accounts_that_is_empty_too_long_or_out_of_order_is_none() {
     }
     let bytes = DuesLeaf::new(ascending(2)).unwrap().to_bytes();
     assert!(DuesLeaf::from_bytes(&bytes[..40]).is_err() && DuesLeaf::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
+}
+
+#[test]
+fn an_amount_has_one_encoding() {
+    for (amount, read) in [
+        ("00", Ok(0)),
+        ("0101", Ok(1)),
+        ("020100", Ok(0x100)),
+        ("10ffffffffffffffffffffffffffffffff", Ok(u128::MAX)),
+        ("0100", Err("a leading zero")),
+        ("020001", Err("a leading zero")),
+        ("1101ffffffffffffffffffffffffffffffff", Err("more than 16 bytes")),
+        ("0201", Err("too few")),
+    ] {
+        let bytes = [&[1][..], &hex::decode(amount).unwrap(), &[0, 0, 0], &[0; 16]].concat();
+        let found = BalanceLeaf::from_bytes(&bytes).map(|leaf| leaf.balance.get());
+        assert_eq!(found.ok(), read.ok(), "{amount}: {read:?}");
+        if let Ok(amount) = read {
+            let leaf = BalanceLeaf { balance: Tai::new(amount), ..BalanceLeaf::default() };
+            assert_eq!(leaf.to_bytes(), bytes);
+        }
+    }
+}
+
+#[test]
+fn a_leaf_of_the_longest_amounts_is_a_little_longer_than_what_is_charged() {
+    let most = Tai::MAX;
+    let money = BalanceLeaf { balance: most, collateral: most, trust: most, ..balance() };
+    assert_eq!(money.to_bytes().len(), BalanceLeaf::BYTES_CHARGED + 3);
+    assert_eq!(BalanceLeaf::from_bytes(&money.to_bytes()), Ok(money));
+    let half = Tai::new(u128::MAX / 2);
+    let all = LineLeaf { want: most, ceiling: most, held: most, reported: most, debited: most, ..line() };
+    let all = LineLeaf { paid: half, written_off: half, ..all };
+    assert_eq!(all.to_bytes().len(), LineLeaf::BYTES_CHARGED + 7);
+    assert_eq!(LineLeaf::from_bytes(&all.to_bytes()), Ok(all));
+    // 2^40 tai are 1 100 DB3: with such sums a line is one block of SHA-256, which holds 55 bytes.
+    let sum = Tai::new(1 << 40);
+    let common =
+        LineLeaf { want: sum, ceiling: sum, held: sum, reported: sum, debited: sum, paid: sum, ..LineLeaf::default() };
+    assert!(common.to_bytes().len() <= 55);
 }
 
 #[test]

@@ -35,10 +35,27 @@ pub(super) struct Account {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shard {
     pub(super) log: Vec<CreditEntry>,
+    /// How long the log was when the transaction or the round began.
+    begun: usize,
     lease: u64,
     last: Option<u64>,
     cursor: usize,
     pub(super) income: i128,
+}
+
+impl Shard {
+    /// Tells the shard of a ceiling, once for each line in a transaction, and gives the place in the log.
+    fn tell(&mut self, account: Address, ceiling: i128) -> usize {
+        let entry = LineEntry { account, ceiling: Tai::new(ceiling as u128) };
+        let told = |entry: &CreditEntry| matches!(entry, CreditEntry::Line(line) if line.account == account);
+        let place = self.log[self.begun..].iter().position(told).map_or(self.log.len(), |at| self.begun + at);
+        if place == self.log.len() {
+            self.log.push(CreditEntry::Line(entry));
+        } else {
+            self.log[place] = CreditEntry::Line(entry);
+        }
+        place
+    }
 }
 
 /// Numbers of the chain's parameters.
@@ -96,16 +113,16 @@ impl Oracle {
         let Some(line) = &mut self.accounts[a].lines[s] else { return };
         let shard = &mut self.shards[s];
         if v < line.k {
-            line.cut = Some((shard.log.len(), shard.lease));
-        } else {
-            let room = limit - (held - line.h);
-            if room < line.h || v.min(room) <= line.k {
-                return;
-            }
+            line.k = v;
+            line.cut = Some((shard.tell(account, v), shard.lease));
+            return;
         }
-        line.k = if v < line.k { v } else { v.min(limit - (held - line.h)) };
-        line.h = line.h.max(line.k);
-        shard.log.push(CreditEntry::Line(LineEntry { account, ceiling: Tai::new(line.k as u128) }));
+        let room = limit - (held - line.h);
+        if room >= line.h && v.min(room) > line.k {
+            line.k = v.min(room);
+            line.h = line.h.max(line.k);
+            shard.tell(account, line.k);
+        }
     }
 
     fn renew(&mut self, a: usize) {
@@ -172,7 +189,15 @@ impl Oracle {
         }
     }
 
+    /// Something begins that may tell a shard of a line once.
+    fn begin(&mut self) {
+        for shard in &mut self.shards {
+            shard.begun = shard.log.len();
+        }
+    }
+
     fn round(&mut self, epoch: u64, now: u64) {
+        self.begin();
         for a in 0..self.accounts.len() {
             self.visit(a, epoch, now);
         }
@@ -245,6 +270,7 @@ impl Oracle {
 
     /// Whether a transaction succeeds; one that does not changes nothing.
     pub(super) fn transact(&mut self, a: usize, operations: &[Op]) -> bool {
+        self.begin();
         let before = (self.accounts.clone(), self.shards.clone());
         for operation in operations {
             if self.operate(a, operation).is_none() {

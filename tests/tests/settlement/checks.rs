@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use db3_primitives::{Address, CreditEntry, Epoch, Hash32, PostingKind, ShardId, Tai};
+use db3_primitives::{Address, CreditEntry, Epoch, Hash32, Posting, PostingKind, ShardId, Tai};
 use db3_settlement_state::SettlementState;
 use db3_shard_state::ShardState;
 
@@ -19,8 +19,6 @@ pub struct Checks {
     posted: BTreeMap<(Address, ShardId), (u128, u128)>,
     /// Per shard: what postings paid to its pool, and what payouts took from it.
     income: BTreeMap<ShardId, (u128, u128)>,
-    /// Per account: how much its lines held above its limit after the last block.
-    excess: BTreeMap<Address, u128>,
     /// Per shard: the epoch that its next close begins with, and the hash of the newest close.
     closed: BTreeMap<ShardId, (Epoch, Hash32)>,
     /// The newest epoch settled.
@@ -33,9 +31,8 @@ pub struct Checks {
 
 impl Checks {
     pub fn of(state: &SettlementState) -> Self {
-        let (posted, income, excess, kinds) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let closed = BTreeMap::new();
-        Self { supply: money(state), posted, income, excess, closed, settled: None, kinds, rounds: 0, closes: 0 }
+        let (posted, income, kinds, closed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { supply: money(state), posted, income, closed, settled: None, kinds, rounds: 0, closes: 0 }
     }
 
     /// A shard's block.
@@ -109,7 +106,7 @@ impl Checks {
             self.rounds += 1;
         }
         assert_eq!(money(state), self.supply, "I5: the supply is constant");
-        self.credit(state, effects, shards, timeline);
+        self.credit(before, state, effects, shards, timeline);
         compare(books, state, effects, timeline, shards);
         if effects.entries.is_empty()
             && effects.deliveries.is_empty()
@@ -183,7 +180,8 @@ impl Checks {
 
     /// I8 and I9, with what the shards may still do, undelivered entries included.
     fn credit(
-        &mut self,
+        &self,
+        before: &SettlementState,
         state: &SettlementState,
         effects: &db3_settlement_state::Effects,
         shards: &[Chain<ShardState>],
@@ -207,16 +205,36 @@ impl Checks {
         }
         for (account, _) in state.accounts() {
             let view = state.account(&account);
-            let excess = view.held.saturating_sub(view.limit).get();
-            let before = self.excess.insert(account, excess).unwrap_or(0);
-            let involuntary = effects.postings.iter().any(|(_, posting)| {
-                posting.account == account && matches!(posting.kind, PostingKind::Seize | PostingKind::WriteOff)
-            });
-            assert!(excess <= before || involuntary, "I8: {account} holds {excess} above its limit, before {before}");
+            let (was, is) = (above_limit(before, &account), above_limit(state, &account));
+            let own = effects.postings.iter().filter(|(_, posting)| posting.account == account);
+            let involuntary: i128 = own.map(|(_, posting)| involuntary(before, posting)).sum();
+            assert!(
+                is <= (was + involuntary).max(0),
+                "I8: {account} holds {is} above its limit, before {was}, and seizures and write-offs explain {involuntary}"
+            );
+            let excess = u128::try_from(is).unwrap_or(0);
             let (exposed, limit) = (exposed.get(&account).copied().unwrap_or(0), view.limit.get());
             assert!(exposed <= limit + excess, "I8: {account} may come to owe {exposed}, its limit is {limit}");
         }
     }
+}
+
+/// What an account holds above its limit; negative what is free.
+fn above_limit(state: &SettlementState, account: &Address) -> i128 {
+    let view = state.account(account);
+    i128::try_from(view.held.get()).unwrap() - i128::try_from(view.limit.get()).unwrap()
+}
+
+/// By how much a posting moves that without the account's doing: collateral that is seized and trust that ends lower the limit,
+/// and what they cover is held no longer.
+fn involuntary(before: &SettlementState, posting: &Posting) -> i128 {
+    let limit = |collateral: u128| before.chain().limit(Tai::new(collateral), Tai::ZERO).get();
+    let fall = match posting.kind {
+        PostingKind::Seize => limit(posting.collateral.get() + posting.paid.get()) - limit(posting.collateral.get()),
+        PostingKind::WriteOff => before.account(&posting.account).leaf.trust.get(),
+        PostingKind::Round | PostingKind::Pay | PostingKind::Payout => return 0,
+    };
+    i128::try_from(fall).unwrap() - i128::try_from(posting.paid.get() + posting.written_off.get()).unwrap()
 }
 
 /// The most that an account can ever have spent on a shard by what was written to it until now: by what it knows, and by each

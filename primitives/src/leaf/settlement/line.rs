@@ -1,7 +1,8 @@
 //! Leaves of a credit line, that is one account on one shard, as the settlement chain keeps it.
 //!
-//! Line, 130 bytes: format 1 (1) ‖ want (16) ‖ ceiling (16) ‖ held (16) ‖ 1 if a cut is pending, else 0 (1) ‖ its index
-//! (8) ‖ its lease (8), both zero if there is none ‖ reported (16) ‖ debited (16) ‖ paid (16) ‖ written off (16).
+//! Line: format 1 (1) ‖ want ‖ ceiling ‖ held ‖ 1 if a cut is pending, else 0 (1) ‖ if so, its index (8) ‖ its lease (8) ‖
+//! reported ‖ debited ‖ paid ‖ written off. An amount is the number of its significant bytes (1) and these (0 to 16), so that a
+//! line of common amounts, which every epoch writes twice, is hashed in one block of SHA-256 instead of three.
 //! Cut, 29 bytes: format 1 (1) ‖ account (20) ‖ lease (8).
 //!
 //! In DESIGN.md's letters: K ceiling, H held, R reported, D debited, P paid, W written off; all are cumulative sums over
@@ -51,8 +52,8 @@ pub struct CutLeaf {
 }
 
 impl LineLeaf {
-    /// Bytes of the encoding.
-    pub const BYTES: usize = 130;
+    /// Bytes that a new line is charged for, whatever its amounts will be. Common ones take half, and the longest 7 more.
+    pub const BYTES_CHARGED: usize = 130;
 
     /// P + W: what is no longer owed. The sums of a line are far below 2^128, see [`crate::limits::CEILING_TAI_MAX`].
     #[must_use]
@@ -87,43 +88,42 @@ impl LineLeaf {
             && self.ceiling <= self.held
     }
 
-    /// The 130-byte encoding.
+    /// The encoding.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Cut { index, lease } = self.cut.unwrap_or(Cut { index: 0, lease: Epoch::new(0) });
-        [
-            [FORMAT].as_slice(),
-            &self.want.to_be_bytes(),
-            &self.ceiling.to_be_bytes(),
-            &self.held.to_be_bytes(),
-            &[u8::from(self.cut.is_some())],
-            &index.to_be_bytes(),
-            &lease.get().to_be_bytes(),
-            &self.reported.to_be_bytes(),
-            &self.debited.to_be_bytes(),
-            &self.paid.to_be_bytes(),
-            &self.written_off.to_be_bytes(),
-        ]
-        .concat()
+        let mut bytes = Vec::with_capacity(64);
+        bytes.push(FORMAT);
+        for amount in [self.want, self.ceiling, self.held] {
+            amount.write_short(&mut bytes);
+        }
+        bytes.push(u8::from(self.cut.is_some()));
+        if let Some(Cut { index, lease }) = self.cut {
+            bytes.extend_from_slice(&index.to_be_bytes());
+            bytes.extend_from_slice(&lease.get().to_be_bytes());
+        }
+        for amount in [self.reported, self.debited, self.paid, self.written_off] {
+            amount.write_short(&mut bytes);
+        }
+        bytes
     }
 
-    /// Reads the 130-byte encoding; sums that break rule I9 are refused.
+    /// Reads the encoding; sums that break rule I9 are refused.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new("line", bytes);
         reader.format(FORMAT)?;
         let leaf = Self {
-            want: reader.tai()?,
-            ceiling: reader.tai()?,
-            held: reader.tai()?,
-            cut: match (reader.u8()?, reader.u64()?, reader.u64()?) {
-                (0, 0, 0) => None,
-                (1, index, lease) => Some(Cut { index, lease: Epoch::new(lease) }),
+            want: reader.short_tai("want")?,
+            ceiling: reader.short_tai("ceiling")?,
+            held: reader.short_tai("held")?,
+            cut: match reader.u8()? {
+                0 => None,
+                1 => Some(Cut { index: reader.u64()?, lease: Epoch::new(reader.u64()?) }),
                 _ => return Err(reader.invalid("cut")),
             },
-            reported: reader.tai()?,
-            debited: reader.tai()?,
-            paid: reader.tai()?,
-            written_off: reader.tai()?,
+            reported: reader.short_tai("reported")?,
+            debited: reader.short_tai("debited")?,
+            paid: reader.short_tai("paid")?,
+            written_off: reader.short_tai("written off")?,
         };
         if !leaf.is_ordered() {
             return Err(reader.invalid("sums"));

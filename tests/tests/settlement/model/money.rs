@@ -66,6 +66,8 @@ pub struct Shard {
     pub income: u128,
     /// Everything that was ever written to it.
     pub sent: Vec<Credit>,
+    /// How much of that was written before the transaction in hand; none outside of transactions.
+    pub before: Option<usize>,
     /// Entries of its log that were taken.
     pub taken: u64,
     /// It lied, and is not heard any more.
@@ -97,6 +99,17 @@ pub struct Books {
     pub running: Option<(u64, At)>,
     /// Postings of this block.
     pub posted: Vec<Posted>,
+}
+
+impl Shard {
+    /// Writes an account's ceiling and tells its index. Of one transaction only the last stays, where the first stood.
+    fn send(&mut self, account: Address, ceiling: u128) -> u64 {
+        let mut of_transaction = self.before.unwrap_or(self.sent.len())..self.sent.len();
+        let same = |entry: &Credit| matches!(entry, Credit::Line(other, _) if *other == account);
+        let place = of_transaction.find(|place| same(&self.sent[*place])).unwrap_or(self.sent.len());
+        self.sent.splice(place..self.sent.len().min(place + 1), [Credit::Line(account, ceiling)]);
+        place as u64
+    }
 }
 
 impl Books {
@@ -195,8 +208,7 @@ impl Books {
         let line = self.lines[&(account, shard)].clone();
         let to = &mut self.shards[shard as usize];
         if target < line.k {
-            let cut = Some((to.sent.len() as u64, to.lease));
-            to.sent.push(Credit::Line(account, target));
+            let cut = Some((to.send(account, target), to.lease));
             self.lines.insert((account, shard), Line { k: target, cut, ..line });
         } else if target > line.k && !to.frozen {
             let others: u128 = self
@@ -209,7 +221,7 @@ impl Books {
             let Some(room) = limit.checked_sub(others).map(|free| free + line.covered()) else { return };
             let k = target.min(room);
             if line.h <= room && k > line.k {
-                self.shards[shard as usize].sent.push(Credit::Line(account, k));
+                self.shards[shard as usize].send(account, k);
                 self.lines.insert((account, shard), Line { k, h: line.h.max(k), ..line });
             }
         }
