@@ -46,7 +46,7 @@ def row(what, figure):
 
 def cometbft_folder():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("DB3_COMETBFT_BIN") or cache / "db3" / "bin")
+    return Path(os.environ.get("DB3_INSTALLED_BIN") or cache / "db3" / "bin")
 
 
 def wait_until(what, done, seconds=120):

@@ -1,8 +1,10 @@
 //! Looks whether a folder's data are whole: executes its blocks again, on the side, and compares every root with the
 //! header that carries it and with the row about the block. Writes nothing.
 //!
-//! Under `CometBFT` the blocks are in its files, which only it reads: there the snapshot alone is compared.
+//! Under `CometBFT` the blocks are in its files, which only it reads: there the snapshot is compared, and `CometBFT` is
+//! asked whether it has the blocks that follow. They are not executed.
 
+use db3_comet::{Binary, Layout, inspect};
 use db3_genesis::GenesisDocument;
 use db3_primitives::{BlockTime, Hash32, Height};
 use prost::Message as _;
@@ -25,8 +27,10 @@ pub struct Report {
     pub chain_id: String,
     /// The snapshot on the disk.
     pub snapshot: Option<SnapshotMeta>,
-    /// Oldest and newest block that are kept; none before the first.
+    /// Oldest and newest block that are kept, or whose headers are where `CometBFT` has the blocks; none before the first.
     pub blocks: Option<(Height, Height)>,
+    /// Newest block that `CometBFT` has, which were not executed; none where the blocks are here, or there are none.
+    pub comet_height: Option<Height>,
     /// Whether the blocks go back to the genesis state.
     pub pruned: bool,
     /// Height that execution began from.
@@ -76,6 +80,7 @@ pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Rep
             chain_id: genesis.chain_id().as_str().to_owned(),
             snapshot,
             blocks,
+            comet_height: None,
             pruned,
             from,
             height: from,
@@ -93,6 +98,9 @@ pub fn check<M: Machine>(config: &ChainConfig, from_genesis: bool) -> Result<Rep
         // The blocks are in its own files, and it executes them again when it is started.
         EngineKind::CometBft => {
             audit.compare_header(&store)?;
+            if blocks.is_some() || from >= first {
+                audit.compare_comet(config)?;
+            }
             from
         }
     };
@@ -151,6 +159,29 @@ impl<M: Machine> Audit<M> {
         let header = header.ok_or_else(|| damaged("has no header"))?;
         self.compare(&header.app_hash, "the header of the next block")?;
         self.report.headers_compared = self.report.headers_compared.saturating_add(1);
+        Ok(())
+    }
+
+    /// Looks whether `CometBFT` has the blocks to go on with, and compares with the header of the first of them.
+    fn compare_comet(&mut self, config: &ChainConfig) -> Result<(), StartError> {
+        let (layout, home) = (Layout::new(&config.home)?, config.home.clone());
+        let height = self.report.height;
+        if !layout.has_blocks() {
+            return Err(StartError::NoBlocks { home, height });
+        }
+        let next = height.get().saturating_add(1);
+        let stored = inspect(&layout, &Binary::find(&config.cometbft)?, next)?;
+        let found = Height::new(stored.height);
+        let expected = self.report.blocks.map_or(height, |(_, newest)| newest.max(height));
+        if found < expected {
+            return Err(StartError::FewBlocks { home, found, expected });
+        }
+        if found > height {
+            let header = stored.block.and_then(|block| block.header);
+            let header = header.ok_or_else(|| StoreError::missing("block of CometBFT", format!("at height {next}")))?;
+            self.compare(&header.app_hash, "the header of the next block in CometBFT's files")?;
+        }
+        self.report.comet_height = Some(found);
         Ok(())
     }
 

@@ -94,7 +94,7 @@ impl Default for ChainConfig {
             block_ms: 100,
             snapshot_interval_blocks: 200,
             snapshot_interval_bytes: 64 * 1024 * 1024,
-            sync_snapshot_blocks: 2_000,
+            sync_snapshot_blocks: 10_000,
             sync_snapshots_kept: 2,
             sync_servers: None,
             versions_kept: 64,

@@ -122,14 +122,30 @@ pub enum StartError {
     /// The state is that of a block that `CometBFT` has not.
     #[error(
         "the state in {} is that after block {height}, and CometBFT has no blocks there: put back the folder \
-         cometbft/data that belongs to it, or start with an empty data folder and [cometbft.state_sync]",
-        home.display()
+         cometbft/data that belongs to it, or {}",
+        home.display(),
+        db3_comet::SYNC_ANEW
     )]
     NoBlocks {
         /// The folder.
         home: std::path::PathBuf,
         /// The height.
         height: db3_primitives::Height,
+    },
+    /// `CometBFT` has lost its newest blocks.
+    #[error(
+        "CometBFT in {} has blocks up to height {found} alone, and this node has seen block {expected}: put back the folder \
+         cometbft/data that belongs to it, or {}",
+        home.display(),
+        db3_comet::SYNC_ANEW
+    )]
+    FewBlocks {
+        /// The folder.
+        home: std::path::PathBuf,
+        /// Height of the newest block.
+        found: db3_primitives::Height,
+        /// Height that it should reach.
+        expected: db3_primitives::Height,
     },
     /// A thread could not be started.
     #[error("no thread can be started: {0}")]
@@ -150,7 +166,7 @@ impl StartError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Fatal(_) => true,
+            Self::Fatal(_) | Self::FewBlocks { .. } => true,
             Self::Store(error) => !matches!(error, StoreError::Locked { .. } | StoreError::OtherChain { .. }),
             Self::Config(_)
             | Self::Genesis(_)

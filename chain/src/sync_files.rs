@@ -17,7 +17,7 @@ use crate::lock;
 use crate::machine::Machine;
 use crate::store::Store;
 use crate::transfer::TransferError;
-use crate::transfer::snapshot::{Manifest, list, snapshots_folder, write_for_sync};
+use crate::transfer::snapshot::{Manifest, is_by_hand, list, snapshots_folder, write_for_sync};
 use crate::version::VersionOf;
 
 /// A snapshot that others may fetch.
@@ -156,17 +156,24 @@ impl Shared {
         }
     }
 
-    /// Reads what there is and removes what is too old. (Those that were made by hand carry blocks, and stay.)
+    /// Reads what there is and removes what is too old. Those that were made by hand stay, take no place of the others, and
+    /// are handed out while the blocks after them are kept.
     fn look(&self) -> Result<(), TransferError> {
         let (by_hand, mut ours): (Vec<_>, Vec<_>) =
-            list(&self.folder)?.into_iter().partition(|(path, _)| path.join("blocks.bin").exists());
+            list(&self.folder)?.into_iter().partition(|(path, _)| is_by_hand(path));
         let old = ours.split_off(ours.len().min(self.kept));
         let mut found = Vec::new();
-        for (path, manifest) in by_hand.iter().chain(&ours) {
+        for (path, manifest) in &ours {
             found.push(SyncSnapshot::read(path, manifest)?);
         }
+        let oldest = found.last().map(|snapshot| snapshot.height);
+        for (path, manifest) in by_hand.iter().take(self.kept) {
+            let snapshot = SyncSnapshot::read(path, manifest)?;
+            if oldest.is_none_or(|oldest| snapshot.height >= oldest) {
+                found.push(snapshot);
+            }
+        }
         found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.height));
-        found.truncate(self.kept);
         *lock(&self.snapshots) = found;
         for (path, _) in old {
             // The manifest first, so that a half-removed one is none.

@@ -9,6 +9,9 @@ use crate::settings::CometSettings;
 /// The one version that is spoken to; scripts/install-cometbft installs it.
 pub const COMETBFT_VERSION: &str = "0.38.26";
 
+/// Names the folder where scripts/install-cometbft puts it. (`DB3_COMETBFT_` begins the variables of a section.)
+const FOLDER_VARIABLE: &str = "DB3_INSTALLED_BIN";
+
 /// A `CometBFT` of the right version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binary {
@@ -64,7 +67,7 @@ impl Binary {
 
 /// Where scripts/install-cometbft puts it.
 fn installed() -> impl Iterator<Item = PathBuf> {
-    let named = std::env::var_os("DB3_COMETBFT_BIN").map(PathBuf::from);
+    let named = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from);
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
     named.or_else(|| cache.map(|cache| cache.join("db3").join("bin"))).map(|folder| folder.join("cometbft")).into_iter()

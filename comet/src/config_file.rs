@@ -12,7 +12,7 @@ use db3_primitives::limits::TX_BYTES_MAX;
 use crate::abci::AbciAddress;
 use crate::error::CometError;
 use crate::keys;
-use crate::layout::Layout;
+use crate::layout::{Layout, SIGNED};
 use crate::settings::{CometSettings, StateSyncSettings};
 
 /// What a validator that has signed nothing yet says.
@@ -43,7 +43,7 @@ pub fn write_config(
     let config = config_toml(layout, settings, abci, sync);
     replace(&layout.config().join("config.toml"), &config)?;
     replace(&layout.config().join("genesis.json"), genesis_json)?;
-    let signed = layout.data().join("priv_validator_state.json");
+    let signed = layout.data().join(SIGNED);
     // What was signed is never forgotten: a second signature at one height costs the validator its power.
     if signed.exists() { Ok(()) } else { replace(&signed, NOTHING_SIGNED) }
 }

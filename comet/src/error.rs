@@ -71,6 +71,22 @@ pub enum CometError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// It does not show what it has stored.
+    #[error("CometBFT cannot show what it has stored in {}: {detail}", path.display())]
+    Inspect {
+        /// Its folder.
+        path: PathBuf,
+        /// What it said.
+        detail: String,
+    },
+    /// It would go back too far.
+    #[error("CometBFT would go back to height {height}, and {lowest} is the lowest possible: nothing was changed")]
+    RollbackBelow {
+        /// Height after it.
+        height: u64,
+        /// The lowest that was allowed.
+        lowest: u64,
+    },
     /// It could not go back by one height.
     #[error("CometBFT cannot go back: {detail}")]
     Rollback {

@@ -12,6 +12,8 @@ use crate::error::CometError;
 use crate::limits::SOCKET_PATH_BYTES_MAX;
 use crate::settings::CometSettings;
 
+/// What must never be signed a second time; its file.
+pub(crate) const SIGNED: &str = "priv_validator_state.json";
 /// The longest name of a socket, with the slash before it.
 const SOCKET_NAME_BYTES: usize = "/grpc.sock".len();
 
@@ -104,10 +106,14 @@ impl Layout {
         })
     }
 
-    /// Whether `CometBFT` was started here before. (A kill may have left its databases empty.)
+    /// Whether `CometBFT`'s database of blocks has any row. (A start, and a kill after it, may leave it there and empty.)
     #[must_use]
     pub fn has_blocks(&self) -> bool {
-        self.data().join("state.db").is_dir()
+        let entries = fs::read_dir(self.data().join("blockstore.db")).into_iter().flatten().flatten();
+        // Rows are in the tables (`ldb`) and in the log that goes before them.
+        entries
+            .filter_map(|entry| Some((entry.path().extension()?.to_str()?.to_owned(), entry.metadata().ok()?.len())))
+            .any(|(extension, bytes)| extension == "ldb" || (extension == "log" && bytes > 0))
     }
 
     /// Makes the folders that are missing.

@@ -36,7 +36,13 @@ pub use layout::Layout;
 pub use rollback::rollback;
 pub use rpc::{Broadcast, Rpc, RpcError};
 pub use settings::{CometSettings, StateSyncSettings};
-pub use supervisor::{Health, HealthState, Supervisor};
+pub use supervisor::{Health, HealthState, Stored, Supervisor, inspect};
+
+/// The remedy where `CometBFT`'s blocks and this node's state do not belong together.
+pub const SYNC_ANEW: &str = "stop the node, remove the folders data and cometbft/data, but keep \
+                             cometbft/data/priv_validator_state.json (without it a validator signs heights a second time, and \
+                             loses its power), and let the node sync with [cometbft.state_sync] (trust_height, trust_hash, \
+                             peers) in config/node.toml";
 
 /// A mutex's content. Whoever panicked with it left it whole: no lock is held across a step that can fail in between.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

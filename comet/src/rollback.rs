@@ -1,20 +1,61 @@
-//! One height back: `CometBFT`'s own command, on a folder whose process does not run.
+//! One height back: `CometBFT`'s own command, on a folder whose process does not run. It is tried on a copy of its state
+//! first (its blocks, which it only reads, are not copied), so that a height that cannot be is refused before anything changed.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::binary::Binary;
 use crate::error::CometError;
 use crate::layout::Layout;
 
+/// The folder of the copy, in `CometBFT`'s.
+const REHEARSAL: &str = "rehearsal";
+
 /// Takes `CometBFT`'s newest state back by one height and gives the height that it stands at then. The block stays, and
 /// is executed again at the next start. A second call without a start between changes nothing more.
 ///
 /// # Errors
-/// There is nothing to go back to, the process runs, or the program cannot be run.
-pub fn rollback(layout: &Layout, binary: &Binary) -> Result<u64, CometError> {
+/// There is nothing to go back to, it would stand below `lowest` (then nothing is changed), the process runs, or the program
+/// cannot be run.
+pub fn rollback(layout: &Layout, binary: &Binary, lowest: u64) -> Result<u64, CometError> {
+    let rehearsal = layout.comet_home().join(REHEARSAL);
+    remove(&rehearsal)?;
+    let height = rehearse(layout, binary, &rehearsal);
+    remove(&rehearsal)?;
+    let height = height?;
+    if height < lowest {
+        return Err(CometError::RollbackBelow { height, lowest });
+    }
+    run(binary, &layout.comet_home())
+}
+
+fn rehearse(layout: &Layout, binary: &Binary, rehearsal: &Path) -> Result<u64, CometError> {
+    let (from, to) = (layout.data(), rehearsal.join("data"));
+    let (state, copy) = (from.join("state.db"), to.join("state.db"));
+    fs::create_dir_all(&copy).map_err(CometError::file(&copy))?;
+    for entry in fs::read_dir(&state).map_err(CometError::file(&state))? {
+        let entry = entry.map_err(CometError::file(&state))?;
+        let path = entry.path();
+        fs::copy(&path, copy.join(entry.file_name())).map_err(CometError::file(&path))?;
+    }
+    let blocks = to.join("blockstore.db");
+    symlink(from.join("blockstore.db"), &blocks).map_err(CometError::file(&blocks))?;
+    run(binary, rehearsal)
+}
+
+fn remove(folder: &Path) -> Result<(), CometError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CometError::file(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn run(binary: &Binary, home: &Path) -> Result<u64, CometError> {
     let ran = Command::new(binary.path())
         .args(["rollback", "--home"])
-        .arg(layout.comet_home())
+        .arg(home)
         .stdin(Stdio::null())
         .output()
         .map_err(|source| CometError::Run { path: binary.path().to_owned(), source })?;

@@ -1,6 +1,7 @@
 //! The operator's part of `CometBFT`'s configuration: section `[cometbft]` of node.toml, environment `DB3_COMETBFT_*`.
 //! The rest of it is ours and stands in [`write_config`](crate::write_config).
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ pub struct CometSettings {
     /// State sync for a node without blocks; none: all blocks are fetched and executed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_sync: Option<StateSyncSettings>,
-    /// Where the application is served: `unix`, or `tcp://host:port`.
+    /// Where the application is served: `unix`, or `tcp://address:port` with an address of this machine alone.
     pub abci: String,
     /// Where a remote signer connects (`tcp://…` or `unix://…`); none: the key file of this machine signs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,8 +118,10 @@ impl CometSettings {
         if let Some(peer) = self.persistent_peers.iter().find(|peer| !is_peer(peer)) {
             return setting("persistent_peers", peer, "expected id@host:port, the id as 40 hex digits");
         }
-        if self.abci != "unix" && !self.abci.strip_prefix("tcp://").is_some_and(is_host_port) {
-            return setting("abci", &self.abci, "expected unix or tcp://host:port");
+        if self.abci != "unix" && !self.abci.strip_prefix("tcp://").is_some_and(is_own_port) {
+            let detail = "expected unix, or tcp://127.0.0.1:port: whoever connects there drives the application, so no \
+                          other machine may, and a name could become another address";
+            return setting("abci", &self.abci, detail);
         }
         if let Some(laddr) = self.priv_validator_laddr.as_deref().filter(|laddr| !is_laddr(laddr)) {
             return setting("priv_validator_laddr", laddr, "expected tcp://host:port or unix:///path");
@@ -184,6 +187,11 @@ impl StateSyncSettings {
 
 fn is_host_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
+}
+
+/// A loopback address in numbers and a port.
+fn is_own_port(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
 }
 
 /// Letters, digits and what addresses have between them: nothing that ends a TOML text or a list of peers.

@@ -3,9 +3,13 @@
 //! A connection over the maximum is closed at once. It must never wait unseen in a queue of ours. One that does not
 //! say in time which protocol it speaks, with the whole preface of HTTP/2 or the whole head of a request of HTTP/1, is
 //! closed as well: else as many silent ones as there are places would lock everybody out.
+//!
+//! Where there is a certificate everything is encrypted, except what this machine says to itself: its other nodes' relays and
+//! `status`, which no certificate names. Who begins with a handshake gets one, from wherever they come.
 
 use std::future::Future as _;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,6 +27,8 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What a connection of TLS begins with: a record of a handshake (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 0x16;
 /// How a head of HTTP/1 ends.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 /// How long accepting rests after the operating system refused it (no more file descriptors, most often).
@@ -81,6 +87,12 @@ async fn handshake(
     place: OwnedSemaphorePermit,
 ) -> Option<Connection> {
     tokio::select! {
+        plain = is_plain(&stream) => if plain {
+            return Some(Connection { stream: Wire::Plain(stream), opening: Some(opening), _place: place });
+        },
+        () = opening.until.as_mut() => return None,
+    }
+    tokio::select! {
         shaken = tls.accept(stream) => match shaken {
             Ok(stream) => Some(Connection { stream: Wire::Tls(Box::new(stream)), opening: Some(opening), _place: place }),
             Err(error) => {
@@ -90,6 +102,23 @@ async fn handshake(
         },
         () = opening.until.as_mut() => None,
     }
+}
+
+/// Whether this machine talks to itself, and begins with something else than a handshake of TLS.
+async fn is_plain(stream: &TcpStream) -> bool {
+    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return false };
+    if !is_own(peer.ip(), local.ip()) {
+        return false;
+    }
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1) if first != [HANDSHAKE])
+}
+
+/// Whether a peer is this machine: at its loopback address, or at the very address that it connected to. (The system lets no
+/// packet in that comes from elsewhere and bears one of its own addresses.)
+fn is_own(peer: IpAddr, local: IpAddr) -> bool {
+    let (peer, local) = (peer.to_canonical(), local.to_canonical());
+    peer.is_loopback() || peer == local
 }
 
 /// One connection; its place is free again when it is dropped.
@@ -223,6 +252,22 @@ mod tests {
 
     fn opening() -> Opening {
         Opening::new(Duration::from_secs(1))
+    }
+
+    #[test]
+    fn without_encryption_a_machine_talks_to_itself_alone() {
+        let is_own = |peer: &str, local: &str| {
+            super::is_own(
+                peer.parse().unwrap_or_else(|_| unreachable!()),
+                local.parse().unwrap_or_else(|_| unreachable!()),
+            )
+        };
+        assert!(
+            is_own("127.0.0.1", "127.0.0.1") && is_own("::1", "::1") && is_own("::ffff:127.0.0.1", "::ffff:127.0.0.1")
+        );
+        assert!(is_own("192.0.2.7", "192.0.2.7"), "its address in the network");
+        assert!(!is_own("192.0.2.8", "192.0.2.7") && !is_own("::ffff:192.0.2.8", "::ffff:192.0.2.7"));
+        assert!(!is_own("10.0.0.1", "10.0.0.2"), "a private network is not this machine");
     }
 
     #[tokio::test]

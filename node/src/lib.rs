@@ -22,7 +22,7 @@ mod unreadable;
 
 pub use cors::Cors;
 pub use kind::{Kind, State};
-pub use server::{Listeners, ServeError, Served, serve, serve_on};
+pub use server::{ServeError, Served, bind, serve, serve_on};
 pub use settings::{ChainEndpoints, ServeConfig, ServeLimits};
 pub use tls::{TlsError, TlsFiles};
 pub use unreadable::unreadable;

@@ -4,7 +4,7 @@
 //! read, the services. Stopping is graceful: no new
 //! call is taken, open ones may end, streams are told to end.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use db3_chain::{Chain, Consensus};
 use db3_proto::FILE_DESCRIPTOR_SET;
 use db3_proto::v1::chain_service_server::ChainServiceServer;
 use db3_relay::Monitor;
-use futures::stream::{self, StreamExt as _, select};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -72,7 +71,6 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Served {
     addr: SocketAddr,
-    plain: SocketAddr,
     metrics: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -84,12 +82,6 @@ impl Served {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
-    }
-
-    /// Where this machine reaches it without encryption.
-    #[must_use]
-    pub fn plain_addr(&self) -> SocketAddr {
-        self.plain
     }
 
     /// Where metrics are served, if they are.
@@ -109,56 +101,26 @@ impl Served {
     }
 }
 
-/// Where a server listens: its address, and with TLS a second one of this machine alone, without encryption, for the
-/// node's own relay and `status`, which no certificate names.
-#[derive(Debug)]
-pub struct Listeners {
-    public: TcpListener,
-    local: Option<TcpListener>,
-}
-
-impl From<TcpListener> for Listeners {
-    fn from(public: TcpListener) -> Self {
-        Self { public, local: None }
-    }
-}
-
-impl Listeners {
-    /// Binds what these settings ask for, so that a taken port is known before anything else is started.
-    pub async fn bind(config: &ServeConfig) -> Result<Self, ServeError> {
-        let bind = async |listen| {
-            TcpListener::bind(listen).await.map_err(|source| ServeError::Bind { listen, what: "gRPC", source })
-        };
-        let public = bind(config.listen).await?;
-        let local = match config.tls {
-            Some(_) => Some(bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?),
-            None => None,
-        };
-        Ok(Self { public, local })
-    }
-
-    /// The address at which this machine reaches the server without encryption.
-    pub fn plain_addr(&self) -> std::io::Result<SocketAddr> {
-        self.local.as_ref().unwrap_or(&self.public).local_addr()
-    }
+/// Binds what these settings ask for, so that a taken port is known before anything else is started.
+pub async fn bind(config: &ServeConfig) -> Result<TcpListener, ServeError> {
+    let listen = config.listen;
+    TcpListener::bind(listen).await.map_err(|source| ServeError::Bind { listen, what: "gRPC", source })
 }
 
 /// Binds the address and serves.
 pub async fn serve<K: Kind>(chain: Chain<K::Machine>, config: ServeConfig) -> Result<Served, ServeError> {
-    let listeners = Listeners::bind(&config).await?;
-    serve_on::<K>(listeners, chain, config).await
+    let listener = bind(&config).await?;
+    serve_on::<K>(listener, chain, config).await
 }
 
-/// Serves on bound listeners.
+/// Serves on a bound listener.
 pub async fn serve_on<K: Kind>(
-    listeners: impl Into<Listeners>,
+    listener: TcpListener,
     chain: Chain<K::Machine>,
     config: ServeConfig,
 ) -> Result<Served, ServeError> {
     let bind_error = |source| ServeError::Bind { listen: config.listen, what: "gRPC", source };
-    let listeners = listeners.into();
-    let addr = listeners.public.local_addr().map_err(bind_error)?;
-    let plain = listeners.plain_addr().map_err(bind_error)?;
+    let addr = listener.local_addr().map_err(bind_error)?;
     let tls = config.tls.as_ref().map(TlsFiles::acceptor).transpose()?;
     let (stop, stopped) = watch::channel(false);
     let metrics = match config.metrics {
@@ -201,16 +163,14 @@ pub async fn serve_on<K: Kind>(
         .add_service(reflection)
         .add_service(health);
     let places = Arc::new(Semaphore::new(limits.connections_max));
-    let public = accept(listeners.public, tls, Arc::clone(&places), limits.opening_time_max);
-    let local = listeners.local.map(|local| accept(local, None, places, limits.opening_time_max));
-    let incoming = select(public, stream::iter(local).flatten());
+    let incoming = accept(listener, tls, places, limits.opening_time_max);
     let until = report_health(reporter, services, consensus, stopped);
     let task = tokio::spawn(async move {
         if let Err(error) = router.serve_with_incoming_shutdown(incoming, until).await {
             tracing::error!(%error, "the gRPC server ended");
         }
     });
-    Ok(Served { addr, plain, metrics, stop, task, stop_time_max: limits.stop_time_max })
+    Ok(Served { addr, metrics, stop, task, stop_time_max: limits.stop_time_max })
 }
 
 /// Says that the services serve while consensus advances, until the server is told to stop.

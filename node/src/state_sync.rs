@@ -4,12 +4,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use db3_chain::{ChainConfig, EngineKind, genesis_file};
 use db3_comet::state_sync::{LightBlockSource, SourceError, SyncBlock, SyncServer, params_of_genesis, serve};
 use db3_genesis::GenesisDocument;
 use db3_relay::{ChainEndpoints, PeerBlock, Peers, RelayError};
 use tendermint_proto::v0_38::types::ConsensusParams;
+use tonic::transport::Uri;
 
 /// How long one call may take; the light client tries again.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,6 +21,7 @@ pub async fn start(config: &mut ChainConfig) -> Result<Vec<SyncServer>> {
     let Some(sync) = config.cometbft.state_sync.clone().filter(|_| config.engine == EngineKind::CometBft) else {
         return Ok(Vec::new());
     };
+    check_different(&sync.peers).await?;
     let file = genesis_file(&config.home);
     let genesis = GenesisDocument::load(&file)?;
     let params = params_of_genesis(&genesis.to_json()?).map_err(|detail| anyhow!("{}: {detail}", file.display()))?;
@@ -36,6 +38,33 @@ pub async fn start(config: &mut ChainConfig) -> Result<Vec<SyncServer>> {
         config.sync_servers = Some([one.address(), other.address()]);
     }
     Ok(servers)
+}
+
+/// Refuses two names of one node: it could lie to the light client from both sides. A name that is not known just now is
+/// looked at no further; nobody answers at it either.
+async fn check_different(peers: &[String]) -> Result<()> {
+    let mut seen: Vec<(&String, SocketAddr)> = Vec::new();
+    for peer in peers {
+        let Some(place) = host_port(peer) else { continue };
+        let Ok(found) = tokio::net::lookup_host(place).await else { continue };
+        let found: Vec<_> = found.collect();
+        if let Some((other, address)) = seen.iter().find(|(_, address)| found.contains(address)) {
+            bail!(
+                "cometbft.state_sync.peers: {other} and {peer} are one node, at {address}: expected two different nodes or \
+                 more, of different operators"
+            );
+        }
+        seen.extend(found.into_iter().map(|address| (peer, address)));
+    }
+    Ok(())
+}
+
+/// Where a URL leads: its host, without brackets, and port.
+fn host_port(url: &str) -> Option<(String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    Some((host.to_owned(), uri.port_u16().unwrap_or(usual)))
 }
 
 struct PeerSource {
@@ -74,4 +103,22 @@ impl PeerSource {
 fn unavailable(error: RelayError) -> SourceError {
     tracing::warn!(%error, "state_sync.peer");
     SourceError::Unavailable { detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn two_names_of_one_node_are_one_node() {
+        let of = async |peers: [&str; 2]| {
+            check_different(&peers.map(str::to_owned)).await.map_err(|error| error.to_string())
+        };
+        let told = of(["http://127.0.0.1:7400", "http://localhost:7400"]).await;
+        assert!(told.is_err_and(|told| told.contains("localhost") && told.contains("one node")));
+        assert!(of(["http://127.0.0.1", "http://127.0.0.1:80/"]).await.is_err());
+        assert!(of(["http://[::1]:7400", "https://[0:0:0:0:0:0:0:1]:7400"]).await.is_err());
+        assert_eq!(of(["http://127.0.0.1:7400", "http://127.0.0.1:7401"]).await, Ok(()));
+        assert_eq!(of(["http://127.0.0.1:7400", "http://nowhere.invalid:7400"]).await, Ok(()));
+    }
 }

@@ -66,7 +66,8 @@ impl CometEngine {
         let genesis = fs::read_to_string(&path).map_err(|source| StoreError::File { path, source })?;
         layout.make_folders()?;
 
-        let application = Served::new(app);
+        let has_executed = inner.store.first_summary()?.is_some();
+        let application = Served::new(app, layout.has_blocks());
         let starts = application.starts();
         let address = layout.abci_address(&settings)?;
         let server = abci::serve(application, &address, FrameLimits::for_genesis(genesis.len()))
@@ -83,7 +84,7 @@ impl CometEngine {
         let thread = std::thread::Builder::new().name("bundler".to_owned());
         let bundler = thread.spawn(move || bundler.run()).map_err(StartError::Thread)?;
 
-        let supervisor = Supervisor::start(layout, binary, settings)?;
+        let supervisor = Supervisor::start(layout, binary, settings, has_executed)?;
         let (told, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn_on(follow(Arc::clone(&inner), rpc, stopped), runtime);

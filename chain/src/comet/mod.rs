@@ -16,7 +16,7 @@ mod engine;
 mod follower;
 mod health;
 mod rollback;
-mod served;
+pub(crate) mod served;
 
 pub(crate) use engine::CometEngine;
 pub use health::{Consensus, ConsensusState};

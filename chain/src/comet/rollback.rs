@@ -38,14 +38,14 @@ pub enum RollbackError {
     /// `CometBFT` cannot go back.
     #[error(transparent)]
     CometBft(#[from] CometError),
-    /// The snapshot is newer.
+    /// The snapshot is newer; nothing was changed.
     #[error(
-        "CometBFT stands at height {height} now, and the snapshot on the disk is of height {snapshot}: remove the \
-         folders data and cometbft/data, keep cometbft/data/priv_validator_state.json, and let the node sync with \
-         [cometbft.state_sync]"
+        "CometBFT would stand at height {height}, and the snapshot on the disk is of height {snapshot}: nothing was changed; \
+         to begin before it, {}",
+        db3_comet::SYNC_ANEW
     )]
     SnapshotAhead {
-        /// Height that `CometBFT` has executed.
+        /// Height that `CometBFT` would stand at.
         height: Height,
         /// Height of the snapshot.
         snapshot: Height,
@@ -62,9 +62,11 @@ pub fn rollback<M: Machine>(config: &ChainConfig) -> Result<RolledBack, Rollback
     let store = Store::open::<M>(&config.home, genesis.chain_id().as_str())?;
     let snapshot = store.snapshot_meta()?.map_or(Height::new(0), |meta| meta.height);
     let layout = Layout::new(&config.home)?;
-    let height = Height::new(db3_comet::rollback(&layout, &Binary::find(&config.cometbft)?)?);
-    if snapshot > height {
-        return Err(RollbackError::SnapshotAhead { height, snapshot });
+    match db3_comet::rollback(&layout, &Binary::find(&config.cometbft)?, snapshot.get()) {
+        Ok(height) => Ok(RolledBack { height: Height::new(height), snapshot }),
+        Err(CometError::RollbackBelow { height, .. }) => {
+            Err(RollbackError::SnapshotAhead { height: Height::new(height), snapshot })
+        }
+        Err(error) => Err(error.into()),
     }
-    Ok(RolledBack { height, snapshot })
 }

@@ -12,7 +12,7 @@ use tendermint_proto::v0_38::abci::{
     RequestLoadSnapshotChunk, RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal,
     ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo,
     ResponseInitChain, ResponseListSnapshots, ResponseLoadSnapshotChunk, ResponseOfferSnapshot,
-    ResponsePrepareProposal, ResponseProcessProposal,
+    ResponsePrepareProposal, ResponseProcessProposal, response_offer_snapshot,
 };
 
 use crate::app::App;
@@ -21,23 +21,31 @@ use crate::machine::Machine;
 use crate::metrics::observe;
 
 /// The application and how often `CometBFT` has been started.
-pub(super) struct Served<M: Machine> {
+pub(crate) struct Served<M: Machine> {
     app: App<M>,
     starts: Arc<AtomicU64>,
     /// When the newest block was committed, if that was since the start.
     committed: Arc<Mutex<Option<Instant>>>,
+    /// Whether `CometBFT` had blocks when this node was started.
+    had_blocks: bool,
 }
 
 impl<M: Machine> Clone for Served<M> {
     fn clone(&self) -> Self {
         let (starts, committed) = (Arc::clone(&self.starts), Arc::clone(&self.committed));
-        Self { app: self.app.clone(), starts, committed }
+        Self { app: self.app.clone(), starts, committed, had_blocks: self.had_blocks }
     }
 }
 
 impl<M: Machine> Served<M> {
-    pub(super) fn new(app: App<M>) -> Self {
-        Self { app, starts: Arc::default(), committed: Arc::default() }
+    pub(crate) fn new(app: App<M>, had_blocks: bool) -> Self {
+        Self { app, starts: Arc::default(), committed: Arc::default(), had_blocks }
+    }
+
+    /// Whether a state of others may take the place of this one: not where blocks were executed and `CometBFT` had them.
+    /// That it asks all the same says that it has lost them since.
+    fn may_begin_anew(&self) -> bool {
+        !self.had_blocks || matches!(self.app.inner.store.first_summary(), Ok(None))
     }
 
     /// How often `CometBFT` has been started: what its mempool held before is gone.
@@ -101,6 +109,11 @@ impl<M: Machine> Application for Served<M> {
     }
 
     fn offer_snapshot(&self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot {
+        if !self.may_begin_anew() {
+            let remedy = db3_comet::SYNC_ANEW;
+            tracing::error!(remedy, "state_sync.offer: refused: this node has executed blocks, and CometBFT had them");
+            return ResponseOfferSnapshot { result: response_offer_snapshot::Result::Abort.into() };
+        }
         self.answered(self.app.offer_snapshot(request))
     }
 

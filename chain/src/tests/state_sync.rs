@@ -15,6 +15,7 @@ use tendermint_proto::v0_38::abci::{
 };
 
 use super::support::{Account, EPOCH_SECS, commit, copy_folder, home, now, settings, until};
+use crate::comet::served::Served;
 use crate::config::EngineKind;
 use crate::open::{open, request_of};
 use crate::transfer::TransferError;
@@ -235,4 +236,16 @@ async fn the_newest_snapshots_are_kept_and_found_again_after_a_start() {
     let error = snapshot::restore::<ShardMachine>(&copy, &left[0].0, &settings(&copy)).unwrap_err();
     assert!(matches!(error, TransferError::NoBlocks { .. }), "{error}");
     assert!(error.to_string().contains("state_sync"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_has_executed_blocks_takes_no_state_of_others_in_their_place() {
+    let (folder, home, chain) = grown().await;
+    let (snapshot, _, root) = given(&chain);
+    let request = || RequestOfferSnapshot { snapshot: Some(snapshot.clone()), app_hash: Bytes::copy_from_slice(&root) };
+    let old = chain.app().clone();
+    assert_eq!(Served::new(old, true).offer_snapshot(request()).result(), Offered::Abort);
+    // Killed on the way, `CometBFT` may have votes for a block; this one never executed any.
+    let new = fresh(&folder, &home, "other");
+    assert_eq!(Served::new(new, true).offer_snapshot(request()).result(), Offered::Accept);
 }

@@ -51,9 +51,10 @@ pub enum TransferError {
     },
     /// The snapshot has no blocks.
     #[error(
-        "{} holds a state without blocks, as nodes on CometBFT make it for state sync: let the node sync instead, with \
-         [cometbft.state_sync] (trust_height, trust_hash, peers) in its config/node.toml and an empty data folder",
-        path.display()
+        "{} holds a state without blocks, as nodes on CometBFT make it for state sync, and a node cannot go on from it \
+         alone. A new node comes by [cometbft.state_sync]; for one that has begun: {}",
+        path.display(),
+        db3_comet::SYNC_ANEW
     )]
     NoBlocks {
         /// The snapshot.

@@ -6,7 +6,7 @@
 //! entry in order, lengths big endian; in a chunk of an inbox the block that took an entry in follows it, height (8) ‖ seconds
 //! (8) ‖ nanoseconds (4), all 0 for an entry at fault. A chunk is cut before it passes 8 MiB. `blocks.bin` (block and light block of
 //! the snapshot's height and of those after it, each as length (4) ‖ bytes) and `genesis.json` are beside them: a
-//! commit may name other signers on another node.
+//! commit may name other signers on another node. `by-hand`, empty, says that a hand made it.
 //!
 //! A restored folder has the state and its logs, not the bills and receipts of blocks before it. It has no
 //! validator key: a key must never run in two places. Move it, after the old node has stopped for good.
@@ -37,6 +37,8 @@ use crate::version::VersionOf;
 pub(crate) const FORMAT: u32 = 3;
 
 const BLOCKS_FILE: &str = "blocks.bin";
+/// Stands beside the manifest of a snapshot that `make` wrote, empty.
+const BY_HAND_FILE: &str = "by-hand";
 
 /// The block of an entry at fault, which was not taken in.
 const NOT_TAKEN: At = At { height: Height::new(0), time: BlockTime { secs: 0, nanos: 0 } };
@@ -118,19 +120,28 @@ pub fn list(folder: &Path) -> Result<Vec<(PathBuf, Manifest)>, TransferError> {
 }
 
 /// Brings a folder that no node has open to its newest block and writes a snapshot of its newest provable state into
-/// `<home>/snapshots`. Under `CometBFT` it is the state on the disk, without the blocks: what state sync hands out.
+/// `<home>/snapshots`, where it stays until somebody removes it. Under `CometBFT` it is the state on the disk, without the
+/// blocks: what state sync hands out.
 pub fn make<M: Machine>(config: ChainConfig) -> Result<(PathBuf, Manifest), TransferError> {
     let home = config.home.clone();
     let opened = open::<M>(config)?;
     let inner = &opened.app.inner;
     let version = opened.newest_proven()?.ok_or(TransferError::NoBlock)?;
     if inner.config.engine == EngineKind::CometBft {
-        return write_for_sync::<M>(&inner.store, &inner.genesis, &version, &snapshots_folder(&home));
+        let made = write_for_sync::<M>(&inner.store, &inner.genesis, &version, &snapshots_folder(&home))?;
+        let mark = made.0.join(BY_HAND_FILE);
+        write_atomic(&mark, &[]).map_err(TransferError::file(&mark))?;
+        return Ok(made);
     }
     let meta = SnapshotMeta { height: version.height, time: version.time, root: version.root };
     inner.store.advance_snapshot(Some(&opened.durable.tree), M::tree(&version.state), &meta)?;
     inner.store.sync()?;
     write::<M>(&inner.store, &inner.genesis, &version, &snapshots_folder(&home))
+}
+
+/// Whether [`make`] wrote a snapshot: then nobody else removes it.
+pub(crate) fn is_by_hand(snapshot: &Path) -> bool {
+    snapshot.join(BY_HAND_FILE).exists() || snapshot.join(BLOCKS_FILE).exists()
 }
 
 /// Writes a snapshot of a provable version into `<folder>/<height>`; one that is there already stays.

@@ -48,6 +48,11 @@ struct ValidatorInfo {
 }
 
 #[derive(Deserialize)]
+struct Blockchain {
+    last_height: String,
+}
+
+#[derive(Deserialize)]
 struct NetInfo {
     #[serde(default)]
     peers: Vec<Peer>,
@@ -74,6 +79,17 @@ impl Rpc {
             node_id: answer.node_info.id,
             power: number(&answer.validator_info.voting_power)?,
         })
+    }
+
+    /// Height of the newest block; also of a `CometBFT` that makes none and only shows what it has stored.
+    ///
+    /// # Errors
+    /// It does not answer, not so that it can be read, or it has no block.
+    pub async fn newest_stored(&self) -> Result<u64, RpcError> {
+        // The newest heights, if none are named.
+        let answer: Blockchain = self.call("blockchain", json!({"minHeight": "0", "maxHeight": "0"})).await?;
+        let height = answer.last_height;
+        height.parse().map_err(|_| RpcError::malformed("blockchain", format!("{height} is no height")))
     }
 
     /// The names of the peers that it is connected with, 40 hex digits each.

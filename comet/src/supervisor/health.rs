@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::log::Verdict;
 use crate::rpc::Status;
 
 /// How the process is.
@@ -33,7 +32,7 @@ pub enum HealthState {
     Starting,
     /// Its height grows.
     Advancing,
-    /// It runs, and its height has not grown for longer than the settings allow.
+    /// It runs, and for longer than the settings allow its height has not grown, or it has not answered.
     Stalled,
     /// It does not run, and is about to be started again; why.
     Failed(String),
@@ -81,6 +80,13 @@ impl Health {
         }
         grew
     }
+
+    /// Takes that it gave no answer: after as long as a height may take, nobody may think that it makes blocks.
+    pub(super) fn take_silence(&mut self, stalled_after: Duration) {
+        if self.since.elapsed() >= stalled_after {
+            self.state = HealthState::Stalled;
+        }
+    }
 }
 
 /// Why a process ended, or is ended.
@@ -92,19 +98,8 @@ pub(super) enum Ending {
     AtOnce(String),
     /// It must not be started again.
     Fatal(String),
-    /// It is to be started again, without what state sync left.
+    /// It has a state and no block, as state sync leaves them when it is killed.
     Unfinished(String),
     /// The node stops.
     Stop,
-}
-
-impl From<Verdict> for Option<Ending> {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Ordinary => None,
-            Verdict::Dead(text) => Some(Ending::Again(text)),
-            Verdict::Diverged(text) => Some(Ending::Fatal(text)),
-            Verdict::Unfinished(text) => Some(Ending::Unfinished(text)),
-        }
-    }
 }

@@ -1,23 +1,36 @@
-//! `CometBFT`'s log: lines of JSON with `level`, `_msg` and fields; plain text where it panics. It goes into ours one level
-//! lower (its INFO has several lines a block): info as debug, error as warning. What says that consensus is dead, or
-//! that the others have another root, is found here: the process lives on after saying it.
+//! `CometBFT`'s log: lines of JSON with `level`, `_msg` and fields; plain text where it panics or ends. It goes into ours
+//! one level lower (its INFO has several lines a block): info as debug, error as warning. What says that consensus is
+//! dead, or that the others have another root, is found here: the process lives on after saying it.
+//!
+//! Anybody who reaches the p2p port can have words of their own written into a field of some error (`Stopping peer for
+//! error`, `Error dialing peer`). So a line is judged only where module and message are those of the one place of
+//! `CometBFT`'s source that tells it, and by how its error begins; a word in the middle of a text means nothing.
 
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 use crate::limits::LOG_LINE_BYTES_MAX;
 
+/// `consensus/state.go`: what the routine of consensus panicked with. It ends; the process stays.
+const FAILURE: (&str, &str) = ("consensus", "CONSENSUS FAILURE!!!");
+/// `blocksync/reactor.go`: a block that others gave, after the signatures on it were checked.
+const SYNCED: (&str, &str) = ("blocksync", "Error in validation");
+/// `consensus/state.go`, before the error of a block that more than two thirds voted for.
+const VOTED: [&str; 2] = ["+2/3 committed an invalid block: ", "precommit step; +2/3 prevoted for an invalid block: "];
+/// `state/validation.go`: its header names another root than this node has, or other results.
+const WRONG: [&str; 2] = ["wrong Block.Header.AppHash.", "wrong Block.Header.LastResultsHash."];
+
 /// What a line means for the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Said {
     /// Nothing.
     Ordinary,
     /// Consensus has stopped for good in this process.
     Dead(String),
     /// More than two thirds signed what this node takes for false.
     Diverged(String),
-    /// State sync was ended on its way, and left a state without blocks.
-    Unfinished(String),
+    /// No line of its log: what it says when it ends, which means something only then.
+    Plain(String),
 }
 
 /// The next line, cut where it is too long; none at the end.
@@ -40,11 +53,10 @@ pub(super) async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> Option<
 }
 
 /// Hands a line on to our log, and says what it means.
-pub(super) fn forward(line: &str) -> Verdict {
-    let parsed = serde_json::from_str::<Value>(line);
-    let Ok(Value::Object(fields)) = parsed else {
+pub(super) fn forward(line: &str) -> Said {
+    let Ok(fields) = serde_json::from_str::<Map<String, Value>>(line) else {
         tracing::warn!(target: "cometbft", text = line, "cometbft.output");
-        return verdict(line);
+        return Said::Plain(line.to_owned());
     };
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let (message, module) = (text("_msg"), text("module"));
@@ -53,21 +65,15 @@ pub(super) fn forward(line: &str) -> Verdict {
         // Whoever handed the transaction over is told as well; mostly that it came from a peer before.
         "error" if message == "Error on broadcastTxCommit" => {
             tracing::debug!(target: "cometbft", module, detail = detail(), "{message}");
-            Verdict::Ordinary
         }
         "error" => {
             tracing::warn!(target: "cometbft", module, detail = detail(), "{message}");
-            verdict(&format!("{message} {}", text("err")))
+            return judge((module, message), text("err"));
         }
-        "debug" => {
-            tracing::trace!(target: "cometbft", module, detail = detail(), "{message}");
-            Verdict::Ordinary
-        }
-        _ => {
-            tracing::debug!(target: "cometbft", module, detail = detail(), "{message}");
-            Verdict::Ordinary
-        }
+        "debug" => tracing::trace!(target: "cometbft", module, detail = detail(), "{message}"),
+        _ => tracing::debug!(target: "cometbft", module, detail = detail(), "{message}"),
     }
+    Said::Ordinary
 }
 
 fn rest(fields: &Map<String, Value>) -> String {
@@ -81,47 +87,66 @@ fn rest(fields: &Map<String, Value>) -> String {
     text
 }
 
-/// What an error means. The words are those of v0.38.26: `state/validation.go` (a block whose header names another
-/// root or other results), reached only after the signatures were checked when more than two thirds are named or blocks
-/// are synced, and `consensus/replay.go`.
-fn verdict(text: &str) -> Verdict {
-    let wrong = text.contains("wrong Block.Header.AppHash") || text.contains("wrong Block.Header.LastResultsHash");
-    let agreed = text.contains("+2/3") || text.contains("Error in validation");
-    let replayed = text.contains("AppHash does not match AppHash after replay");
-    if (wrong && agreed) || replayed {
-        return Verdict::Diverged(text.trim().to_owned());
+/// What an error means, by where `CometBFT` tells it.
+fn judge(place: (&str, &str), error: &str) -> Said {
+    let wrong = |error: &str| WRONG.iter().any(|begin| error.starts_with(begin));
+    let told = || format!("{}: {}", place.1, error.trim());
+    if place == FAILURE {
+        let voted = VOTED.iter().find_map(|begin| error.strip_prefix(begin));
+        return if voted.is_some_and(wrong) { Said::Diverged(told()) } else { Said::Dead(told()) };
     }
-    if super::unfinished::is_told(text) {
-        return Verdict::Unfinished(text.trim().to_owned());
-    }
-    if text.contains("CONSENSUS FAILURE") {
-        return Verdict::Dead(text.trim().to_owned());
-    }
-    Verdict::Ordinary
+    if place == SYNCED && wrong(error) { Said::Diverged(told()) } else { Said::Ordinary }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn error(module: &str, message: &str, error: &str) -> Said {
+        let line = serde_json::json!({"level": "error", "module": module, "_msg": message, "err": error});
+        forward(&line.to_string())
+    }
+
     #[test]
     fn tells_dead_consensus_and_another_root_from_ordinary_errors() {
-        let line = |message: &str, error: &str| {
-            forward(&format!(r#"{{"level":"error","module":"consensus","_msg":"{message}","err":"{error}"}}"#))
-        };
+        let consensus = |message: &str, text: &str| error("consensus", message, text);
         let wrong = "wrong Block.Header.AppHash.  Expected AA, got BB";
-        assert_eq!(line("dialing failed", "connection refused"), Verdict::Ordinary);
+        assert_eq!(consensus("dialing failed", "connection refused"), Said::Ordinary);
         // One false proposal says nothing about the others.
-        assert_eq!(line("prevote step: consensus deems this block invalid; prevoting nil", wrong), Verdict::Ordinary);
-        assert!(matches!(line("CONSENSUS FAILURE!!!", "failed to apply block"), Verdict::Dead(_)));
-        let signed = format!("+2/3 committed an invalid block: {wrong}");
-        assert!(matches!(line("CONSENSUS FAILURE!!!", &signed), Verdict::Diverged(_)));
-        assert!(matches!(line("Error in validation", wrong), Verdict::Diverged(_)));
-        let replay = "panic: state.AppHash does not match AppHash after replay. Got 00, expected 01.";
-        assert!(matches!(forward(replay), Verdict::Diverged(_)));
-        let unfinished = "panic: state (40) and store (0) height mismatch, stores were left in an inconsistent state";
-        assert!(matches!(forward(unfinished), Verdict::Unfinished(_)));
-        assert_eq!(forward(r#"{"level":"info","_msg":"executed block","height":5}"#), Verdict::Ordinary);
+        let prevoted = "prevote step: consensus deems this block invalid; prevoting nil";
+        assert_eq!(consensus(prevoted, wrong), Said::Ordinary);
+        assert!(matches!(consensus("CONSENSUS FAILURE!!!", "failed to apply block; error x"), Said::Dead(_)));
+        for begin in VOTED {
+            let signed = format!("{begin}{wrong}");
+            assert!(matches!(consensus("CONSENSUS FAILURE!!!", &signed), Said::Diverged(_)));
+        }
+        let results = "wrong Block.Header.LastResultsHash.  Expected AA, got BB";
+        assert!(matches!(error("blocksync", "Error in validation", results), Said::Diverged(_)));
+        assert_eq!(forward(r#"{"level":"info","_msg":"executed block","height":5}"#), Said::Ordinary);
+        let plain = "panic: something";
+        assert_eq!(forward(plain), Said::Plain(plain.to_owned()));
+    }
+
+    #[test]
+    fn what_a_peer_wrote_into_an_error_means_nothing() {
+        let words = [
+            "wrong Block.Header.AppHash +2/3",
+            "CONSENSUS FAILURE!!!",
+            "Error in validation: wrong Block.Header.AppHash.  Expected AA, got BB",
+            "+2/3 committed an invalid block: wrong Block.Header.AppHash.  Expected AA, got BB",
+            "panic: state.AppHash does not match AppHash after replay",
+            "x and store (0) height mismatch, stores were left in an inconsistent state",
+        ];
+        for words in words {
+            let address = format!("invalid IP address {words}");
+            assert_eq!(error("p2p", "Stopping peer for error", &address), Said::Ordinary, "{words}");
+            let chain = format!("incompatible: peer is on a different network. Got {words}, expected shard-0");
+            assert_eq!(error("p2p", "Error dialing peer", &chain), Said::Ordinary, "{words}");
+            assert_eq!(error("p2p", words, words), Said::Ordinary, "{words}");
+            // Where a block carries them: a proposal's chain, as one false proposer wrote it.
+            let header = format!("wrong Block.Header.ChainID. Expected shard-0, got {words}");
+            assert_eq!(error("blocksync", "Error in validation", &header), Said::Ordinary, "{words}");
+        }
     }
 
     #[tokio::test]

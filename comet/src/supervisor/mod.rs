@@ -5,11 +5,13 @@
 //! and the node must end (exit code 70).
 
 mod health;
+mod inspect;
 mod log;
 mod peers;
 mod process;
 mod run;
 mod unfinished;
+mod words;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -18,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 pub use health::{Health, HealthState};
+pub use inspect::{Stored, inspect};
 
 use crate::binary::Binary;
 use crate::error::CometError;
@@ -43,14 +46,21 @@ enum Command {
 
 impl Supervisor {
     /// Starts `CometBFT` with what [`write_config`](crate::write_config) wrote. The application listens already.
+    /// `has_executed` says whether it has ever executed a block: then nothing of what `CometBFT` has is ever put aside.
     ///
     /// # Errors
     /// The thread cannot be started. That the process cannot be started is seen in its health.
-    pub fn start(layout: Layout, binary: Binary, settings: CometSettings) -> Result<Self, CometError> {
+    pub fn start(
+        layout: Layout,
+        binary: Binary,
+        settings: CometSettings,
+        has_executed: bool,
+    ) -> Result<Self, CometError> {
         let (commands, from) = mpsc::unbounded_channel();
         let (sender, health) = watch::channel(Health::starting());
         let rpc = Rpc::new(&layout.rpc_socket());
-        let keeper = run::Keeper { layout, binary, settings: Arc::new(settings), rpc, health: sender };
+        let settings = Arc::new(settings);
+        let keeper = run::Keeper { layout, binary, settings, rpc, health: sender, has_executed };
         // The death of a parent is the death of the thread that started a process: this one lasts as long as it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| CometError::Thread { source })?;

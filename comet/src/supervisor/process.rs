@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::STOP_TIME;
-use super::log::{Verdict, forward, next_line};
+use super::log::{Said, forward, next_line};
 use crate::abci::remove_stale;
 use crate::binary::Binary;
 use crate::layout::Layout;
@@ -20,12 +20,12 @@ const SETPRIV: &str = "/usr/bin/setpriv";
 
 pub(super) struct Process {
     pub(super) child: Child,
-    /// What its output means, and its last words.
-    pub(super) said: mpsc::Receiver<(Verdict, String)>,
+    /// What its output means.
+    pub(super) said: mpsc::Receiver<Said>,
 }
 
-/// Starts it. Sockets of an earlier one are removed.
-pub(super) fn start(layout: &Layout, binary: &Binary) -> std::io::Result<Process> {
+/// Starts it with one of its commands. Sockets of an earlier one are removed.
+pub(super) fn start(layout: &Layout, binary: &Binary, what: &str) -> std::io::Result<Process> {
     remove_stale(&layout.rpc_socket())?;
     remove_stale(&layout.grpc_socket())?;
     let mut command = if Path::new(SETPRIV).exists() {
@@ -36,7 +36,7 @@ pub(super) fn start(layout: &Layout, binary: &Binary) -> std::io::Result<Process
         // It ends all the same once its connections to the application close.
         Command::new(binary.path())
     };
-    command.arg("start").arg("--home").arg(layout.comet_home());
+    command.arg(what).arg("--home").arg(layout.comet_home());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A terminal's Ctrl-C is for the node, which stops it in order.
     command.process_group(0).kill_on_drop(true);
@@ -58,16 +58,14 @@ pub(super) fn start(layout: &Layout, binary: &Binary) -> std::io::Result<Process
     Ok(Process { child, said })
 }
 
-/// Hands its lines on until it says no more. What means something goes to the keeper; so does what is no line of its
-/// log, for that is what it says when it ends.
-async fn listen(from: impl AsyncRead + Unpin, to: mpsc::Sender<(Verdict, String)>) {
+/// Hands its lines on until it says no more. What means something goes to the keeper.
+async fn listen(from: impl AsyncRead + Unpin, to: mpsc::Sender<Said>) {
     let mut from = BufReader::new(from);
     while let Some(line) = next_line(&mut from).await {
-        let verdict = forward(&line);
-        let plain = !line.starts_with('{');
-        if verdict != Verdict::Ordinary || plain {
+        let said = forward(&line);
+        if said != Said::Ordinary {
             // A full queue has enough to tell.
-            let _ = to.try_send((verdict, if plain { line } else { String::new() }));
+            let _ = to.try_send(said);
         }
     }
 }

@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::health::{Ending, Health, HealthState};
-use super::log::Verdict;
+use super::log::Said;
 use super::peers::Peers;
 use super::process::{self, Process};
+use super::words::Words;
 use super::{Command, STOP_TIME, unfinished};
 use crate::binary::Binary;
 use crate::layout::Layout;
@@ -30,6 +31,8 @@ pub(super) struct Keeper {
     pub(super) settings: Arc<CometSettings>,
     pub(super) rpc: Rpc,
     pub(super) health: watch::Sender<Health>,
+    /// Whether the application has ever executed a block.
+    pub(super) has_executed: bool,
 }
 
 impl Keeper {
@@ -74,14 +77,24 @@ impl Keeper {
         }
     }
 
-    /// Removes what a kill in the middle of state sync left, where state sync can come again. Gives what to tell.
+    /// Puts aside what a kill in the middle of state sync left, where this node never had a block and state sync can come
+    /// again. Gives what to tell.
     fn begin_again(&self, why: &str) -> String {
-        if self.settings.state_sync.is_none() {
-            return format!("{why}; it was killed during state sync: put [cometbft.state_sync] back into node.toml");
+        if self.has_executed || self.health.borrow().height > 0 {
+            return format!("{why}: this node had blocks, and CometBFT has lost them: {}", crate::SYNC_ANEW);
         }
-        match unfinished::remove(&self.layout.data()) {
-            Ok(()) => format!("{why}; it was killed during state sync, which begins again"),
-            Err(error) => format!("{why}; it was killed during state sync, and what is left of it cannot go: {error}"),
+        if self.settings.state_sync.is_none() {
+            return format!(
+                "{why}: state sync was ended on its way, before the first block; put [cometbft.state_sync] back into \
+                 node.toml and start, and it begins anew (what is there is put aside, not removed)"
+            );
+        }
+        match unfinished::put_aside(&self.layout) {
+            Ok(aside) => format!(
+                "{why}: state sync was ended on its way, and begins anew; what it left is in {}",
+                aside.display()
+            ),
+            Err(error) => format!("{why}: state sync was ended on its way, and what it left cannot go: {error}"),
         }
     }
 
@@ -99,7 +112,7 @@ impl Keeper {
 
     /// One process, from its start to its end.
     async fn run_once(&self, commands: &mut mpsc::UnboundedReceiver<Command>, patience: Duration) -> Ending {
-        let mut process = match process::start(&self.layout, &self.binary) {
+        let mut process = match process::start(&self.layout, &self.binary, "start") {
             Ok(process) => process,
             Err(error) => return Ending::Again(format!("{} cannot be run: {error}", self.binary.path().display())),
         };
@@ -124,7 +137,7 @@ impl Keeper {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut peers = Peers::new();
         let mut answered = Instant::now();
-        let mut last_words = String::new();
+        let mut words = Words::default();
         let mut listening = true;
         let Process { child, said } = process;
         loop {
@@ -135,47 +148,23 @@ impl Keeper {
                     Some(Command::Stop) | None => Ending::Stop,
                 },
                 said = said.recv(), if listening => match said {
-                    Some((verdict, words)) => {
-                        if let Some(ending) = Option::<Ending>::from(verdict) {
-                            return ending;
-                        }
-                        last_words = words;
-                    }
+                    Some(Said::Dead(text)) => return Ending::Again(text),
+                    Some(Said::Diverged(text)) => return Ending::Fatal(text),
+                    Some(Said::Plain(line)) => words.take(line),
+                    Some(Said::Ordinary) => {}
                     None => listening = false,
                 },
-                ended = child.wait() => return self.ended(said, ended, last_words).await,
+                ended = child.wait() => return ended_with(said, ended, words).await,
                 _ = ticks.tick() => match self.look(&mut peers, patience).await {
                     Ok(None) => answered = Instant::now(),
                     Ok(Some(ending)) => return ending,
                     Err(error) if answered.elapsed() >= SILENT_TIME => {
                         return Ending::Again(format!("no answer for {} s: {error}", SILENT_TIME.as_secs()));
                     }
-                    Err(_) => {}
+                    Err(_) => self.health.send_modify(|health| health.take_silence(self.stalled_after())),
                 },
             }
         }
-    }
-
-    /// It ended by itself: whatever its exit code says, that is why it is started again, unless its last words say that
-    /// it must not.
-    async fn ended(
-        &self,
-        said: &mut mpsc::Receiver<(Verdict, String)>,
-        ended: std::io::Result<std::process::ExitStatus>,
-        mut last_words: String,
-    ) -> Ending {
-        while let Ok(Some((verdict, words))) = timeout(STOP_TIME, said.recv()).await {
-            match verdict {
-                Verdict::Diverged(text) => return Ending::Fatal(text),
-                Verdict::Unfinished(text) => return Ending::Unfinished(text),
-                Verdict::Ordinary | Verdict::Dead(_) => {}
-            }
-            if !words.is_empty() {
-                last_words = words;
-            }
-        }
-        let how = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
-        Ending::Again(if last_words.is_empty() { how } else { format!("{how}: {last_words}") })
     }
 
     /// Asks it how it is. Gives why it is to end, if it is.
@@ -193,4 +182,21 @@ impl Keeper {
         });
         Ok(stalled.map(Ending::Again))
     }
+}
+
+/// It ended by itself: whatever its exit code says, that is why it is started again, unless its last words say that it
+/// must not.
+async fn ended_with(
+    said: &mut mpsc::Receiver<Said>,
+    ended: std::io::Result<std::process::ExitStatus>,
+    mut words: Words,
+) -> Ending {
+    while let Ok(Some(said)) = timeout(STOP_TIME, said.recv()).await {
+        match said {
+            Said::Diverged(text) => return Ending::Fatal(text),
+            Said::Plain(line) => words.take(line),
+            Said::Ordinary | Said::Dead(_) => {}
+        }
+    }
+    words.ending(&ended.map_or_else(|error| error.to_string(), |status| status.to_string()))
 }

@@ -1,43 +1,56 @@
 //! What a kill in the middle of state sync leaves: `CometBFT` writes the state that came, then the votes for its block,
 //! then the blocks that follow, each by itself, and does not start on a state without blocks (v0.38.26,
-//! `blocksync/reactor.go`). There is no block to lose then: the state goes, and state sync comes again. The signing state
-//! stays, whatever else does.
+//! `blocksync/reactor.go`). There is no block to lose then: what is there goes aside, and state sync comes again.
+//! Nothing is ever removed, and the signing state stays where it is.
 
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// What must never be signed a second time.
-const SIGNED: &str = "priv_validator_state.json";
-/// Where the state goes first: it is there as a whole or not at all.
-const ASIDE: &str = "unfinished.db";
+use crate::layout::{Layout, SIGNED};
 
-/// Whether `CometBFT` says that it has a state and no block.
-pub(super) fn is_told(text: &str) -> bool {
-    text.contains("and store (0) height mismatch, stores were left in an inconsistent state")
+/// How a process ends that has a state and no block: `state (40) and store (0)`.
+pub(super) fn is_told(line: &str) -> bool {
+    let height = line.strip_prefix("panic: state (").and_then(|rest| {
+        rest.strip_suffix(") and store (0) height mismatch, stores were left in an inconsistent state")
+    });
+    height.is_some_and(|height| !height.is_empty() && height.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Removes what state sync left in `CometBFT`'s data.
-pub(super) fn remove(data: &Path) -> Result<()> {
-    let aside = data.join(ASIDE);
-    if_there(fs::remove_dir_all(&aside)).map_err(|error| at(&aside, &error))?;
-    if_there(fs::rename(data.join("state.db"), &aside)).map_err(|error| at(&aside, &error))?;
-    for entry in fs::read_dir(data).map_err(|error| at(data, &error))? {
-        let path = entry.map_err(|error| at(data, &error))?.path();
-        if path.ends_with(SIGNED) {
-            continue;
+/// Puts aside what state sync left in `CometBFT`'s data, beside it. Gives where.
+pub(super) fn put_aside(layout: &Layout) -> Result<PathBuf> {
+    let data = layout.data();
+    let aside = new_folder(&layout.comet_home())?;
+    // The state first: it is there as a whole or not at all.
+    let state = data.join("state.db");
+    let mut paths = vec![state.clone()];
+    for entry in fs::read_dir(&data).map_err(|error| at(&data, &error))? {
+        let path = entry.map_err(|error| at(&data, &error))?.path();
+        if path != state && !path.ends_with(SIGNED) {
+            paths.push(path);
         }
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(|error| at(&path, &error))?;
     }
-    Ok(())
+    for path in paths {
+        let Some(name) = path.file_name() else { continue };
+        match fs::rename(&path, aside.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&path, &error)),
+            _ => {}
+        }
+    }
+    Ok(aside)
 }
 
-fn if_there(done: Result<()>) -> Result<()> {
-    match done {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        done => done,
+/// `unfinished-1`, or the next number that is free.
+fn new_folder(beside: &Path) -> Result<PathBuf> {
+    for number in 1..=u32::MAX {
+        let folder = beside.join(format!("unfinished-{number}"));
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(at(&folder, &error)),
+        }
     }
+    Err(Error::new(ErrorKind::AlreadyExists, format!("{}: no number is free", beside.display())))
 }
 
 fn at(path: &Path, error: &Error) -> Error {
@@ -51,20 +64,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_goes_but_what_was_signed() {
+    fn everything_goes_aside_but_what_was_signed() {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path();
-        for name in ["state.db", "blockstore.db", "evidence.db", "cs.wal", ASIDE] {
-            fs::create_dir(data.join(name)).unwrap();
-            fs::write(data.join(name).join("000001.log"), b"rows").unwrap();
-        }
+        let layout = Layout::new(folder.path()).unwrap();
+        let data = layout.data();
+        fs::create_dir_all(&data).unwrap();
         fs::write(data.join(SIGNED), b"{}").unwrap();
-        for _ in 0..2 {
-            remove(data).unwrap();
-            let left: Vec<_> = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        for number in 1..3 {
+            for name in ["state.db", "blockstore.db", "evidence.db", "cs.wal"] {
+                fs::create_dir(data.join(name)).unwrap();
+                fs::write(data.join(name).join("000001.log"), b"rows").unwrap();
+            }
+            let aside = put_aside(&layout).unwrap();
+            assert!(aside.ends_with(format!("unfinished-{number}")), "{}", aside.display());
+            assert_eq!(fs::read(aside.join("state.db").join("000001.log")).unwrap(), b"rows");
+            let left: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             assert_eq!(left, [SIGNED]);
         }
-        assert!(remove(&data.join("none")).is_err());
+        fs::remove_dir_all(&data).unwrap();
+        assert!(put_aside(&layout).is_err());
     }
 
     #[test]

@@ -33,11 +33,15 @@ fn settings_go_through_toml_and_back_and_unknown_ones_are_refused() {
 #[test]
 fn settings_that_cannot_be_are_named() {
     type Change = fn(&mut CometSettings);
-    let wrong: [(&str, Change); 9] = [
+    let wrong: [(&str, Change); 12] = [
         ("p2p_listen", |s| s.p2p_listen = "nowhere".to_owned()),
         ("p2p_external", |s| s.p2p_external = "a\"b:1".to_owned()),
         ("persistent_peers", |s| s.persistent_peers = vec!["abc@host:1".to_owned()]),
         ("abci", |s| s.abci = "grpc://localhost:1".to_owned()),
+        // Whoever connects there drives the application.
+        ("abci", |s| s.abci = "tcp://0.0.0.0:26658".to_owned()),
+        ("abci", |s| s.abci = "tcp://192.0.2.1:26658".to_owned()),
+        ("abci", |s| s.abci = "tcp://localhost:26658".to_owned()),
         ("priv_validator_laddr", |s| s.priv_validator_laddr = Some("tcp://a,b:1".to_owned())),
         ("log_level", |s| s.log_level = "info\"".to_owned()),
         ("timeout_commit_ms", |s| s.timeout_commit_ms = 0),

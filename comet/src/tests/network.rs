@@ -82,7 +82,7 @@ impl Node {
         write_config(&layout, &settings, server.address(), genesis, None).unwrap();
         let binary = Binary::find(&settings).unwrap();
         let rpc = Rpc::new(&layout.rpc_socket());
-        let supervisor = Supervisor::start(layout.clone(), binary, settings).unwrap();
+        let supervisor = Supervisor::start(layout.clone(), binary, settings, false).unwrap();
         Self { supervisor, server, rpc, app, layout, home }
     }
 

@@ -128,7 +128,7 @@ fn an_application_that_lost_its_state_is_brought_back_by_replay_and_one_with_ano
     let server = crate::abci::serve(app, &address, crate::FrameLimits::default()).unwrap();
     crate::write_config(&layout, &settings, server.address(), &blocks(), None).unwrap();
     let binary = crate::Binary::find(&settings).unwrap();
-    let supervisor = crate::Supervisor::start(layout.clone(), binary, settings).unwrap();
+    let supervisor = crate::Supervisor::start(layout.clone(), binary, settings, true).unwrap();
     let health = supervisor.health();
     wait("the fatal end", || matches!(health.borrow().state, HealthState::Fatal(_)));
     let HealthState::Fatal(text) = health.borrow().state.clone() else { panic!("fatal") };
@@ -159,6 +159,96 @@ fn a_process_whose_height_does_not_grow_is_started_again_ever_more_seldom_until_
     node.wait_height(2);
     other.wait_height(2);
     wait("health that says so", || node.health().is_advancing());
+}
+
+#[test]
+fn a_process_that_answers_nothing_is_not_said_to_make_blocks() {
+    let node = Node::alone(CometSettings { stalled_secs: 5, ..settings() });
+    wait("blocks", || node.health().is_advancing());
+    let pid = node.pid();
+    kill(pid, "-STOP");
+    wait("health that says so", || node.health().state == HealthState::Stalled);
+    assert_eq!((node.health().pid, node.health().restarts), (Some(pid), 0), "before it is ended for it");
+    kill(pid, "-CONT");
+    let height = node.app.height();
+    node.wait_height(height + 2);
+    wait("health that is well again", || node.health().is_advancing());
+}
+
+#[test]
+fn a_peer_whose_words_are_those_of_a_fatal_error_ends_nobody() {
+    let keys = |home: &TempDir| keys::ensure(home.path()).unwrap();
+    let [own, strange] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (own_keys, strange_keys) = (keys(&own), keys(&strange));
+    // What it says of its network is told in an error at every dial.
+    let words = "wrong Block.Header.AppHash +2/3";
+    let stranger = settings();
+    let (way, dials) = counted_way(stranger.p2p_listen.clone());
+    let _stranger = Node::start(strange, stranger, &genesis(&[strange_keys.validator]).replace("tiny", words));
+    let peer = format!("{}@{way}", strange_keys.node_id_hex());
+    let settings = CometSettings { persistent_peers: vec![peer], ..settings() };
+    let node = Node::start(own, settings, &genesis(&[own_keys.validator]));
+    wait("dials that ended", || dials.load(Ordering::SeqCst) >= 2);
+    let height = node.app.height();
+    node.wait_height(height + 5);
+    let health = node.health();
+    assert_eq!((health.restarts, health.state), (0, HealthState::Advancing));
+}
+
+/// A way to an address, and how many connections went it to their end with something said in both directions.
+fn counted_way(to: String) -> (std::net::SocketAddr, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::io::copy;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let way = listener.local_addr().unwrap();
+    let ended = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&ended);
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let near = near.unwrap();
+            let Ok(far) = TcpStream::connect(&to) else { continue };
+            let (mut near_reads, mut far_writes) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            let there = std::thread::spawn(move || {
+                let said = copy(&mut near_reads, &mut far_writes);
+                // Closed already where both hang up.
+                let _ = far_writes.shutdown(Shutdown::Both);
+                said.unwrap_or(1)
+            });
+            let (mut far_reads, mut near_writes) = (far, near);
+            let back = copy(&mut far_reads, &mut near_writes).unwrap_or(1);
+            let _ = near_writes.shutdown(Shutdown::Both);
+            if back > 0 && there.join().unwrap() > 0 {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    (way, ended)
+}
+
+#[test]
+fn what_is_stored_is_shown_and_going_back_too_far_changes_nothing() {
+    let node = Node::alone(settings());
+    node.wait_height(5);
+    let Node { home, supervisor, server, layout, .. } = node;
+    supervisor.stop();
+    server.stop();
+    let binary = crate::Binary::find(&settings()).unwrap();
+    let look = || crate::inspect(&layout, &binary, 3).unwrap();
+    let stored = look();
+    assert!(stored.height >= 5, "{}", stored.height);
+    assert_eq!(stored.block.unwrap().header.unwrap().height, 3);
+    let before = stored.height;
+    let error = crate::rollback(&layout, &binary, before + 1).unwrap_err();
+    let crate::CometError::RollbackBelow { height, .. } = error else { panic!("{error}") };
+    // Whether the newest block was executed is not known here: a second time is as the first.
+    let again = crate::rollback(&layout, &binary, before + 1).unwrap_err();
+    assert!(matches!(again, crate::CometError::RollbackBelow { height: again, .. } if again == height));
+    assert_eq!(crate::rollback(&layout, &binary, height).unwrap(), height);
+    assert_eq!(look().height, before, "blocks stay");
+    assert!(!layout.comet_home().join("rehearsal").exists());
+    std::fs::remove_dir_all(layout.data().join("blockstore.db")).unwrap();
+    assert!(!layout.has_blocks());
+    drop::<TempDir>(home);
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn a_node_without_blocks_comes_from_a_snapshot_and_follows() {
     let addresses = [servers[0].address(), servers[1].address()];
     write_config(&layout, &settings, server.address(), &genesis, Some(addresses)).unwrap();
     let binary = Binary::find(&settings).unwrap();
-    let supervisor = Supervisor::start(layout.clone(), binary, settings.clone()).unwrap();
+    let supervisor = Supervisor::start(layout.clone(), binary, settings.clone(), false).unwrap();
     let newest = nodes[0].app.height();
     wait("the node to follow", || app.height() > newest + 2);
     let calls = app.calls();
@@ -160,16 +160,24 @@ fn a_node_without_blocks_comes_from_a_snapshot_and_follows() {
     let offers = || app.calls().iter().filter(|call| **call == Call::Offer).count();
     let offered = offers();
     let without = CometSettings { state_sync: None, ..settings.clone() };
-    let supervisor = Supervisor::start(layout.clone(), binary.clone(), without).unwrap();
+    let supervisor = Supervisor::start(layout.clone(), binary.clone(), without, false).unwrap();
     let health = supervisor.health();
     let advice = "put [cometbft.state_sync] back";
     wait("the remedy", || matches!(&health.borrow().state, HealthState::Failed(why) if why.contains(advice)));
-    assert!(layout.has_blocks());
     supervisor.stop();
-    let supervisor = Supervisor::start(layout.clone(), binary, settings).unwrap();
+    // A node that has executed blocks has lost them: nothing of it goes.
+    let supervisor = Supervisor::start(layout.clone(), binary.clone(), settings.clone(), true).unwrap();
+    let health = supervisor.health();
+    let lost = "this node had blocks, and CometBFT has lost them";
+    wait("what was lost", || matches!(&health.borrow().state, HealthState::Failed(why) if why.contains(lost)));
+    supervisor.stop();
+    let aside = layout.comet_home().join("unfinished-1");
+    assert!(layout.data().join("state.db").is_dir() && !layout.has_blocks() && !aside.exists());
+    let supervisor = Supervisor::start(layout.clone(), binary, settings, false).unwrap();
     let newest = nodes[0].app.height();
     wait("the node to follow again", || app.height() > newest + 2);
     assert!(offers() > offered && supervisor.health().borrow().restarts >= 1);
+    assert!(aside.join("state.db").is_dir(), "what was there is put aside");
     supervisor.stop();
 
     // The right proposers were taken over: what follows is signed by those whom CometBFT expects.

@@ -20,8 +20,12 @@ pub const EXAMPLES: &str = "Examples:
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Execute every kept block, from the genesis state on, instead of those after the snapshot
-    #[arg(long)]
+    /// Execute every kept block.
+    #[arg(
+        long,
+        help = "Execute every kept block, from the genesis state on, instead of those after the snapshot (on CometBFT no \
+                block is executed)"
+    )]
     from_genesis: bool,
 }
 
@@ -41,6 +45,7 @@ fn to_json(report: &Report) -> serde_json::Value {
     json!({
         "chain_id": report.chain_id,
         "snapshot_height": report.snapshot.map(|meta| meta.height.to_string()),
+        "cometbft_height": report.comet_height.map(|height| height.to_string()),
         "oldest_block": report.blocks.map(|(oldest, _)| oldest.to_string()),
         "pruned": report.pruned,
         "from_height": report.from.to_string(),
@@ -54,14 +59,28 @@ fn to_json(report: &Report) -> serde_json::Value {
 }
 
 fn print_table(report: &Report, from_genesis: bool) {
-    println!("{}: whole", report.chain_id);
-    if let Some((oldest, newest)) = report.blocks {
-        println!("  blocks     {oldest} to {newest}");
+    let blocks = report.blocks.map(|(oldest, newest)| format!("{oldest} to {newest}"));
+    match (report.comet_height, blocks) {
+        (Some(height), headers) => {
+            println!("{}: the state is whole", report.chain_id);
+            println!("  headers    {}", headers.as_deref().unwrap_or("none"));
+            println!("  CometBFT   has blocks up to {height}; they were not read, and are not executed here");
+        }
+        (None, blocks) => {
+            println!("{}: whole", report.chain_id);
+            if let Some(blocks) = blocks {
+                println!("  blocks     {blocks}");
+            }
+        }
     }
     if let Some(meta) = report.snapshot {
         println!("  snapshot   at height {}", meta.height);
     }
-    if from_genesis && report.pruned {
+    if from_genesis && report.comet_height.is_some() {
+        println!(
+            "  note       --from-genesis does nothing here: a new node that joins without state sync executes all blocks"
+        );
+    } else if from_genesis && report.pruned {
         println!("  note       blocks before {} are not kept, so execution began with the snapshot", report.from);
     }
     println!(

@@ -2,6 +2,7 @@
 
 use db3_chain::transfer::TransferError;
 use db3_chain::{StartError, StoreError};
+use db3_comet::CometError;
 
 /// An error with an exit code of its own. Any other error is 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,15 +54,37 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 fn of_store(error: &StoreError) -> u8 {
     match error {
-        StoreError::Locked { .. } | StoreError::OtherChain { .. } => 1,
+        StoreError::Locked { .. } => 1,
+        StoreError::OtherChain { .. } => 2,
         _ => 70,
     }
 }
 
+/// 2 where nothing but another setting or another folder helps: no start does.
 fn of_start(error: &StartError) -> u8 {
     match error {
-        StartError::Config(_) | StartError::Genesis(_) | StartError::State(_) | StartError::NotEmpty(_) => 2,
+        StartError::Config(_)
+        | StartError::Genesis(_)
+        | StartError::State(_)
+        | StartError::SettlementState(_)
+        | StartError::OtherKind { .. }
+        | StartError::NotTheValidator { .. }
+        | StartError::NoBlocks { .. }
+        | StartError::NotEmpty(_) => 2,
+        StartError::CometBft(error) => of_comet(error),
+        StartError::Store(error) => of_store(error),
         error if error.is_fatal() => 70,
+        _ => 1,
+    }
+}
+
+fn of_comet(error: &CometError) -> u8 {
+    match error {
+        CometError::Setting { .. }
+        | CometError::NoBinary { .. }
+        | CometError::OtherVersion { .. }
+        | CometError::Run { .. }
+        | CometError::Key { .. } => 2,
         _ => 1,
     }
 }
@@ -70,6 +93,19 @@ fn of_start(error: &StartError) -> u8 {
 mod tests {
     use super::*;
     use anyhow::Context as _;
+
+    #[test]
+    fn what_no_start_can_mend_is_not_started_again() {
+        let comet = |error| exit_code(&StartError::CometBft(error).into());
+        let other = CometError::OtherVersion { path: "/cometbft".into(), found: "1.0".to_owned(), expected: "0.38.26" };
+        assert_eq!(comet(other), 2);
+        assert_eq!(comet(CometError::NoBinary { expected: "0.38.26", looked: Vec::new() }), 2);
+        assert_eq!(comet(CometError::Thread { source: std::io::Error::other("none") }), 1);
+        let height = db3_primitives::Height::new(7);
+        assert_eq!(exit_code(&StartError::NoBlocks { home: "/home".into(), height }.into()), 2);
+        let few = StartError::FewBlocks { home: "/home".into(), found: height, expected: height };
+        assert_eq!(exit_code(&few.into()), 70);
+    }
 
     #[test]
     fn a_cause_is_told_once() {

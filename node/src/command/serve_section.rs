@@ -27,7 +27,7 @@ pub struct ServeSection {
     /// Where metrics are served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
-    /// The server's certificate chain, PEM: with it gRPC is served over TLS alone.
+    /// The server's certificate chain, PEM: with it gRPC is served over TLS alone, but to this machine itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key, PEM.

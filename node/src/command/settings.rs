@@ -140,7 +140,7 @@ pub fn explained(chain_id: &ChainId, first_port: u16, network_file: Option<&Path
         "\n# What is commented out is the default. Variables DB3_SERVE_<NAME>, DB3_RELAY_<NAME> and\n# DB3_LOG_<NAME> go before what stands here.\n\
          [serve]\n{serve}\
          # `cors`: web pages that may call: \"localhost\" for those of this machine, or [\"https://app.example\"].\n\
-         # With a certificate gRPC is served over TLS alone. Files that are renewed are read again within a minute.\n\
+         # With a certificate gRPC is served over TLS alone, but to this machine itself. Files that are renewed are read again within a minute.\n\
          # tls_cert = \"/etc/db3/fullchain.pem\"\n\
          # tls_key = \"/etc/db3/privkey.pem\"\n\
          # Where Prometheus reads; off unless it is set.\n\

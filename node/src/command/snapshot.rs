@@ -29,7 +29,10 @@ pub struct SnapshotArgs {
 enum SnapshotCommand {
     /// List the snapshots in the node's folder
     List,
-    /// Write a snapshot of the newest provable state; the node must be stopped
+    /// Write a snapshot.
+    #[command(
+        about = "Write a snapshot of the newest provable state (on CometBFT: of the state on the disk); the node must be stopped"
+    )]
     Make,
     /// Make a node's folder from a snapshot
     Restore {

@@ -12,7 +12,7 @@ use super::home;
 use super::settings::{StartArgs, default_listen};
 use crate::kind::Kind;
 use crate::relay::{RelayTask, directions, relay};
-use crate::server::{Listeners, Served, serve_on};
+use crate::server::{Served, bind, serve_on};
 use crate::state_sync;
 
 /// Shown after the help.
@@ -99,10 +99,10 @@ async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>)
     for address in public {
         tracing::warn!(%address, "this address can be reached from other machines, without encryption");
     }
-    let listeners = Listeners::bind(&config).await?;
+    let listener = bind(&config).await?;
     let relay = if section.enabled {
         let known = section.known(&config.endpoints).map_err(wrong)?;
-        let directions = directions(own, listeners.plain_addr()?, &known);
+        let directions = directions(own, listener.local_addr()?, &known);
         if directions.is_empty() {
             tracing::warn!("relay: no endpoint of another chain is known; set network_file or [relay.endpoints]");
         }
@@ -111,7 +111,7 @@ async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>)
         None
     };
     config.relay = relay.as_ref().map(Relay::monitor);
-    let served = serve_on::<K>(listeners, chain.clone(), config).await?;
-    chain.announce(served.plain_addr())?;
+    let served = serve_on::<K>(listener, chain.clone(), config).await?;
+    chain.announce(served.addr())?;
     Ok(Open { served, relay: relay.map(|relay| RelayTask::start(relay, chain)) })
 }

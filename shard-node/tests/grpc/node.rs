@@ -159,7 +159,7 @@ impl TestNode {
 }
 
 pub async fn connect(served: &Served) -> Channel {
-    let endpoint = format!("http://{}", served.plain_addr());
+    let endpoint = format!("http://{}", served.addr());
     tonic::transport::Endpoint::from_shared(endpoint).unwrap().connect().await.unwrap()
 }
 

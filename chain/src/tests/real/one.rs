@@ -4,9 +4,9 @@ use db3_light_client::{LightClient, Options, UnixTime};
 use db3_primitives::Height;
 
 use super::super::support::{Account, commit, now, settings, soon, until};
-use super::{Net, processes, root};
+use super::{Net, processes, ready, root};
 use crate::transfer::{ImportInput, TransferError, export, import, snapshot};
-use crate::{ConsensusState, ShardMachine};
+use crate::{ChainConfig, ChainHandle, ConsensusState, ShardMachine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
@@ -82,8 +82,17 @@ async fn what_a_stopped_node_holds_is_exported_and_cut_into_a_snapshot() {
     let input = ImportInput { settings: settings(&copy), operator: None, time: None };
     let genesis = import::<ShardMachine>(&copy, &mut std::io::Cursor::new(&lines), &input).unwrap();
     assert_eq!((genesis.initial_height(), genesis.app_hash()), (height.next().unwrap(), Some(expected)));
-    // And the node itself goes on.
-    net.start(0).await.shutdown().await;
+    // And the node itself goes on. What it writes for others takes the place of nothing that was made by hand.
+    let giving = ChainConfig { sync_snapshot_blocks: 2, sync_snapshots_kept: 1, ..net.config(0) };
+    let chain = ChainHandle::launch(giving).await.unwrap();
+    ready(&chain).await;
+    let given = || chain.app().inner.sync_files.snapshots().iter().map(|given| given.height).collect::<Vec<_>>();
+    until("two more, one after the other", || given().first().is_some_and(|newest| newest.get() > height.get() + 3))
+        .await;
+    until("one place for them", || given().len() == 1 && !given().contains(&height)).await;
+    let folder = made.parent().unwrap();
+    assert!(snapshot::list(folder).unwrap().iter().any(|(path, _)| *path == made), "it stays");
+    chain.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

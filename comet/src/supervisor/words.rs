@@ -1,0 +1,102 @@
+//! The last words of a process: plain lines, not of its log, and what they mean once it has ended. Before its end they
+//! mean nothing, and nothing that a peer wrote can begin such a line: the log is JSON, which knows no line break.
+
+use super::health::Ending;
+use super::unfinished;
+
+/// How lines begin that tell why it ends; what follows such a line is a stack, or how the command is used.
+const TELLING: [&str; 3] = ["panic: ", "fatal error: ", "ERROR: "];
+/// `consensus/replay.go`: blocks were executed again, and gave another root than was signed.
+const REPLAYED: [&str; 2] = [
+    "panic: state.AppHash does not match AppHash after replay",
+    "panic: block.AppHash does not match AppHash after replay",
+];
+/// `state/errors.go`: blocks are there, and the application's state is from before the oldest of them.
+const TOO_LOW: &str = "ERROR: failed to create node: error during handshake: error on replay: app block height (";
+
+/// What it said, as far as it is of use.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    line: String,
+    tells: bool,
+}
+
+impl Words {
+    /// Takes a line. The first that tells why it ends stays; else the newest.
+    pub(super) fn take(&mut self, line: String) {
+        if self.tells || line.is_empty() {
+            return;
+        }
+        self.tells = TELLING.iter().any(|begin| line.starts_with(begin));
+        self.line = line;
+    }
+
+    /// The line.
+    pub(super) fn line(self) -> String {
+        if self.line.is_empty() { "it said nothing".to_owned() } else { self.line }
+    }
+
+    /// Why the process, which has ended, is to be started again, or must not be.
+    pub(super) fn ending(self, how: &str) -> Ending {
+        let Self { line, .. } = self;
+        if REPLAYED.iter().any(|begin| line.starts_with(begin)) {
+            return Ending::Fatal(line);
+        }
+        if line.starts_with(TOO_LOW) && line.contains("is too far below block store base") {
+            return Ending::Fatal(format!(
+                "{line}: CometBFT has blocks, and the state of this node is from before the oldest of them: {}",
+                crate::SYNC_ANEW
+            ));
+        }
+        if unfinished::is_told(&line) {
+            return Ending::Unfinished(line);
+        }
+        Ending::Again(if line.is_empty() { how.to_owned() } else { format!("{how}: {line}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(lines: &[&str]) -> Ending {
+        let mut words = Words::default();
+        for line in lines {
+            words.take((*line).to_owned());
+        }
+        words.ending("exit status: 2")
+    }
+
+    #[test]
+    fn the_line_that_tells_why_it_ended_is_what_counts() {
+        let stack = ["goroutine 1 [running]:", "main.main()"];
+        let after = |line: &str| ending(&["cannot say more", line, stack[0], stack[1]]);
+        let replayed = "panic: state.AppHash does not match AppHash after replay. Got 00, expected 01.";
+        assert_eq!(after(replayed), Ending::Fatal(replayed.to_owned()));
+        let unfinished = "panic: state (40) and store (0) height mismatch, stores were left in an inconsistent state";
+        assert_eq!(after(unfinished), Ending::Unfinished(unfinished.to_owned()));
+        let other = "panic: the disk is full";
+        assert_eq!(after(other), Ending::Again(format!("exit status: 2: {other}")));
+        assert_eq!(ending(&["one", "two"]), Ending::Again("exit status: 2: two".to_owned()));
+        assert_eq!(ending(&[]), Ending::Again("exit status: 2".to_owned()));
+    }
+
+    #[test]
+    fn a_state_from_before_the_oldest_block_is_told_with_the_remedy() {
+        let line = "ERROR: failed to create node: error during handshake: error on replay: app block height (0) is too \
+                    far below block store base (2001)";
+        let Ending::Fatal(text) = ending(&[line]) else { unreachable!("it must not be started again") };
+        assert!(text.starts_with(line) && text.contains("priv_validator_state.json"), "{text}");
+    }
+
+    #[test]
+    fn words_in_the_middle_of_a_line_mean_nothing() {
+        for line in [
+            "peer said: panic: state.AppHash does not match AppHash after replay",
+            "panic: peer: state (40) and store (0) height mismatch, stores were left in an inconsistent state",
+            "panic: state (x) and store (0) height mismatch, stores were left in an inconsistent state",
+        ] {
+            assert!(matches!(ending(&[line]), Ending::Again(_)), "{line}");
+        }
+    }
+}
