@@ -111,6 +111,9 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) consensus: watch::Sender<Consensus>,
     /// True once no further block will be made.
     pub(crate) ended: watch::Sender<bool>,
+    /// The calls that `CometBFT` made, in order.
+    #[cfg(test)]
+    pub(crate) calls: Mutex<Vec<crate::tests::Call>>,
 }
 
 /// A block's place in the chain and its transactions.
