@@ -45,12 +45,6 @@ impl<M: Machine> Served<M> {
         Arc::clone(&self.starts)
     }
 
-    /// Notes a call for the tests that look at their order.
-    #[cfg(test)]
-    fn note(&self, call: crate::tests::Call) {
-        lock(&self.app.inner.calls).push(call);
-    }
-
     /// The answer, unless the application has stopped.
     fn answered<T>(&self, answer: T) -> T {
         match self.app.fatal() {
@@ -63,8 +57,6 @@ impl<M: Machine> Served<M> {
 impl<M: Machine> Application for Served<M> {
     /// The first call of a `CometBFT` that starts.
     fn info(&self, request: RequestInfo) -> ResponseInfo {
-        #[cfg(test)]
-        self.note(crate::tests::Call::Info);
         self.app.inner.mempool.forget_bundles();
         *lock(&self.committed) = None;
         self.starts.fetch_add(1, Ordering::SeqCst);
@@ -73,8 +65,6 @@ impl<M: Machine> Application for Served<M> {
     }
 
     fn init_chain(&self, request: RequestInitChain) -> ResponseInitChain {
-        #[cfg(test)]
-        self.note(crate::tests::Call::InitChain);
         self.answered(self.app.init_chain(request))
     }
 
@@ -83,26 +73,18 @@ impl<M: Machine> Application for Served<M> {
     }
 
     fn prepare_proposal(&self, request: RequestPrepareProposal) -> ResponsePrepareProposal {
-        #[cfg(test)]
-        self.note(crate::tests::Call::Prepare(request.height));
         self.answered(self.app.prepare_proposal(request))
     }
 
     fn process_proposal(&self, request: RequestProcessProposal) -> ResponseProcessProposal {
-        #[cfg(test)]
-        self.note(crate::tests::Call::Process(request.height));
         self.answered(self.app.process_proposal(request))
     }
 
     fn finalize_block(&self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock {
-        #[cfg(test)]
-        self.note(crate::tests::Call::Finalize(request.height));
         self.answered(self.app.finalize_block(request))
     }
 
     fn commit(&self) -> ResponseCommit {
-        #[cfg(test)]
-        self.note(crate::tests::Call::Commit);
         let answer = self.answered(self.app.commit());
         // Bundles have left.
         self.app.inner.signal.raise();
@@ -119,8 +101,6 @@ impl<M: Machine> Application for Served<M> {
     }
 
     fn offer_snapshot(&self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot {
-        #[cfg(test)]
-        self.note(crate::tests::Call::Offer);
         self.answered(self.app.offer_snapshot(request))
     }
 
@@ -129,8 +109,6 @@ impl<M: Machine> Application for Served<M> {
     }
 
     fn apply_snapshot_chunk(&self, request: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
-        #[cfg(test)]
-        self.note(crate::tests::Call::Apply);
         self.answered(self.app.apply_snapshot_chunk(request))
     }
 }
