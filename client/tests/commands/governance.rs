@@ -100,6 +100,31 @@ fn a_frozen_light_client_is_replaced_by_operators_and_what_waited_is_carried() {
 }
 
 #[test]
+fn a_signature_that_does_not_count_is_asked_about_named_when_it_stands_in_the_way_and_taken_out() {
+    let net = crate::net();
+    let sign = |account: &'static str, more: &[&'static str]| {
+        [&["governance", "sign", "stray.db3", "--account", account], more].concat()
+    };
+    net.ok(["governance", "propose", "stray.db3", "--shard", "0", "--set", "expiry_max_secs=1800"]);
+    net.ok(sign("dev0", &[]));
+    let told = net.fails(2, sign("dev1", &[]));
+    assert!(told.contains("operates no validator of devnet-shard-0") && told.contains("--yes"), "{told}");
+    assert!(net.fails(2, ["governance", "unsign", "stray.db3", "dev1"]).contains("has not signed"));
+
+    net.ok(sign("dev1", &["--yes"]));
+    let shown = net.json(&["governance", "show", "stray.db3"]);
+    let stranger = shown["signers"][1]["operator"].as_str().unwrap().to_owned();
+    assert!(shown["enough"] == false && shown["problem"].as_str().unwrap().contains(&stranger), "{shown}");
+    let told = net.fails(1, ["governance", "submit", "stray.db3", "--output", "json"]);
+    let told: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!(told["error"]["code"], 228, "{told}");
+    assert!(told["error"]["remedy"].as_str().unwrap().contains("governance unsign"), "{told}");
+
+    net.ok(["governance", "unsign", "stray.db3", &stranger]);
+    assert_eq!(net.json(&["governance", "show", "stray.db3"])["enough"], true);
+}
+
+#[test]
 fn a_decision_is_told_with_what_became_of_it() {
     let net = Devnet::start(&["--epoch-secs", "600"]);
     let decide = |change: &[&str]| {
