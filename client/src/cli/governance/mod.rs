@@ -1,6 +1,7 @@
 //! `db3 governance`: what the operators of a chain decide together. A proposal is a file that goes from operator to
 //! operator; each looks at what it says, and signs.
 
+mod accounts;
 mod file;
 mod propose;
 
@@ -60,6 +61,7 @@ async fn sign(session: &Session, path: &Path) -> Result<(), Failure> {
         ));
     }
     session.output.say(&signed.proposal.signing_text());
+    accounts::check(&network.file, &signed.proposal.actions)?;
     let key = session.signer(&network)?;
     if signed.signers()?.contains(&key.address()) {
         session.output.say(&format!("{} has signed it already", key.address()));
