@@ -62,6 +62,9 @@ pub struct ChainConfig {
     pub sync_snapshot_blocks: u64,
     /// How many of those are kept.
     pub sync_snapshots_kept: usize,
+    /// A state that others offer in state sync is refused if it would take more bytes of memory: nothing proves it before
+    /// all of it is there.
+    pub sync_memory_bytes: u64,
     /// Where the light client of state sync asks, when `[cometbft.state_sync]` is set: two servers of this process.
     #[serde(skip)]
     pub sync_servers: Option<[SocketAddr; 2]>,
@@ -96,6 +99,7 @@ impl Default for ChainConfig {
             snapshot_interval_bytes: 64 * 1024 * 1024,
             sync_snapshot_blocks: 10_000,
             sync_snapshots_kept: 2,
+            sync_memory_bytes: 8 * 1024 * 1024 * 1024,
             sync_servers: None,
             versions_kept: 64,
             pins_max: 32,
@@ -178,6 +182,7 @@ impl ChainConfig {
         let at_least_one = [
             ("snapshot_interval_blocks", self.snapshot_interval_blocks),
             ("snapshot_interval_bytes", self.snapshot_interval_bytes),
+            ("sync_memory_bytes", self.sync_memory_bytes),
             ("verify_queue_mutations", self.verify_queue_mutations as u64),
             ("mempool_mutations", self.mempool_mutations as u64),
             ("mempool_bytes", self.mempool_bytes as u64),

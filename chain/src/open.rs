@@ -147,6 +147,8 @@ fn application<M: Machine>(
         decided: Mutex::default(),
         unproven: Mutex::default(),
         sync_commits: AtomicBool::new(false),
+        #[cfg(test)]
+        calls: Mutex::default(),
         fatal: OnceLock::new(),
         signal,
         ended: watch::Sender::new(false),

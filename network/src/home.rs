@@ -166,6 +166,17 @@ impl Home {
         Ok(None)
     }
 
+    /// Refuses a folder that an earlier join has put a validator's key into: its node would sign.
+    pub(crate) fn check_keyless(&self) -> Result<(), NetworkError> {
+        let path = keys::validator_key_file(&self.path);
+        if path.exists() {
+            let remedy = "a node without power must not have a validator's key; choose another folder, or name the \
+                          validator with --validator";
+            return Err(NetworkError::Taken { path, remedy });
+        }
+        Ok(())
+    }
+
     /// Moves the keys from the folder `keys` into this one; those that are here already stay.
     pub(crate) fn take_keys(&self, keys: &Path) -> Result<(), NetworkError> {
         let from = key_files(&keys.join(self.chain_id.as_str()));

@@ -136,14 +136,17 @@ impl JoinInput<'_> {
 
     /// That the keys are those of the validator on every chain.
     fn check_keys(&self, homes: &[Home]) -> Result<(), NetworkError> {
-        let Some((name, keys)) = self.validator else { return Ok(()) };
+        let Some((name, keys)) = self.validator else {
+            return homes.iter().try_for_each(Home::check_keyless);
+        };
         let Some(own) = self.folder.roster.find(name) else { return Ok(()) };
         for (home, chain) in homes.iter().zip(&own.candidate.chains) {
             let found = home.find_keys(keys, chain.pubkey)?.ok_or_else(|| NetworkError::Missing {
                 path: keys.join(home.chain_id.as_str()),
                 remedy: format!(
-                    "the keys of {name} are where `db3-genesis keys` made them; name their folder with --keys, or, if a \
-                     signer elsewhere signs, where it connects with --signer"
+                    "the keys of {name} are where `db3-genesis keys` made them, or in the homes of an earlier join; name \
+                     their folder with --keys, or, if a signer elsewhere signs, where it connects with --signer; a node \
+                     without power wants --no-validator"
                 ),
             })?;
             let (found, expected) = ((found.validator, found.node_id), (chain.pubkey, chain.node_id));
@@ -216,7 +219,7 @@ pub fn validator_here(
             &file,
             "validators",
             several.join(", "),
-            "expected one; name it with --validator",
+            "expected one; name it with --validator, or be a node without power with --no-validator",
         ));
     }
     Ok(here.pop())

@@ -53,6 +53,13 @@ fn every_example_of_the_help_does_what_it_says() {
     }
     assert!(folder.path().join("homes/mine-shard-1/config/priv_validator_key.json").exists());
     assert!(folder.path().join("bob/units/db3-mine-settlement.service").exists());
+    // Whose machine it is, is not guessed from what was left of their keys' folders.
+    let join = "db3-genesis join ./follower --genesis ./mine-genesis";
+    assert!(refused(folder.path(), join, 2).contains("--no-validator"));
+    done(folder.path(), &format!("{join} --no-validator"));
+    assert!(folder.path().join("follower/mine-settlement/config/node.toml").exists());
+    assert!(!folder.path().join("follower/mine-settlement/config/priv_validator_key.json").exists());
+    refused(folder.path(), &format!("{join} --no-validator --validator alice"), 2);
 }
 
 #[test]

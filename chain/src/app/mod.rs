@@ -111,6 +111,9 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) consensus: watch::Sender<Consensus>,
     /// True once no further block will be made.
     pub(crate) ended: watch::Sender<bool>,
+    /// The calls that the engine made, in order.
+    #[cfg(test)]
+    pub(crate) calls: Mutex<Vec<crate::tests::Call>>,
 }
 
 /// A block's place in the chain and its transactions.
@@ -149,6 +152,12 @@ impl<M: Machine> App<M> {
     pub fn fatal(&self) -> Option<&FatalError> {
         self.inner.fatal.get()
     }
+
+    /// Notes a call for the tests that look at their order.
+    #[cfg(test)]
+    fn note(&self, call: crate::tests::Call) {
+        lock(&self.inner.calls).push(call);
+    }
 }
 
 impl<M: Machine> Inner<M> {
@@ -164,6 +173,8 @@ impl<M: Machine> Inner<M> {
 
 impl<M: Machine> Application for App<M> {
     fn info(&self, _request: RequestInfo) -> ResponseInfo {
+        #[cfg(test)]
+        self.note(crate::tests::Call::Info);
         let version = self.inner.versions.committed();
         let blocks = version.height >= self.inner.genesis.initial_height();
         ResponseInfo {
@@ -177,6 +188,8 @@ impl<M: Machine> Application for App<M> {
     }
 
     fn init_chain(&self, request: RequestInitChain) -> ResponseInitChain {
+        #[cfg(test)]
+        self.note(crate::tests::Call::InitChain);
         let genesis = &self.inner.genesis;
         if request.chain_id != genesis.chain_id().as_str() {
             let (expected, found) = (genesis.chain_id().as_str().to_owned(), request.chain_id);
@@ -203,6 +216,8 @@ impl<M: Machine> Application for App<M> {
     }
 
     fn prepare_proposal(&self, request: RequestPrepareProposal) -> ResponsePrepareProposal {
+        #[cfg(test)]
+        self.note(crate::tests::Call::Prepare(request.height));
         let bytes_max = usize::try_from(request.max_tx_bytes).unwrap_or(0);
         let place = place(request.height, request.time, request.txs, &request.misbehavior);
         let txs = place.map(|place| self.inner.prepare(place, bytes_max)).unwrap_or_default();
@@ -210,6 +225,8 @@ impl<M: Machine> Application for App<M> {
     }
 
     fn process_proposal(&self, request: RequestProcessProposal) -> ResponseProcessProposal {
+        #[cfg(test)]
+        self.note(crate::tests::Call::Process(request.height));
         let accepted = match place(request.height, request.time, request.txs, &request.misbehavior) {
             Some(place) => self.inner.process(place),
             None => false,
@@ -219,6 +236,8 @@ impl<M: Machine> Application for App<M> {
     }
 
     fn finalize_block(&self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock {
+        #[cfg(test)]
+        self.note(crate::tests::Call::Finalize(request.height));
         match self.inner.finalize(request) {
             Ok(response) => response,
             Err(error) => {
@@ -229,6 +248,8 @@ impl<M: Machine> Application for App<M> {
     }
 
     fn commit(&self) -> ResponseCommit {
+        #[cfg(test)]
+        self.note(crate::tests::Call::Commit);
         if let Err(error) = self.inner.commit() {
             self.inner.fail(error);
         }
@@ -244,10 +265,14 @@ impl<M: Machine> Application for App<M> {
     }
 
     fn offer_snapshot(&self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot {
+        #[cfg(test)]
+        self.note(crate::tests::Call::Offer);
         self.inner.offer(request)
     }
 
     fn apply_snapshot_chunk(&self, request: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
+        #[cfg(test)]
+        self.note(crate::tests::Call::Apply);
         match self.inner.apply_chunk(&request) {
             Ok(response) => response,
             Err(error) => {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use db3_primitives::{Hash32, sha256};
+use db3_primitives::{BlockTime, Hash32, sha256};
 use tendermint_proto::v0_38::abci::response_apply_snapshot_chunk::Result as Applied;
 use tendermint_proto::v0_38::abci::response_offer_snapshot::Result as Offered;
 use tendermint_proto::v0_38::abci::{
@@ -20,8 +20,11 @@ use crate::error::FatalError;
 use crate::lock;
 use crate::machine::Machine;
 use crate::transfer::snapshot::FORMAT;
-use crate::transfer::{ChunkFault, Restored, Restoring};
+use crate::transfer::{Bounds, ChunkFault, Restored, Restoring};
 use crate::version::VersionOf;
+
+/// How far this machine's clock may be behind the chain's time. `CometBFT` takes no block of one that is further behind.
+const CLOCK_BEHIND_SECS: u64 = 60;
 
 impl<M: Machine> Inner<M> {
     /// What others may fetch.
@@ -65,7 +68,13 @@ impl<M: Machine> Inner<M> {
         };
         let chunks = usize::try_from(snapshot.chunks).unwrap_or(usize::MAX);
         let chain_id = self.genesis.chain_id();
-        match Restoring::begin(&snapshot.metadata, chain_id.as_str(), snapshot.height, chunks, root) {
+        let latest = self.clock.now().secs.saturating_add(CLOCK_BEHIND_SECS);
+        let bounds = Bounds {
+            memory: self.config.sync_memory_bytes,
+            earliest: self.genesis.time(),
+            latest: BlockTime::from_secs(latest),
+        };
+        match Restoring::begin(&snapshot.metadata, chain_id.as_str(), snapshot.height, chunks, root, bounds) {
             Ok(restoring) => {
                 tracing::info!(height = snapshot.height, chunks, "state_sync.offer");
                 *lock(&self.restoring) = Some(restoring);

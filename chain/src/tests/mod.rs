@@ -17,6 +17,8 @@ mod deliveries;
 mod epochs;
 mod flow;
 mod governance;
+#[path = "../../../comet/src/tests/grammar.rs"]
+mod grammar;
 mod headers;
 mod proposals;
 mod real;
@@ -26,3 +28,5 @@ mod state_sync;
 mod stated;
 mod support;
 mod transfer;
+
+pub(crate) use grammar::Call;

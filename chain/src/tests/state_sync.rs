@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use db3_primitives::{Height, sha256};
+use db3_primitives::{BlockTime, Height, sha256};
 use tempfile::TempDir;
 use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::response_apply_snapshot_chunk::Result as Applied;
@@ -19,7 +19,7 @@ use crate::comet::served::Served;
 use crate::config::EngineKind;
 use crate::open::{open, request_of};
 use crate::transfer::TransferError;
-use crate::transfer::snapshot::{self, write_for_sync};
+use crate::transfer::snapshot::{self, Chunk, Manifest, write_for_sync};
 use crate::{App, ChainConfig, ChainHandle, ShardMachine};
 
 fn giving(home: &Path) -> ChainConfig {
@@ -59,6 +59,8 @@ fn fresh(folder: &TempDir, home: &Path, name: &str) -> App<ShardMachine> {
     let inner = Arc::clone(&opened.app.inner);
     let metrics = Arc::clone(&inner.metrics);
     let failed = |error| panic!("{error}");
+    // The other chain's time was moved.
+    inner.clock.set_offset_secs(EPOCH_SECS);
     inner.snapshotter.run(Arc::clone(&inner.store), opened.durable, 0, metrics, failed).unwrap();
     opened.app
 }
@@ -205,6 +207,64 @@ async fn a_false_snapshot_is_refused_and_leaves_the_state_as_it_was() {
         assert_eq!(apply(&app, index, chunk).result(), Applied::Accept);
     }
     assert_eq!(app.inner.versions.committed().root, root);
+}
+
+/// A snapshot with another manifest, under the hash of that.
+fn with_manifest(snapshot: &Snapshot, change: impl FnOnce(&mut Manifest)) -> Snapshot {
+    let mut manifest: Manifest = serde_json::from_slice(&snapshot.metadata).unwrap();
+    change(&mut manifest);
+    let text = serde_json::to_vec(&manifest).unwrap();
+    Snapshot {
+        hash: Bytes::copy_from_slice(&sha256(&[&text])),
+        chunks: u32::try_from(manifest.chunks().count()).unwrap(),
+        metadata: Bytes::from(text),
+        ..snapshot.clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_bound_in_size_and_time_whatever_its_manifest_says() {
+    let (folder, home, chain) = grown().await;
+    let (snapshot, chunks, root) = given(&chain);
+    let app = fresh(&folder, &home, "other");
+    let many = |manifest: &mut Manifest| {
+        let chunk = Chunk { bytes: 10 * 1024 * 1024, ..manifest.state[0].clone() };
+        manifest.state = vec![chunk; 820];
+    };
+    assert_eq!(offer(&app, &with_manifest(&snapshot, many), root), Offered::Reject, "over 8 GiB in chunks");
+    let million = |manifest: &mut Manifest| "22000000".clone_into(&mut manifest.leaves);
+    assert_eq!(offer(&app, &with_manifest(&snapshot, million), root), Offered::Reject, "over 8 GiB in leaves");
+    let entries = |manifest: &mut Manifest| u64::MAX.to_string().clone_into(&mut manifest.logs[0].entries);
+    assert_eq!(offer(&app, &with_manifest(&snapshot, entries), root), Offered::Reject);
+    for time in [app.inner.clock.now().secs + 3_600, app.inner.genesis.time().secs - 1] {
+        let other = |manifest: &mut Manifest| manifest.time = BlockTime::from_secs(time).rfc3339();
+        assert_eq!(offer(&app, &with_manifest(&snapshot, other), root), Offered::Reject, "{time}");
+    }
+
+    // More leaves than it names are not read, and fewer are not enough.
+    let one = |manifest: &mut Manifest| "1".clone_into(&mut manifest.leaves);
+    let entry_less = |manifest: &mut Manifest| {
+        for log in &mut manifest.logs {
+            "0".clone_into(&mut log.entries);
+        }
+    };
+    assert_eq!(
+        offer(
+            &app,
+            &with_manifest(&snapshot, |m| {
+                one(m);
+                entry_less(m)
+            }),
+            root
+        ),
+        Offered::Accept
+    );
+    assert_eq!(apply(&app, 0, chunks[0].clone()).result(), Applied::RejectSnapshot, "at the first chunk");
+    let more = |manifest: &mut Manifest| manifest.leaves = (manifest.leaves.parse::<u64>().unwrap() + 1).to_string();
+    assert_eq!(offer(&app, &with_manifest(&snapshot, more), root), Offered::Accept);
+    let answers: Vec<_> = (0..).zip(chunks).map(|(index, chunk)| apply(&app, index, chunk).result()).collect();
+    assert_eq!(answers.last(), Some(&Applied::RejectSnapshot));
+    assert_eq!(height(&app), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

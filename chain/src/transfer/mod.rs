@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod logs;
 mod restoring;
+mod size;
 pub mod snapshot;
 
 use std::io;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use export::{ExportHeader, export, export_version};
 pub use import::{ImportInput, import};
-pub(crate) use restoring::{ChunkFault, Restored, Restoring};
+pub(crate) use restoring::{Bounds, ChunkFault, Restored, Restoring};
 
 use crate::error::StartError;
 use crate::store::StoreError;

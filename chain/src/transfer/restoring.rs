@@ -1,13 +1,14 @@
 //! A snapshot that comes from others chunk by chunk, in order. Each chunk must be the one that the manifest names before
 //! a byte of it is looked at; the whole must have the root that was proven, and logs that fold to what the state
-//! names. Until then it is only in memory.
+//! names. Until then it is only in memory, and never more than this node allows ([`Bounds`]).
 
-use db3_primitives::Hash32;
 use db3_primitives::limits::GRPC_MESSAGE_BYTES_MAX;
+use db3_primitives::{BlockTime, Hash32};
 
 use super::TransferError;
 use super::chunk::{Chunk, FILE_BYTES_MAX, is_chunk};
 use super::logs::Logs;
+use super::size::Due;
 use super::snapshot::{Manifest, add_entries, add_leaves, parse_manifest};
 use crate::machine::{At, Machine};
 use crate::open::state_of;
@@ -16,6 +17,17 @@ use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
 
 const MANIFEST: &str = "the offered manifest";
 
+/// What a snapshot may be, whatever its manifest says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes of memory that its state and logs may take.
+    pub(crate) memory: u64,
+    /// No state is older: the time of genesis.
+    pub(crate) earliest: BlockTime,
+    /// None is younger: this machine's time, and what its clock may be behind.
+    pub(crate) latest: BlockTime,
+}
+
 /// A state of which some chunks are there.
 pub(crate) struct Restoring {
     meta: SnapshotMeta,
@@ -23,6 +35,7 @@ pub(crate) struct Restoring {
     next: usize,
     builder: TreeBuilder,
     logs: Logs,
+    due: Due,
 }
 
 /// What a chunk is of.
@@ -63,6 +76,7 @@ impl Restoring {
         height: u64,
         chunks: usize,
         root: Hash32,
+        bounds: Bounds,
     ) -> Result<Self, TransferError> {
         let wrong = |detail: String| TransferError::malformed(MANIFEST, detail);
         if manifest.len() > GRPC_MESSAGE_BYTES_MAX {
@@ -74,6 +88,19 @@ impl Restoring {
             let found = format!("is of {} at height {}, root {}", manifest.chain_id, manifest.height, manifest.root);
             return Err(wrong(format!("{found}; expected {chain_id} at {height}, root {}", hex::encode(root))));
         }
+        if meta.time < bounds.earliest || meta.time > bounds.latest {
+            let (earliest, latest) = (bounds.earliest.rfc3339(), bounds.latest.rfc3339());
+            return Err(wrong(format!("is of {}, expected {earliest} to {latest}", meta.time.rfc3339())));
+        }
+        let due = Due::of(&manifest)?;
+        let memory = due.memory(&manifest);
+        if memory > bounds.memory {
+            return Err(wrong(format!(
+                "names a state that takes {memory} bytes of memory, at most {} are allowed: a network whose state is so \
+                 large needs a greater sync_memory_bytes in section [chain] of config/node.toml",
+                bounds.memory
+            )));
+        }
         let parts = parts(manifest)?;
         if parts.len() != chunks {
             return Err(wrong(format!("names {} chunks, {chunks} were offered", parts.len())));
@@ -81,7 +108,7 @@ impl Restoring {
         if let Some((_, chunk)) = parts.iter().find(|(_, chunk)| chunk.bytes > FILE_BYTES_MAX) {
             return Err(wrong(format!("names a chunk of {} bytes", chunk.bytes)));
         }
-        Ok(Self { meta, chunks: parts, next: 0, builder: TreeBuilder::default(), logs: Logs::default() })
+        Ok(Self { meta, chunks: parts, next: 0, builder: TreeBuilder::default(), logs: Logs::default(), due })
     }
 
     /// Takes the next chunk. Gives whether it was the last.
@@ -93,8 +120,8 @@ impl Restoring {
         }
         let state = At { height: self.meta.height, time: self.meta.time };
         match part {
-            Part::State => add_leaves(&mut self.builder, chunk, bytes)?,
-            Part::Log(log) => add_entries(&mut self.logs, log, chunk, bytes, state)?,
+            Part::State => add_leaves(&mut self.builder, chunk, bytes, &mut self.due)?,
+            Part::Log(log) => add_entries(&mut self.logs, log, chunk, bytes, state, &mut self.due)?,
         }
         self.next = due.saturating_add(1);
         Ok(self.next == self.chunks.len())
@@ -102,7 +129,8 @@ impl Restoring {
 
     /// The whole, if it is the state that was proven.
     pub(crate) fn finish<M: Machine>(self) -> Result<Restored<M>, TransferError> {
-        let Self { meta, builder, logs, .. } = self;
+        let Self { meta, builder, logs, due, .. } = self;
+        due.end()?;
         let state = state_of::<M>(builder.finish(&meta)?)?;
         logs.check(MANIFEST, &M::logs(&state))?;
         Ok(Restored { meta, state, logs })

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use super::chunk::Chunk;
 use super::chunk::{ChunkWriter, Rest, read_chunk};
 use super::logs::Logs;
+use super::size::Due;
 use super::{TransferError, blocks};
 use crate::config::{ChainConfig, EngineKind};
 use crate::error::StartError;
@@ -241,12 +242,14 @@ pub fn restore<M: Machine>(home: &Path, snapshot: &Path, settings: &ChainConfig)
         return Err(TransferError::malformed("genesis.json", detail));
     }
     let meta = manifest.meta()?;
+    let mut due = Due::of(&manifest)?;
     let mut builder = TreeBuilder::default();
     for chunk in &manifest.state {
-        add_leaves(&mut builder, chunk, &read_chunk(snapshot, chunk)?)?;
+        add_leaves(&mut builder, chunk, &read_chunk(snapshot, chunk)?, &mut due)?;
     }
     let state = state_of::<M>(builder.finish(&meta)?)?;
-    let logs = read_logs(snapshot, &manifest, At { height: meta.height, time: meta.time })?;
+    let logs = read_logs(snapshot, &manifest, At { height: meta.height, time: meta.time }, &mut due)?;
+    due.end()?;
     logs.check("manifest.json", &M::logs(&state))?;
     let store = Store::open::<M>(home, &manifest.chain_id)?;
     logs.write::<M>(&store, &state)?;
@@ -259,9 +262,15 @@ pub fn restore<M: Machine>(home: &Path, snapshot: &Path, settings: &ChainConfig)
 }
 
 /// Adds the leaves of a chunk.
-pub(super) fn add_leaves(builder: &mut TreeBuilder, chunk: &Chunk, bytes: &[u8]) -> Result<(), TransferError> {
+pub(super) fn add_leaves(
+    builder: &mut TreeBuilder,
+    chunk: &Chunk,
+    bytes: &[u8],
+    due: &mut Due,
+) -> Result<(), TransferError> {
     let mut rest = Rest { bytes, file: &chunk.file };
     while !rest.bytes.is_empty() {
+        due.take(&chunk.file)?;
         let key = rest.length::<2>().and_then(|length| rest.take(length))?;
         let value = rest.length::<4>().and_then(|length| rest.take(length))?;
         builder.add(key.to_vec(), value.to_vec())?;
@@ -276,9 +285,11 @@ pub(super) fn add_entries(
     chunk: &Chunk,
     bytes: &[u8],
     state: At,
+    due: &mut Due,
 ) -> Result<(), TransferError> {
     let mut rest = Rest { bytes, file: &chunk.file };
     while !rest.bytes.is_empty() {
+        due.take(&chunk.file)?;
         let entry = rest.length::<4>().and_then(|length| rest.take(length))?.to_vec();
         let taken = match log {
             Log::Inbox(_) => Some(rest.place()?).filter(|taken| *taken != NOT_TAKEN),
@@ -289,12 +300,12 @@ pub(super) fn add_entries(
     Ok(())
 }
 
-fn read_logs(snapshot: &Path, manifest: &Manifest, state: At) -> Result<Logs, TransferError> {
+fn read_logs(snapshot: &Path, manifest: &Manifest, state: At, due: &mut Due) -> Result<Logs, TransferError> {
     let mut logs = Logs::default();
     for LogFiles { log, chunks, .. } in &manifest.logs {
         let log: Log = log.parse().map_err(|error: String| TransferError::malformed("manifest.json", error))?;
         for chunk in chunks {
-            add_entries(&mut logs, &log, chunk, &read_chunk(snapshot, chunk)?, state)?;
+            add_entries(&mut logs, &log, chunk, &read_chunk(snapshot, chunk)?, state, due)?;
         }
     }
     Ok(logs)

@@ -101,6 +101,13 @@ pub const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("governance sign", ["db3 governance sign change.json", "db3 governance sign prices.json --account dev0"]),
     ("governance show", ["db3 governance show", "db3 governance show change.json --output json"]),
     ("governance submit", ["db3 governance submit change.json", "db3 governance submit prices.json --output json"]),
+    (
+        "governance unsign",
+        [
+            "db3 governance unsign change.json dev0",
+            "db3 governance unsign prices.json 0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+        ],
+    ),
     ("governance", ["db3 governance show", "db3 governance show --shard 0"]),
     ("status", ["db3 status", "db3 status --output json"]),
     ("relay", ["db3 relay --for 1s", "db3 relay --for 1s --jitter 10ms --output json"]),

@@ -100,6 +100,61 @@ fn a_frozen_light_client_is_replaced_by_operators_and_what_waited_is_carried() {
 }
 
 #[test]
+fn a_signature_that_does_not_count_is_asked_about_named_when_it_stands_in_the_way_and_taken_out() {
+    let net = crate::net();
+    let sign = |account: &'static str, more: &[&'static str]| {
+        [&["governance", "sign", "stray.db3", "--account", account], more].concat()
+    };
+    net.ok(["governance", "propose", "stray.db3", "--shard", "0", "--set", "expiry_max_secs=1800"]);
+    net.ok(sign("dev0", &[]));
+    let told = net.fails(2, sign("dev1", &[]));
+    assert!(told.contains("operates no validator of devnet-shard-0") && told.contains("--yes"), "{told}");
+    assert!(net.fails(2, ["governance", "unsign", "stray.db3", "dev1"]).contains("has not signed"));
+
+    net.ok(sign("dev1", &["--yes"]));
+    let shown = net.json(&["governance", "show", "stray.db3"]);
+    let stranger = shown["signers"][1]["operator"].as_str().unwrap().to_owned();
+    assert!(shown["enough"] == false && shown["problem"].as_str().unwrap().contains(&stranger), "{shown}");
+    let told = net.fails(1, ["governance", "submit", "stray.db3", "--output", "json"]);
+    let told: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!(told["error"]["code"], 228, "{told}");
+    assert!(told["error"]["remedy"].as_str().unwrap().contains("governance unsign"), "{told}");
+
+    net.ok(["governance", "unsign", "stray.db3", &stranger]);
+    assert_eq!(net.json(&["governance", "show", "stray.db3"])["enough"], true);
+}
+
+#[test]
+fn accounts_that_everybody_or_nobody_has_the_key_of_are_given_nothing_outside_a_devnet() {
+    let net = crate::net();
+    let text = std::fs::read_to_string(net.network_file()).unwrap();
+    std::fs::write(net.path("home/networks/solo.toml"), text.replace("kind = \"devnet\"", "kind = \"solo\"")).unwrap();
+    let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let (own, dev, nobody) = (format!("0x{}", "11".repeat(20)), "dev1", format!("0x{}", "00".repeat(20)));
+    let propose = |network: &str, change: [&str; 2]| -> [String; 8] {
+        ["--network", network, "governance", "propose", "given.db3", "--yes", change[0], change[1]].map(str::to_owned)
+    };
+    let set_validator = |operator: &str, payout: &str| format!("{key}:1:{operator}:{payout}");
+    for (change, role) in [
+        (["--set-validator", &set_validator(dev, &own)], "operator"),
+        (["--set-validator", &set_validator(&own, dev)], "payout account"),
+        (["--set-validator", &set_validator(&own, &nobody)], "payout account"),
+        (["--treasury", dev], "treasury"),
+        (["--trust", "dev1=1db3"], "trusted"),
+        (["--payouts", "0=dev1:1"], "paid"),
+    ] {
+        let told = net.fails(2, propose("solo", change));
+        assert!(told.contains("body has the key") && told.contains(role), "{change:?}: {told}");
+        net.ok(propose("devnet", change));
+        // Who gets such a file from elsewhere does not sign it either.
+        let told = net.fails(2, ["--network", "solo", "governance", "sign", "given.db3", "--account", "dev0"]);
+        assert!(told.contains("body has the key") && told.contains(role), "{change:?}: {told}");
+    }
+    net.ok(propose("solo", ["--set-validator", &set_validator(&own, &own)]));
+    net.ok(propose("solo", ["--trust", "dev1=0tai"]));
+}
+
+#[test]
 fn a_decision_is_told_with_what_became_of_it() {
     let net = Devnet::start(&["--epoch-secs", "600"]);
     let decide = |change: &[&str]| {

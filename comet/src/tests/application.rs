@@ -16,20 +16,8 @@ use tendermint_proto::v0_38::abci::{
     response_offer_snapshot, response_process_proposal::ProposalStatus,
 };
 
+pub use super::grammar::Call;
 use crate::lock;
-
-/// A call that was made, with the height that it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
-    Info,
-    InitChain,
-    Prepare(i64),
-    Process(i64),
-    Finalize(i64),
-    Commit,
-    Offer,
-    Apply,
-}
 
 #[derive(Clone, Default)]
 pub struct Tiny(Arc<Inner>);

@@ -1,6 +1,18 @@
 //! The call grammar of ABCI 2.0 (specification of v0.38, "`CometBFT`'s expected behavior"), as a checker of recorded calls.
+//! (Tests of the chains use this file too.)
 
-use super::application::Call;
+/// A call that was made, with the height that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    Info,
+    InitChain,
+    Prepare(i64),
+    Process(i64),
+    Finalize(i64),
+    Commit,
+    Offer,
+    Apply,
+}
 
 /// Looks whether calls, from a start without any blocks on, are as the specification says: state sync or `InitChain`
 /// once, then per height proposals of that height alone, `FinalizeBlock`, `Commit`. After another Info (a restart)

@@ -48,8 +48,20 @@ fn an_operator_of_several_validators_signs_once_for_all_of_them() {
     assert!(chain.judge(&signed(proposal.clone(), &[1])).is_ok());
     let twice = chain.judge(&signed(proposal.clone(), &[1, 1]));
     assert_eq!(twice, Err(Rejection::GovernanceSignedTwice { signer: operator(1).address() }));
-    // More signatures than there are operators are not even looked at.
-    assert_eq!(chain.judge(&signed(proposal, &[1, 3, 9])).unwrap_err().code(), 125);
+}
+
+#[test]
+fn a_stranger_is_named_also_among_more_signatures_than_there_are_operators_and_can_be_taken_out() {
+    let chain = Chain::of(&[validator(1, 10)]);
+    let mut proposal = signed(chain.proposal(vec![set(2)]), &[1, 9]);
+    let stranger = Rejection::GovernanceSigner { signer: operator(9).address() };
+    assert_eq!(chain.judge(&proposal).unwrap_err(), stranger);
+    assert_eq!(proposal.remove(&operator(9).address()), Ok(1));
+    assert!(chain.judge(&proposal).is_ok());
+    assert_eq!(proposal.remove(&operator(9).address()), Ok(0), "it is gone");
+    proposal.sign(&operator(1), Scheme::Eip191);
+    assert_eq!(proposal.remove(&operator(1).address()), Ok(2), "whatever the schemes");
+    assert_eq!(chain.judge(&proposal).unwrap_err().code(), 230);
 }
 
 #[test]

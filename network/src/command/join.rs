@@ -25,6 +25,9 @@ pub struct JoinArgs {
     /// The validator that this machine is [default: the one whose keys are here; without keys, a node without power]
     #[arg(long, value_name = "NAME")]
     validator: Option<String>,
+    /// Be a node without power, whoever's keys are here
+    #[arg(long, conflicts_with_all = ["validator", "keys", "signer"])]
+    no_validator: bool,
     /// Where `keys` put the validator's keys [default: `$DB3_HOME/keys/<network>-<name>`]
     #[arg(long, value_name = "DIR", requires = "validator")]
     keys: Option<PathBuf>,
@@ -47,6 +50,7 @@ pub struct JoinArgs {
 pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
     let folder = folder::check(&global.genesis())?;
     let validator = match (&args.validator, &args.keys) {
+        _ if args.no_validator => None,
         (Some(name), Some(keys)) => Some((name.clone(), keys.clone())),
         (named, _) => validator_here(&folder, named.as_deref(), &db3_home()?)?,
     };

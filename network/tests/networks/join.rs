@@ -126,6 +126,20 @@ fn a_node_without_keys_follows_every_validator() {
     assert_eq!((joined.homes[1].p2p_listen.as_str(), joined.homes[1].p2p_external.as_str()), ("127.0.0.1:27001", ""));
 }
 
+#[test]
+fn a_node_without_power_does_not_take_over_a_home_that_signs() {
+    let network = Network::new();
+    let keys_of_alice = network.keys("alice");
+    network.join("homes", Some(("alice", &keys_of_alice))).unwrap();
+    let taken = network.join("homes", None).unwrap_err();
+    assert!(matches!(taken, NetworkError::Taken { .. }) && taken.to_string().contains("--validator"), "{taken}");
+    network.join("follower", None).unwrap();
+    network.join("follower", None).unwrap();
+    // The folder that the keys were moved from still stands; nobody's keys are in it.
+    let told = network.join("second", Some(("alice", &keys_of_alice))).unwrap_err().to_string();
+    assert!(told.contains("--no-validator"), "{told}");
+}
+
 /// A signer's key for every chain of the network.
 fn signers(network: &Network) -> BTreeMap<ChainId, [u8; 32]> {
     network.genesis.plan.chains().zip(1..).map(|(chain, at)| (chain, keyed(9, at).public_key())).collect()

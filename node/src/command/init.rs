@@ -60,12 +60,16 @@ pub struct InitArgs {
     /// First port of gRPC: the settlement chain's; shard n has the one 1 + n after it
     #[arg(long, value_name = "PORT", default_value_t = PORT_GRPC, value_parser = clap::value_parser!(u16).range(1..=64_000))]
     port: u16,
-    /// Take part in the network of validators whose genesis folder this is, which `db3-genesis build` made
+    /// Take part in the network of validators whose genesis folder this is, which `db3-genesis build` made (`db3-genesis
+    /// join` has more options: another folder of keys, a signer elsewhere, addresses)
     #[arg(long, value_name = "DIR", conflicts_with_all = ["network", "shards", "epoch_secs", "fund", "treasury", "trusting_period_secs", "import"])]
     genesis: Option<PathBuf>,
     /// The validator that this machine is [default: the one whose keys are here; without keys, a node without power]
     #[arg(long, value_name = "NAME", requires = "genesis")]
     validator: Option<String>,
+    /// Be a node without power, whoever's keys are here
+    #[arg(long, requires = "genesis", conflicts_with = "validator")]
+    no_validator: bool,
     /// Begin with the state in this file, which `export` wrote
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "network", "shards", "epoch_secs", "fund", "treasury", "trusting_period_secs",
@@ -116,7 +120,11 @@ fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -
     let wrong = |error: NetworkError| Failure::Wrong(error.to_string());
     let folder = folder::check(genesis)?;
     let db3_home = home::db3_home()?;
-    let validator = validator_here(&folder, args.validator.as_deref(), &db3_home).map_err(wrong)?;
+    let validator = if args.no_validator {
+        None
+    } else {
+        validator_here(&folder, args.validator.as_deref(), &db3_home).map_err(wrong)?
+    };
     let programs = std::env::current_exe().context("where this program is")?;
     let input = JoinInput {
         folder: &folder,

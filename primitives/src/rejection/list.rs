@@ -237,11 +237,11 @@ rejections! {
     228 GOVERNANCE_SIGNER = GovernanceSigner { signer: Address },
         PermissionDenied, Some("governance.signatures"), "A signature is of nobody who operates a validator.",
         ("{signer} signed, which operates no validator of this chain"),
-        "Leave that signature out: `db3 governance show` lists the operators. A wrong body gives a wrong signer as well.";
+        "Take that signature out with `db3 governance unsign`; `db3 governance show` lists the operators. A wrong body gives a wrong signer as well.";
     229 GOVERNANCE_SIGNED_TWICE = GovernanceSignedTwice { signer: Address },
         InvalidArgument, Some("governance.signatures"), "An operator signed twice.",
         ("{signer} signed twice"),
-        "Leave one of its signatures out.";
+        "Take its signatures out with `db3 governance unsign`, and let it sign once.";
     230 GOVERNANCE_POWER = GovernancePower { signed: u64, total: u64 },
         PermissionDenied, Some("governance.signatures"), "The signers do not hold more than two thirds of the power.",
         ("the signers operate {signed} of {total} power, more than two thirds are needed"),

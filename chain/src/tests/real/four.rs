@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use db3_primitives::Height;
 
 use super::super::support::{Account, commit, now, soon, until};
-use super::{Net, ready, root};
+use super::{BEGUN, Net, by_the_grammar, ready, root};
 use crate::{ChainHandle, ReceiptState, SubmitError};
 
 async fn four() -> (Net, Vec<ChainHandle>) {
@@ -99,6 +99,7 @@ async fn what_is_written_on_any_node_is_the_same_on_all_and_once() {
     }
     for chain in &chains {
         chain.shutdown().await;
+        assert!(by_the_grammar(&[], chain).starts_with(&BEGUN));
     }
     drop(net);
 }

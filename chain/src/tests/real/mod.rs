@@ -2,6 +2,7 @@
 
 mod four;
 mod one;
+mod settlement;
 mod sync;
 
 use std::net::TcpListener;
@@ -13,8 +14,9 @@ use db3_genesis::{GenesisDocument, GenesisInput, Validator};
 use db3_primitives::{CreditEntry, Height, LineEntry, Tai};
 use tempfile::TempDir;
 
+use super::grammar::{self, Call};
 use super::support::{Account, CEILING, Settlement, settings, soon};
-use crate::{ChainConfig, ChainHandle, EngineKind, genesis_file};
+use crate::{Chain, ChainConfig, ChainHandle, EngineKind, Machine, genesis_file, lock};
 
 /// Nodes of one shard, in one folder, and the settlement chain that they hear.
 struct Net {
@@ -96,7 +98,18 @@ impl Net {
     }
 }
 
-async fn ready(chain: &ChainHandle) {
+/// That `CometBFT` made its calls of the application as the specification says. `before` are those of an earlier start; a
+/// node that begins has none. Gives the calls since the start.
+fn by_the_grammar<M: Machine>(before: &[Call], chain: &Chain<M>) -> Vec<Call> {
+    let calls = lock(&chain.app().inner.calls).clone();
+    grammar::check(&[before, &calls].concat()).unwrap();
+    calls
+}
+
+/// Of a node that has begun. (How far it is on the disk, and which blocks come again, is its own affair.)
+const BEGUN: [Call; 2] = [Call::Info, Call::InitChain];
+
+async fn ready<M: Machine>(chain: &Chain<M>) {
     tokio::time::timeout(Duration::from_secs(60), chain.ready()).await.expect("no first block").unwrap();
 }
 

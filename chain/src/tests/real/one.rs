@@ -44,6 +44,8 @@ async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
 
     let before = (receipts[4].height, root(&chain, receipts[4].height));
     chain.shutdown().await;
+    let calls = super::by_the_grammar(&[], &chain);
+    assert!(calls.starts_with(&super::BEGUN) && calls.contains(&super::Call::Prepare(1)), "{calls:?}");
     drop(chain);
     assert!(processes(net.folder.path()).is_empty(), "CometBFT ended with its node");
     let chain = net.start(0).await;
@@ -55,6 +57,7 @@ async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
     assert!(receipt.height > before.0);
     assert_eq!(chain.committed().state.account(&account.address()).unwrap().bill_count, 6);
     chain.shutdown().await;
+    super::by_the_grammar(&super::BEGUN, &chain);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,5 +123,7 @@ async fn a_cometbft_that_is_killed_is_started_again_and_loses_nothing() {
     until("advancing", || chain.status().unwrap().ready).await;
     assert_ne!(processes(&net.nodes[0].home), killed);
     assert_eq!(chain.status().unwrap().consensus.restarts, 1);
+    let calls = super::by_the_grammar(&[], &chain);
+    assert!(calls.iter().filter(|call| **call == super::Call::Info).count() >= 2, "{calls:?}");
     chain.shutdown().await;
 }

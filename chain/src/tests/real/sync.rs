@@ -8,7 +8,7 @@ use db3_primitives::Height;
 use tendermint_proto::v0_38::types::ConsensusParams;
 
 use super::super::support::{Account, commit, now, settings, soon, until};
-use super::{Net, free_ports, ready, root};
+use super::{BEGUN, Call, Net, by_the_grammar, free_ports, ready, root};
 use crate::{ChainConfig, ChainHandle, EngineKind, RollbackError, ShardMachine, genesis_file, rollback};
 
 /// A node that is asked for headers, as others are over gRPC.
@@ -91,6 +91,11 @@ async fn a_node_comes_from_a_snapshot_of_its_peers_and_follows() {
     assert_eq!(root(&late, receipt.height), root(&one, receipt.height));
     assert_eq!(late.store().summary(Height::new(2)).unwrap(), None, "it executed the blocks from the first on");
     assert!(late.store().receipt(&receipt.id).unwrap().is_some());
+    let calls = by_the_grammar(&[], &late);
+    assert!(
+        calls.contains(&Call::Offer) && calls.contains(&Call::Apply) && !calls.contains(&Call::InitChain),
+        "{calls:?}"
+    );
 
     // It starts again as any node does, with the same settings.
     late.shutdown().await;
@@ -100,6 +105,7 @@ async fn a_node_comes_from_a_snapshot_of_its_peers_and_follows() {
     let receipt = commit(&other, account.put(now(&other), "again", 1)).await;
     late.wait_height(receipt.height, soon()).await.unwrap();
     assert_eq!(root(&late, receipt.height), root(&other, receipt.height));
+    by_the_grammar(&BEGUN, &late);
 }
 
 #[tokio::test(flavor = "multi_thread")]

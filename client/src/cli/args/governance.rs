@@ -17,6 +17,13 @@ pub enum GovernanceCommand {
         /// The file
         file: PathBuf,
     },
+    /// Take an account's signature out of a proposal's file, such as one of nobody who operates a validator
+    Unsign {
+        /// The file
+        file: PathBuf,
+        /// Whose signature
+        account: String,
+    },
     /// Send a proposal that enough operators have signed
     Submit {
         /// The file

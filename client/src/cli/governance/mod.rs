@@ -1,11 +1,13 @@
 //! `db3 governance`: what the operators of a chain decide together. A proposal is a file that goes from operator to
 //! operator; each looks at what it says, and signs.
 
+mod accounts;
 mod file;
 mod propose;
 
 use std::path::Path;
 
+use db3_genesis::NetworkFile;
 use db3_governance::{MisbehaviourKind, SignedProposal};
 use db3_primitives::{Address, BlockTime, ChainId, Scheme, ShardId};
 use db3_proto::v1;
@@ -22,7 +24,8 @@ use crate::{Client, GovernanceView};
 pub async fn governance(session: &Session, command: &GovernanceCommand) -> Result<(), Failure> {
     match command {
         GovernanceCommand::Propose(args) => propose::propose(session, args).await,
-        GovernanceCommand::Sign { file } => sign(session, file),
+        GovernanceCommand::Sign { file } => sign(session, file).await,
+        GovernanceCommand::Unsign { file, account } => unsign(session, file, account),
         GovernanceCommand::Submit { file } => submit(session, file).await,
         GovernanceCommand::Show { file: Some(file), .. } => show_file(session, file).await,
         GovernanceCommand::Show { file: None, shard } => {
@@ -47,7 +50,7 @@ fn chain_of(client: &Client, shard: Option<u32>) -> Result<ChainId, Failure> {
 }
 
 /// Signs raw: the text of the file is what the operator has read.
-fn sign(session: &Session, path: &Path) -> Result<(), Failure> {
+async fn sign(session: &Session, path: &Path) -> Result<(), Failure> {
     let mut signed = file::read(path)?;
     let network = session.network()?;
     let known = network.file.chains.iter().any(|entry| entry.chain_id == signed.proposal.chain_id);
@@ -58,14 +61,63 @@ fn sign(session: &Session, path: &Path) -> Result<(), Failure> {
         ));
     }
     session.output.say(&signed.proposal.signing_text());
+    accounts::check(&network.file, &signed.proposal.actions)?;
     let key = session.signer(&network)?;
     if signed.signers()?.contains(&key.address()) {
         session.output.say(&format!("{} has signed it already", key.address()));
         return Ok(());
     }
+    if !counts(session, network.file, &signed.proposal.chain_id, &key.address()).await? {
+        return Err(Failure::input(
+            "it was not signed",
+            "choose the operator's account with --account: `db3 governance show` lists them",
+        ));
+    }
     signed.sign(&key, Scheme::Raw);
     file::write(path, &signed)?;
     session.output.say(&format!("{} has signed {}", key.address(), path.display()));
+    Ok(())
+}
+
+/// Whether a signature of this account is wanted: one that is no operator's stands in the way of all others. A network
+/// that nobody answers for is no hindrance: keys may be where no network is.
+async fn counts(
+    session: &Session,
+    network: NetworkFile,
+    chain_id: &ChainId,
+    signer: &Address,
+) -> Result<bool, Failure> {
+    let asked = async { Ok::<_, Failure>(session.client_of(network).await?.governance(chain_id).await?) };
+    match asked.await {
+        Ok(answer) if answer.value.leaf.as_ref().is_none_or(|leaf| leaf.operated_by(signer).is_none()) => session
+            .confirm(&format!(
+                "{signer} operates no validator of {chain_id} now, and the chain refuses a proposal with such a signature; \
+                 sign all the same?"
+            )),
+        Ok(_) => Ok(true),
+        Err(failure) => {
+            session.output.say(&format!("whether {signer} operates a validator of {chain_id} is not known: {failure}"));
+            Ok(true)
+        }
+    }
+}
+
+/// Takes signatures out again, such as one that does not count.
+fn unsign(session: &Session, path: &Path, account: &str) -> Result<(), Failure> {
+    let mut signed = file::read(path)?;
+    // An address needs no network.
+    let network = session.network().ok();
+    let signer = session.account_named(account, network.as_ref())?.address;
+    if signed.remove(&signer)? == 0 {
+        let signers = signed.signers()?.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let signers = if signers.is_empty() { "nobody has".to_owned() } else { format!("who has: {signers}") };
+        return Err(Failure::input(
+            format!("{signer} has not signed {}", path.display()),
+            format!("name one that has signed ({signers})"),
+        ));
+    }
+    file::write(path, &signed)?;
+    session.output.say(&format!("the signature of {signer} is no longer in {}", path.display()));
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use db3_primitives::hash::parse_hash;
 use db3_primitives::{Address, ChainId, Epoch, Height, PriceTable, ShardId, Tai};
 use serde::Deserialize;
 
-use super::{chain_of, file};
+use super::{accounts, chain_of, file};
 use crate::Client;
 use crate::cli::args::ProposeArgs;
 use crate::cli::failure::Failure;
@@ -41,6 +41,7 @@ pub async fn propose(session: &Session, args: &ProposeArgs) -> Result<(), Failur
     };
     // What is beyond the limits is told here and not to those who signed it.
     let proposal = Proposal::from_bytes(&proposal.to_bytes())?;
+    accounts::check(client.network(), &proposal.actions)?;
     session.output.say(&proposal.signing_text());
     file::write(&args.file, &SignedProposal::unsigned(proposal))?;
     let file = args.file.display();
