@@ -152,7 +152,9 @@ mod tests {
     fn rows_of_one_key_are_one() {
         let united = |rows: &[(u8, u8)]| {
             let mut united = United::new(|sum, more| *sum += more);
-            rows.iter().for_each(|(key, value)| united.add(*key, value));
+            for (key, value) in rows {
+                united.add(*key, value);
+            }
             united.finish()
         };
         assert_eq!(united(&[(2, 1), (1, 10), (2, 2), (3, 5), (2, 4)]), [(1, 10), (2, 7), (3, 5)]);

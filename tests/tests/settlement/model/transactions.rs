@@ -8,9 +8,13 @@ impl Books {
     /// Runs a transaction that costs `fee` and could have cost `bound`; tells whether it is applied. Else only its fee is taken.
     pub fn transaction(&mut self, transaction: &Transaction, fee: u128, bound: u128) -> bool {
         let mut tried = self.clone();
-        tried.shards.iter_mut().for_each(|shard| shard.before = Some(shard.sent.len()));
+        for shard in &mut tried.shards {
+            shard.before = Some(shard.sent.len());
+        }
         let done = transaction.operations.iter().all(|step| tried.step(transaction.account, step, bound));
-        tried.shards.iter_mut().for_each(|shard| shard.before = None);
+        for shard in &mut tried.shards {
+            shard.before = None;
+        }
         if done {
             *self = tried;
         }
