@@ -107,6 +107,17 @@ fn while_false_deliveries_cost_too_much_cometbft_is_told_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_this_node_found_good_goes_on_while_false_deliveries_cost_too_much() {
+    let (chain, mut source) = Bare::new();
+    source.says(line(&Account::new(1), CEILING));
+    let (own, unseen) = (source.delivery(0, 0), source.delivery(0, 0));
+    chain.app.inner.submit_delivery(own.clone(), Bearer::Own).await.unwrap();
+    chain.app.inner.gate.exhaust();
+    assert_eq!(check(&chain, &own, false), 0, "its own relay's way to CometBFT");
+    assert_eq!(check(&chain, &unseen, false), Rejection::Overloaded { what: "" }.code());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_far_behind_catches_up_in_several_deliveries_and_then_hears_the_entries() {
     let (_folder, home, mut source) = home_of(settings);
     let account = Account::new(1);
