@@ -1,5 +1,7 @@
 //! Deliveries of other chains' entries, on their way to a block: looked at cheaply first, then checked in full, one at a
-//! time and off the way of blocks, so that false ones cost mutations nothing. The node's own relay always has a place.
+//! time and off the way of blocks, so that false ones cost mutations nothing. The node's own relay always has a place, here
+//! and on the way to `CometBFT`. What takes no part in what a delivery brings (headers that are known, entries that were
+//! taken before) is left out, here and by whoever proposes a block; a proposal with such entries is refused.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -102,15 +104,16 @@ impl<M: Machine> Inner<M> {
         }
     }
 
-    /// The delivery without headers that are known here: they would take room in a block for nothing. Nobody signed it, so
-    /// whoever takes it in may leave them out.
-    fn without_known(&self, delivery: Delivery) -> Delivery {
+    /// The delivery without headers that are known here and entries that were taken: they would take room in a block for
+    /// nothing, and of such entries nobody knows what they say. Nobody signed it, so whoever takes it in may leave them out.
+    pub(super) fn without_known(&self, delivery: Delivery) -> Delivery {
         let version = self.versions.committed();
         let Some(channel) = M::channel(&version.state, &delivery.source) else { return delivery };
         let is_known = |claim: ClaimedHeader| {
             channel.client().trusted(claim.height).is_some_and(|known| known.header_hash == claim.header_hash)
         };
         let mut lighter = delivery.clone();
+        lighter.log.skip_to(channel.cursor());
         lighter.headers.retain(|header| !ClaimedHeader::read(&header.light_block).is_ok_and(is_known));
         // Headers alone that are all known bring nothing, and are told so.
         if lighter.headers.is_empty() && lighter.is_headers_alone() { delivery } else { lighter }

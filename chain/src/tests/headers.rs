@@ -160,6 +160,39 @@ async fn headers_that_are_known_take_no_room_in_a_block() {
     assert_eq!(chain.committed().state.channel(&settlement()).unwrap().cursor(), 4);
 }
 
+/// A chain that has taken two entries, the delivery of the third, and the same with garbage where the first two stood.
+fn padded() -> (Bare, Delivery, Delivery) {
+    let (chain, mut source) = Bare::new();
+    source.says(line(&Account::new(1), CEILING));
+    chain.decide(vec![tx(&source.delivery(0, 0))]);
+    source.says(line(&Account::new(1), CEILING + 1));
+    let needed = source.delivery(2, 1);
+    let mut padded = needed.clone();
+    padded.log.start = 0;
+    padded.log.entries.splice(0..0, [vec![7; 4_000], vec![8; 4_000]]);
+    (chain, needed, padded)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_were_taken_before_take_no_room_in_a_block() {
+    let (chain, needed, padded) = padded();
+    chain.app.inner.submit_delivery(padded.clone(), Bearer::Stranger).await.unwrap();
+    assert_eq!(chain.app.inner.deliveries.select(9, usize::MAX, 0), [tx(&needed)]);
+}
+
+#[test]
+fn a_proposer_leaves_out_entries_that_were_taken_before_and_a_proposal_with_them_is_refused() {
+    let (chain, needed, padded) = padded();
+    // An honest relay that was overtaken on the way brings such entries as well.
+    assert_eq!(check(&chain, &padded, false), 0);
+    assert_eq!(chain.prepare(vec![tx(&padded)]), [tx(&needed)]);
+    assert!(!chain.accepts(vec![tx(&padded)]));
+    assert!(chain.accepts(vec![tx(&needed)]));
+    // What was decided all the same is executed.
+    chain.decide(vec![tx(&padded)]);
+    assert_eq!(chain.app.inner.versions.committed().state.channel(&settlement()).unwrap().cursor(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_nodes_own_relay_has_a_place_when_strangers_take_all() {
     let (_folder, home, mut source) = home_of(settings);
