@@ -120,7 +120,7 @@ impl<M: Machine> Inner<M> {
     }
 
     /// Checks a delivery in full and lets it wait for a block.
-    pub(super) fn take_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, Rejection> {
+    pub(crate) fn take_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, Rejection> {
         let id = delivery_id(&delivery);
         if let Some(waiting) = self.deliveries.watch(&delivery.source, &id) {
             return Ok(waiting);
@@ -143,17 +143,17 @@ impl<M: Machine> Inner<M> {
     /// it did its own relay's.
     pub(super) fn check_delivery_tx(&self, delivery: Delivery, recheck: bool) -> Result<(), Rejection> {
         self.look_at(&delivery)?;
+        let waits = || self.deliveries.watch(&delivery.source, &delivery_id(&delivery)).is_some();
         if recheck {
             // Headers alone stay good as long as they wait here: what is trusted has not moved.
-        let waits = || self.deliveries.watch(&delivery.source, &delivery_id(&delivery)).is_some();
             return if !delivery.is_headers_alone() || waits() { Ok(()) } else { Err(self.stale(&delivery.source)) };
+        }
+        if waits() {
+            return Ok(());
         }
         if !lock(&self.gate.on_engine).is_open(Instant::now()) {
             return Err(Rejection::Overloaded {
                 what: "false deliveries cost too much time; none is checked for a while",
-        if waits() {
-            return Ok(());
-        }
             });
         }
         let begun = Instant::now();
@@ -170,7 +170,8 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-/// Whether a refusal comes after signatures were looked at: no honest relay earns it, and it costs the most.
+/// Whether a refusal comes after signatures were looked at: no honest relay earns it, and it costs the most. (That the header
+/// is missing, which a relay that was slow earns, is `DELIVERY_FALSE`.)
 #[must_use]
 pub fn cost_signatures(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::HeaderRefused { .. })

@@ -11,7 +11,7 @@ use tendermint_proto::v0_38::abci::RequestCheckTx;
 
 use super::deliveries::{Bare, line, refused, tx};
 use super::support::{Account, CEILING, Settlement, home_of, settings, settlement, shard_id, soon, start};
-use crate::Bearer;
+use crate::{Bearer, cost_signatures};
 
 /// A settlement chain of so many blocks, all of whose validators change with every other one.
 fn restless(source: &mut Settlement, blocks: u8) {
@@ -191,6 +191,18 @@ fn a_proposer_leaves_out_entries_that_were_taken_before_and_a_proposal_with_them
     // What was decided all the same is executed.
     chain.decide(vec![tx(&padded)]);
     assert_eq!(chain.app.inner.versions.committed().state.channel(&settlement()).unwrap().cursor(), 3);
+}
+
+#[test]
+fn who_comes_late_with_entries_under_a_header_that_is_known_no_more_is_not_taken_for_a_forger() {
+    let (chain, mut source) = Bare::new();
+    source.says(line(&Account::new(1), CEILING));
+    source.block();
+    let mut late = source.delivery(0, 0);
+    late.headers.clear();
+    let inner = &chain.app.inner;
+    let rejection = inner.take_delivery(late).unwrap_err();
+    assert!(!cost_signatures(&rejection), "no signature was looked at: {rejection}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
