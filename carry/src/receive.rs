@@ -128,10 +128,10 @@ impl Channel {
                     claim.height
                 )));
             }
+            // A relay that was slow earns this one, and no signature was looked at: it is no header to distrust.
             None => {
                 let detail = || format!("the header of height {height} is neither known nor brought along");
-                let known = self.client.trusted(height);
-                known.ok_or_else(|| Rejection::HeaderRefused { detail: detail() })?.app_hash
+                self.client.trusted(height).ok_or_else(|| unproven(detail()))?.app_hash
             }
         };
         let no_state = || unproven(format!("the header of height {height} has no app hash"));

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
+use crate::devnet_args::AHEAD_SECS_MAX;
 use crate::error::ClientError;
 use crate::header_store::HeaderStore;
 use crate::options::Options;
@@ -22,7 +23,7 @@ use crate::wire::{Attempt, channel, timed};
 /// Clocks of validators may be ahead of ours by this much.
 const CLOCK_DRIFT_SECS: u64 = 60;
 /// A devnet's time is moved by hand, far beyond any clock.
-const DEVNET_DRIFT_SECS: u64 = 10 * 365 * 86_400;
+const DEVNET_DRIFT_SECS: u64 = AHEAD_SECS_MAX + CLOCK_DRIFT_SECS;
 /// A header older than this vouches for nothing where validators may leave.
 const TRUSTING_PERIOD_SECS: u64 = 14 * 86_400;
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);

@@ -18,6 +18,9 @@ pub const ACCOUNTS_DEFAULT: u32 = 10;
 pub const EPOCH_SECS_DEFAULT: u64 = 60;
 /// Port of the settlement chain unless told otherwise; shard n listens on port + 1 + n.
 pub const PORT_DEFAULT: u16 = 7300;
+/// How far a devnet's time may be moved ahead of this machine's clock, seconds: ten years. Clients compare headers with their
+/// own clock, and trust none beyond that.
+pub const AHEAD_SECS_MAX: u64 = 10 * 365 * 86_400;
 /// Password of the devnet's accounts, whose keys everybody knows.
 pub const DEV_PASSWORD: &str = "dev";
 
@@ -87,7 +90,7 @@ pub enum DevnetCommand {
         #[arg(value_name = "AMOUNT", value_parser = Tai::parse_with_unit)]
         amount: Option<Tai>,
     },
-    /// Move block time forward; the epochs that end meanwhile are closed and settled
+    /// Move block time forward, at most ten years ahead of the clock; the epochs that end meanwhile are closed and settled
     Advance {
         /// By how many seconds
         #[arg(value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=253_402_300_799))]

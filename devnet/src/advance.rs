@@ -1,7 +1,10 @@
 //! Moving block time: of all chains or of none, and what was closed and settled thereby.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Result, anyhow, bail};
 use db3_chain::{Chain, Machine};
+use db3_client::devnet_args::AHEAD_SECS_MAX;
 use db3_primitives::{BlockTime, Epoch, PostingKind, Tai};
 
 use crate::control::{Advanced, Closed, Settled};
@@ -14,9 +17,12 @@ const APART_SECS_MAX: u64 = 1;
 
 impl Network {
     /// Moves the block time of every chain, and returns when every epoch that ended thereby is closed, settled, and
-    /// paid or outstanding, and every shard may charge again.
+    /// paid or outstanding, and every shard may charge again. A step after which clients would trust no header any more
+    /// is refused and moves nothing.
     pub async fn advance(&self, secs: u64) -> Result<Vec<Advanced>> {
         let chains = &self.chains;
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        check_step(secs, chains.newest_time().secs, clock)?;
         let before: Vec<Epoch> = chains.shards.iter().map(|shard| shard.committed().state.open_epoch().0).collect();
         let first_posting = chains.settlement.committed().state.postings().size();
         // What moving time was interrupted in earlier is finished first.
@@ -73,11 +79,16 @@ impl RunningChains {
         })
     }
 
+    /// The time of the chain that is furthest.
+    fn newest_time(&self) -> BlockTime {
+        self.shards.iter().map(db3_chain::ChainHandle::now).fold(self.settlement.now(), BlockTime::max)
+    }
+
     /// Brings chains whose time lags behind another's up to it: what moving them was interrupted in is finished.
     pub async fn align_time(&self) -> Result<()> {
-        let newest = self.shards.iter().map(db3_chain::ChainHandle::now).chain([self.settlement.now()]).max();
+        let newest = self.newest_time();
         let behind = |now: BlockTime| {
-            let behind = newest.unwrap_or(now).secs.saturating_sub(now.secs);
+            let behind = newest.secs.saturating_sub(now.secs);
             (behind > APART_SECS_MAX).then_some(behind)
         };
         if let Some(secs) = behind(self.settlement.now()) {
@@ -151,6 +162,24 @@ impl Settled {
     }
 }
 
+/// Whether chains whose time is `newest` may move by so many seconds, where this machine's clock is at `clock`.
+fn check_step(secs: u64, newest: u64, clock: u64) -> Result<()> {
+    let largest = clock.saturating_add(AHEAD_SECS_MAX).saturating_sub(newest);
+    if secs <= largest {
+        return Ok(());
+    }
+    let ahead = newest.saturating_sub(clock);
+    let remedy = if largest == 0 {
+        "`db3 devnet reset` begins anew, at the clock's time".to_owned()
+    } else {
+        format!("the largest step now is `db3 devnet advance {largest}`")
+    };
+    bail!(
+        "block time cannot move by {secs} s: it is {ahead} s ahead of this machine's clock, and no client trusts what is \
+         more than {AHEAD_SECS_MAX} s ahead; {remedy}"
+    )
+}
+
 async fn move_one<M: Machine>(chain: Chain<M>, secs: u64) -> Result<()> {
     let name = chain.chain_id().to_owned();
     let moved = tokio::task::spawn_blocking(move || chain.advance_time(secs)).await?;
@@ -186,12 +215,25 @@ fn what_closed(chain: &db3_chain::ChainHandle, open_before: Epoch) -> Result<Adv
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    use db3_client::devnet_args::StartArgs;
+    use db3_client::devnet_args::{AHEAD_SECS_MAX, StartArgs};
 
+    use super::check_step;
     use crate::accounts::derive;
     use crate::home::Home;
     use crate::make::{make_chains, settle};
     use crate::start::start_chains;
+
+    #[test]
+    fn a_step_leaves_headers_within_what_clients_trust_and_the_largest_is_named() {
+        let clock = 1_800_000_000;
+        assert!(check_step(AHEAD_SECS_MAX, clock, clock).is_ok());
+        let said = check_step(2_000_000_000, clock.saturating_add(600), clock).unwrap_err().to_string();
+        let largest = AHEAD_SECS_MAX.saturating_sub(600);
+        assert!(said.ends_with(&format!("the largest step now is `db3 devnet advance {largest}`")), "{said}");
+        assert!(check_step(largest, clock.saturating_add(600), clock).is_ok());
+        let beyond = check_step(1, clock.saturating_add(AHEAD_SECS_MAX), clock).unwrap_err().to_string();
+        assert!(beyond.contains("db3 devnet reset"), "{beyond}");
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn chains_that_were_left_behind_follow_before_time_moves_on() {

@@ -38,7 +38,7 @@ pub fn stop(home: &Home, console: ConsoleArgs) -> Result<()> {
 fn stop_and_wait(home: &Home) -> Result<u32> {
     let pid = match control::ask(home, &Question::Stop, STATUS_PATIENCE)? {
         Answer::Stopping { pid } => pid,
-        other @ (Answer::Status(_) | Answer::Advanced { .. } | Answer::Funded(_) | Answer::Refused { .. }) => {
+        other @ (Answer::Status(_) | Answer::Advanced { .. } | Answer::Funded { .. } | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }
     };
@@ -56,7 +56,8 @@ fn stop_and_wait(home: &Home) -> Result<u32> {
 pub fn status(home: &Home, console: ConsoleArgs) -> Result<()> {
     match control::ask(home, &Question::Status, STATUS_PATIENCE)? {
         Answer::Status(status) => render::status(&status, console),
-        other @ (Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded(_) | Answer::Refused { .. }) => {
+        other
+        @ (Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded { .. } | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }
     }
@@ -104,7 +105,7 @@ fn agree(question: &str, console: ConsoleArgs) -> Result<()> {
 pub fn advance(home: &Home, secs: u64, console: ConsoleArgs) -> Result<()> {
     match control::ask(home, &Question::Advance { secs }, CROSSING_PATIENCE)? {
         Answer::Advanced { chains } => render::advanced(&chains, console),
-        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Funded(_) | Answer::Refused { .. }) => {
+        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Funded { .. } | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }
     }
@@ -118,7 +119,7 @@ pub fn fund(home: &Home, account: &str, amount: Option<Tai>, console: ConsoleArg
     })?;
     let question = Question::Fund { address: address.to_string(), amount_tai: amount.map(|amount| amount.to_string()) };
     match control::ask(home, &question, CROSSING_PATIENCE)? {
-        Answer::Funded(funds) => render::funded(&funds, console),
+        Answer::Funded { funds, owed_tai } => render::funded(&funds, owed_tai.as_deref(), console),
         other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }
@@ -129,7 +130,7 @@ pub fn fund(home: &Home, account: &str, amount: Option<Tai>, console: ConsoleArg
 fn unexpected(answer: Answer) -> anyhow::Error {
     match answer {
         Answer::Refused { message } => anyhow::anyhow!(message),
-        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded(_)) => {
+        other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded { .. }) => {
             anyhow::anyhow!("the devnet gave the answer to another question: {other:?}")
         }
     }

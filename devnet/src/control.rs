@@ -59,8 +59,13 @@ pub enum Answer {
         /// The settlement chain and then the shards, in order of their number.
         chains: Vec<Advanced>,
     },
-    /// To `fund`: what the account has now.
-    Funded(Box<Funds>),
+    /// To `fund`.
+    Funded {
+        /// What the account has now.
+        funds: Box<Funds>,
+        /// What it owed before, in tai; then it got no collateral.
+        owed_tai: Option<String>,
+    },
     /// The question could not be answered.
     Refused {
         /// Why, and what to do.
@@ -213,7 +218,7 @@ pub fn running(home: &Home) -> Option<Status> {
     let stream = connect(&home.control_socket())?;
     match exchange(stream, &Question::Status, Duration::from_secs(5)).ok()? {
         Answer::Status(status) => Some(*status),
-        Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded(_) | Answer::Refused { .. } => None,
+        Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded { .. } | Answer::Refused { .. } => None,
     }
 }
 

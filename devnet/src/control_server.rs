@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use db3_primitives::Tai;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -75,7 +76,7 @@ async fn converse(stream: UnixStream, network: &Network, stop: &watch::Sender<bo
             Err(error) => refused(&error),
         },
         Ok(Question::Fund { address, amount_tai }) => match fund(network, address, amount_tai.as_deref()).await {
-            Ok(funds) => Answer::Funded(Box::new(funds)),
+            Ok((funds, owed)) => Answer::Funded { funds: Box::new(funds), owed_tai: owed.map(|owed| owed.to_string()) },
             Err(error) => refused(&error),
         },
         Err(error) => Answer::Refused { message: format!("the question is not understood: {error}") },
@@ -90,7 +91,7 @@ async fn converse(stream: UnixStream, network: &Network, stop: &watch::Sender<bo
     Ok(())
 }
 
-async fn fund(network: &Network, address: &str, amount_tai: Option<&str>) -> Result<Funds> {
+async fn fund(network: &Network, address: &str, amount_tai: Option<&str>) -> Result<(Funds, Option<Tai>)> {
     let amount = amount_tai.map(str::parse).transpose().context("the amount")?;
     network.fund(address.parse().context("the address")?, amount).await
 }

@@ -1,5 +1,7 @@
 //! Giving money on a running devnet: from the faucet to a balance, and the same again into collateral, in one
 //! transaction like anybody's. The deposit opens a line where the account's own namespace is.
+//!
+//! Collateral of an account that owes is refused until it has paid; it is given money to pay with, and no collateral.
 
 use std::time::Duration;
 
@@ -23,29 +25,33 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FEE_MAX_DB3: u64 = 1;
 
 impl Network {
-    /// Funds an account, and returns when its lines stand on the shards. What it has then.
-    pub async fn fund(&self, to: Address, amount: Option<Tai>) -> Result<Funds> {
+    /// Funds an account, and returns when its lines stand on the shards. What it has then; and where it owed, what:
+    /// then it got no collateral.
+    pub async fn fund(&self, to: Address, amount: Option<Tai>) -> Result<(Funds, Option<Tai>)> {
         let amount = amount.map_or_else(|| db3(GIFT_DB3), Ok)?;
-        self.give(to, amount).await?;
+        let owed = self.give(to, amount).await?;
         self.chains.until_credit_stands().await?;
         self.keep_funded(to)?;
-        Ok(funds_of(&settled(&self.chains).state, "--fund", to))
+        Ok((funds_of(&settled(&self.chains).state, "--fund", to), owed))
     }
 
-    async fn give(&self, to: Address, amount: Tai) -> Result<()> {
+    /// What the account owed, if it did.
+    async fn give(&self, to: Address, amount: Tai) -> Result<Option<Tai>> {
         let faucet = self.faucet.lock().await;
         let settlement = &self.chains.settlement;
         let account = faucet.address();
+        let owed = Some(settlement.committed().state.account(&to).outstanding).filter(|owed| !owed.is_zero());
+        let mut operations = vec![TransactionOperation::Transfer { to, amount }];
+        if owed.is_none() {
+            operations.push(TransactionOperation::Deposit { to, amount });
+        }
         let transaction = Transaction {
             network: network_name()?,
             account,
             nonce: settlement.committed().state.window(&account).next(),
             expire_unix_secs: settlement.now().secs.saturating_add(EXPIRE_SECS),
             max_fee: db3(FEE_MAX_DB3)?,
-            operations: vec![
-                TransactionOperation::Transfer { to, amount },
-                TransactionOperation::Deposit { to, amount },
-            ],
+            operations,
         };
         let body = encode_transaction_body(&transaction);
         let envelope = encode_envelope(&sign(&faucet, &transaction, body, Scheme::Raw));
@@ -54,7 +60,7 @@ impl Network {
         let mut receipt = submitted.receipt;
         match receipt.provable(deadline).await {
             ReceiptState::Done(receipt) => match &receipt.rejection {
-                None => Ok(()),
+                None => Ok(owed),
                 Some(rejection) => bail!("{to} cannot be funded: {}; {}", rejection.message, rejection.remedy),
             },
             ReceiptState::Rejected(rejection) => Err(refused(to, &rejection)),

@@ -223,22 +223,23 @@ fn advanced_json(chain: &Advanced) -> serde_json::Value {
     })
 }
 
-/// What a funded account has.
-pub fn funded(funds: &Funds, console: ConsoleArgs) {
+/// What a funded account has, and what it owed.
+pub fn funded(funds: &Funds, owed_tai: Option<&str>, console: ConsoleArgs) {
     match console.output {
         OutputFormat::Json => {
             let lines: Vec<_> =
                 funds.lines.iter().map(|(shard, want)| json!({ "shard": shard, "want_tai": want })).collect();
-            println!(
-                "{}",
-                json!({
-                    "address": funds.address,
-                    "balance_tai": funds.balance_tai,
-                    "limit_tai": funds.limit_tai,
-                    "free_tai": funds.free_tai,
-                    "lines": lines,
-                })
-            );
+            let mut object = json!({
+                "address": funds.address,
+                "balance_tai": funds.balance_tai,
+                "limit_tai": funds.limit_tai,
+                "free_tai": funds.free_tai,
+                "lines": lines,
+            });
+            if let (Some(owed), Some(fields)) = (owed_tai, object.as_object_mut()) {
+                fields.insert("owed_tai".to_owned(), json!(owed));
+            }
+            println!("{object}");
         }
         OutputFormat::Csv => {
             println!("address,balance_tai,limit_tai,free_tai,shard,want_tai");
@@ -261,5 +262,12 @@ pub fn funded(funds: &Funds, console: ConsoleArgs) {
                 );
             }
         }
+    }
+    if let Some(owed) = owed_tai.filter(|_| !console.quiet) {
+        eprintln!(
+            "note: it owed {}, so it got money to pay with and no collateral: `db3 credit pay --account ACCOUNT` pays, or \
+             the next round does, and `db3 devnet fund` again gives collateral",
+            db3_text(owed)
+        );
     }
 }

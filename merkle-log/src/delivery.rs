@@ -19,6 +19,20 @@ pub struct Delivery {
     pub right: Vec<Hash>,
 }
 
+impl Delivery {
+    /// Leaves out the entries before `cursor`, which a reader that is there skips without a look: whatever stands in their
+    /// place, it would only take room. One that has no others stays as it is; a reader says that it is stale.
+    pub fn skip_to(&mut self, cursor: u64) {
+        let Some(applied) = cursor.checked_sub(self.start).and_then(|applied| usize::try_from(applied).ok()) else {
+            return;
+        };
+        if applied < self.entries.len() {
+            self.entries.drain(..applied);
+            self.start = cursor;
+        }
+    }
+}
+
 /// Why no delivery could be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliverError<E> {

@@ -118,7 +118,7 @@ fn of_settlement() -> Vec<Rejection> {
         Rejection::GovernanceFull { max: 16 },
         Rejection::GovernanceEngine,
         Rejection::BalanceTooLow { operation: 0, balance: tai(1), amount: tai(2) },
-        Rejection::DebtOutstanding { operation: 1, outstanding: tai(9) },
+        Rejection::DebtOutstanding { operation: 1, account: address(7), outstanding: tai(9) },
         Rejection::CollateralTooLow { operation: 2, collateral: tai(1), amount: tai(2) },
         Rejection::CreditInUse { operation: 3, held: tai(9), limit: tai(8) },
         Rejection::ShardUnknown { operation: 4, shard: ShardId::new(9), shards: 2 },

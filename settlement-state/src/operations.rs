@@ -190,7 +190,7 @@ impl Step<'_> {
             return Ok(());
         }
         let outstanding = sums::outstanding(&self.lines_of(account)?);
-        Err(Rejection::DebtOutstanding { operation: self.operation, outstanding })
+        Err(Rejection::DebtOutstanding { operation: self.operation, account, outstanding })
     }
 
     /// Whether the signer's balance, the fee apart, covers an amount.

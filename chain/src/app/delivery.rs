@@ -1,5 +1,7 @@
 //! Deliveries of other chains' entries, on their way to a block: looked at cheaply first, then checked in full, one at a
-//! time and off the way of blocks, so that false ones cost mutations nothing. The node's own relay always has a place.
+//! time and off the way of blocks, so that false ones cost mutations nothing. The node's own relay always has a place, here
+//! and on the way to `CometBFT`. What takes no part in what a delivery brings (headers that are known, entries that were
+//! taken before) is left out, here and by whoever proposes a block; a proposal with such entries is refused.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -102,22 +104,23 @@ impl<M: Machine> Inner<M> {
         }
     }
 
-    /// The delivery without headers that are known here: they would take room in a block for nothing. Nobody signed it, so
-    /// whoever takes it in may leave them out.
-    fn without_known(&self, delivery: Delivery) -> Delivery {
+    /// The delivery without headers that are known here and entries that were taken: they would take room in a block for
+    /// nothing, and of such entries nobody knows what they say. Nobody signed it, so whoever takes it in may leave them out.
+    pub(super) fn without_known(&self, delivery: Delivery) -> Delivery {
         let version = self.versions.committed();
         let Some(channel) = M::channel(&version.state, &delivery.source) else { return delivery };
         let is_known = |claim: ClaimedHeader| {
             channel.client().trusted(claim.height).is_some_and(|known| known.header_hash == claim.header_hash)
         };
         let mut lighter = delivery.clone();
+        lighter.log.skip_to(channel.cursor());
         lighter.headers.retain(|header| !ClaimedHeader::read(&header.light_block).is_ok_and(is_known));
         // Headers alone that are all known bring nothing, and are told so.
         if lighter.headers.is_empty() && lighter.is_headers_alone() { delivery } else { lighter }
     }
 
     /// Checks a delivery in full and lets it wait for a block.
-    pub(super) fn take_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, Rejection> {
+    pub(crate) fn take_delivery(&self, delivery: Delivery) -> Result<SubmittedDelivery, Rejection> {
         let id = delivery_id(&delivery);
         if let Some(waiting) = self.deliveries.watch(&delivery.source, &id) {
             return Ok(waiting);
@@ -136,13 +139,17 @@ impl<M: Machine> Inner<M> {
     }
 
     /// Whether `CometBFT` may keep a delivery in its mempool. New ones are checked on the engine's thread, so false ones may
-    /// cost it no more than a share of its time; while that is used up, none is looked at.
+    /// cost it no more than a share of its time; while that is used up, only those go on that this node found good before, as
+    /// it did its own relay's.
     pub(super) fn check_delivery_tx(&self, delivery: Delivery, recheck: bool) -> Result<(), Rejection> {
         self.look_at(&delivery)?;
+        let waits = || self.deliveries.watch(&delivery.source, &delivery_id(&delivery)).is_some();
         if recheck {
             // Headers alone stay good as long as they wait here: what is trusted has not moved.
-            let waits = || self.deliveries.watch(&delivery.source, &delivery_id(&delivery)).is_some();
             return if !delivery.is_headers_alone() || waits() { Ok(()) } else { Err(self.stale(&delivery.source)) };
+        }
+        if waits() {
+            return Ok(());
         }
         if !lock(&self.gate.on_engine).is_open(Instant::now()) {
             return Err(Rejection::Overloaded {
@@ -163,7 +170,8 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-/// Whether a refusal comes after signatures were looked at: no honest relay earns it, and it costs the most.
+/// Whether a refusal comes after signatures were looked at: no honest relay earns it, and it costs the most. (That the header
+/// is missing, which a relay that was slow earns, is `DELIVERY_FALSE`.)
 #[must_use]
 pub fn cost_signatures(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::HeaderRefused { .. })

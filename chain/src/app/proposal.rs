@@ -13,7 +13,7 @@ use db3_carry::Delivery;
 use db3_governance::SignedProposal;
 use db3_primitives::limits::{BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, DELIVERY_TX_BYTES_MAX, TX_BYTES_MAX};
 use db3_primitives::{MutationId, Rejection, Verified};
-use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle};
+use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle, encode_delivery_tx};
 
 use super::governance::misplaced_decision;
 use super::{Executed, Inner, Place};
@@ -90,14 +90,14 @@ impl<M: Machine> Inner<M> {
 
         let version = self.versions.committed();
         let mut executor = M::begin(&version.state, place.height, place.time, &place.misbehaviour);
-        let offered_deliveries = deliveries.len();
+        let offered_deliveries: Vec<Bytes> = deliveries.iter().map(|placed| placed.tx.clone()).collect();
         let delivered = self.deliver(&mut executor, deliveries, bytes_max);
         let offered_decisions = decisions.len();
         let bytes_left = bytes_max.saturating_sub(total_bytes(&delivered));
         let decided = decide::<M>(&mut executor, decisions, bytes_left);
         let bytes_left = bytes_left.saturating_sub(total_bytes(&decided));
         let offered = offer::<M>(&mut executor, items, bytes_left);
-        let first = delivered.len() == offered_deliveries && decided.len() == offered_decisions;
+        let first = delivered == offered_deliveries && decided.len() == offered_decisions;
         let all = first && !offered.left_out && offered.dropped.is_empty();
         if ordered && fits && all {
             // Every transaction was taken as it is, and nothing was refused: this is what `process` would do.
@@ -115,18 +115,25 @@ impl<M: Machine> Inner<M> {
         self.propose(Place { txs, ..place }, offered.dropped)
     }
 
-    /// Applies the deliveries that bring something and gives their transactions. What never will stops waiting.
+    /// Applies the deliveries that bring something and gives their transactions, without what in them is there already. What
+    /// never will stops waiting.
     fn deliver(&self, executor: &mut M::Executor, deliveries: Vec<Placed>, bytes_max: usize) -> Vec<Bytes> {
         let mut bytes_left = bytes_max.min(DELIVERY_BYTES_MAX);
         let mut delivered = Vec::new();
         for Placed { tx, delivery, .. } in deliveries {
-            let Some(left) = bytes_left.checked_sub(tx.len()) else { continue };
+            if tx.len() > bytes_left {
+                continue;
+            }
             if delivered.len() >= BLOCK_DELIVERIES_MAX {
                 break;
             }
-            match M::deliver(executor, &delivery) {
-                Ok(_) => {
-                    bytes_left = left;
+            let mut lighter = self.without_known(delivery.clone());
+            match M::deliver(executor, &lighter) {
+                Ok(done) => {
+                    // And without what another delivery of this block has brought.
+                    lighter.log.skip_to(done.first);
+                    let tx = if lighter == delivery { tx } else { Bytes::from(encode_delivery_tx(&lighter)) };
+                    bytes_left = bytes_left.saturating_sub(tx.len());
                     delivered.push(tx);
                 }
                 // Block time catches up, and a later block has room.
@@ -188,7 +195,10 @@ impl<M: Machine> Inner<M> {
             if *misplaced {
                 return Err(misplaced_delivery());
             }
-            let _ = M::deliver(&mut executor, delivery)?;
+            let done = M::deliver(&mut executor, delivery)?;
+            if !delivery.is_headers_alone() && delivery.log.start < done.first {
+                return Err(padded_delivery(delivery.log.start, done.first));
+            }
         }
         for Decision { signed, misplaced, .. } in &decisions {
             if *misplaced {
@@ -243,6 +253,14 @@ pub(crate) fn judge<M: Machine>(verdicts: &Verdicts<M>, threads: usize, txs: &[B
 /// Why a block with a delivery in the wrong place is none.
 pub(super) fn misplaced_delivery() -> Rejection {
     Rejection::DeliveryMalformed { detail: "it stands after a bundle; deliveries come first in a block".to_owned() }
+}
+
+/// Why a proposal with a delivery of entries that were taken before is none: nobody looks at them, so anything may stand in
+/// their place, and whoever proposes knows the cursor and leaves them out.
+fn padded_delivery(start: u64, cursor: u64) -> Rejection {
+    Rejection::DeliveryMalformed {
+        detail: format!("it starts at entry {start}, and in a block it would start at the cursor, which is {cursor}"),
+    }
 }
 
 /// Accepts the decisions that can be, in order, as far as there is room, and gives their transactions.

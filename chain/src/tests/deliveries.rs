@@ -159,7 +159,7 @@ impl Bare {
         (i64::try_from(version.height.get()).unwrap() + 1, Some(Timestamp { seconds, nanos: 0 }))
     }
 
-    fn prepare(&self, txs: Vec<Bytes>) -> Vec<Bytes> {
+    pub(super) fn prepare(&self, txs: Vec<Bytes>) -> Vec<Bytes> {
         let (height, time) = self.place();
         let request = RequestPrepareProposal { max_tx_bytes: i64::MAX, txs, height, time, ..Default::default() };
         self.app.prepare_proposal(request).txs

@@ -11,7 +11,7 @@ use tendermint_proto::v0_38::abci::RequestCheckTx;
 
 use super::deliveries::{Bare, line, refused, tx};
 use super::support::{Account, CEILING, Settlement, home_of, settings, settlement, shard_id, soon, start};
-use crate::Bearer;
+use crate::{Bearer, cost_signatures};
 
 /// A settlement chain of so many blocks, all of whose validators change with every other one.
 fn restless(source: &mut Settlement, blocks: u8) {
@@ -107,6 +107,17 @@ fn while_false_deliveries_cost_too_much_cometbft_is_told_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_this_node_found_good_goes_on_while_false_deliveries_cost_too_much() {
+    let (chain, mut source) = Bare::new();
+    source.says(line(&Account::new(1), CEILING));
+    let (own, unseen) = (source.delivery(0, 0), source.delivery(0, 0));
+    chain.app.inner.submit_delivery(own.clone(), Bearer::Own).await.unwrap();
+    chain.app.inner.gate.exhaust();
+    assert_eq!(check(&chain, &own, false), 0, "its own relay's way to CometBFT");
+    assert_eq!(check(&chain, &unseen, false), Rejection::Overloaded { what: "" }.code());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_far_behind_catches_up_in_several_deliveries_and_then_hears_the_entries() {
     let (_folder, home, mut source) = home_of(settings);
     let account = Account::new(1);
@@ -147,6 +158,51 @@ async fn headers_that_are_known_take_no_room_in_a_block() {
     let block = chain.store().block(height).unwrap().unwrap();
     assert_eq!(block.data.unwrap().txs, [needed.to_vec()]);
     assert_eq!(chain.committed().state.channel(&settlement()).unwrap().cursor(), 4);
+}
+
+/// A chain that has taken two entries, the delivery of the third, and the same with garbage where the first two stood.
+fn padded() -> (Bare, Delivery, Delivery) {
+    let (chain, mut source) = Bare::new();
+    source.says(line(&Account::new(1), CEILING));
+    chain.decide(vec![tx(&source.delivery(0, 0))]);
+    source.says(line(&Account::new(1), CEILING + 1));
+    let needed = source.delivery(2, 1);
+    let mut padded = needed.clone();
+    padded.log.start = 0;
+    padded.log.entries.splice(0..0, [vec![7; 4_000], vec![8; 4_000]]);
+    (chain, needed, padded)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_were_taken_before_take_no_room_in_a_block() {
+    let (chain, needed, padded) = padded();
+    chain.app.inner.submit_delivery(padded.clone(), Bearer::Stranger).await.unwrap();
+    assert_eq!(chain.app.inner.deliveries.select(9, usize::MAX, 0), [tx(&needed)]);
+}
+
+#[test]
+fn a_proposer_leaves_out_entries_that_were_taken_before_and_a_proposal_with_them_is_refused() {
+    let (chain, needed, padded) = padded();
+    // An honest relay that was overtaken on the way brings such entries as well.
+    assert_eq!(check(&chain, &padded, false), 0);
+    assert_eq!(chain.prepare(vec![tx(&padded)]), [tx(&needed)]);
+    assert!(!chain.accepts(vec![tx(&padded)]));
+    assert!(chain.accepts(vec![tx(&needed)]));
+    // What was decided all the same is executed.
+    chain.decide(vec![tx(&padded)]);
+    assert_eq!(chain.app.inner.versions.committed().state.channel(&settlement()).unwrap().cursor(), 3);
+}
+
+#[test]
+fn who_comes_late_with_entries_under_a_header_that_is_known_no_more_is_not_taken_for_a_forger() {
+    let (chain, mut source) = Bare::new();
+    source.says(line(&Account::new(1), CEILING));
+    source.block();
+    let mut late = source.delivery(0, 0);
+    late.headers.clear();
+    let inner = &chain.app.inner;
+    let rejection = inner.take_delivery(late).unwrap_err();
+    assert!(!cost_signatures(&rejection), "no signature was looked at: {rejection}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -187,39 +187,52 @@ fn sum(amounts: impl Iterator<Item = Tai>) -> Tai {
     amounts.fold(Tai::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Tai::MAX))
 }
 
-/// What to do about a first write that met no line: opens one where the person says yes, and else tells how. Whether
-/// there is one now.
-pub async fn open_line(session: &Session, client: &Client, signer: &SecretKey, shard: u32) -> Result<bool, Failure> {
+/// What a first write that met no line found to do about it.
+pub enum Opening {
+    /// There is a line now.
+    Open,
+    /// What helps this account.
+    Advice(String),
+    /// Nothing that the refusal does not say.
+    Unknown,
+}
+
+impl Opening {
+    fn of(arrived: bool) -> Self {
+        if arrived { Self::Open } else { Self::Unknown }
+    }
+}
+
+/// What to do about a first write that met no line: opens one where the person says yes, and else tells how.
+pub async fn open_line(session: &Session, client: &Client, signer: &SecretKey, shard: u32) -> Result<Opening, Failure> {
     let account = signer.address();
     // Where settlement does not answer, the refusal says what there is to say.
-    let Ok(money) = client.account(account).money().await else { return Ok(false) };
+    let Ok(money) = client.account(account).money().await else { return Ok(Opening::Unknown) };
     let money = money.value;
     let free = money.free();
     if !money.line(shard).want.is_zero() && !money.line(shard).ceiling.is_zero() {
-        return arrived(session, client, account, shard).await;
+        return arrived(session, client, account, shard).await.map(Opening::of);
     }
     if free.is_zero() {
         let balance = money.balance().balance;
-        session.output.say(&format!(
-            "{account} has no credit on shard {shard}, and none to allocate: {}",
-            if balance.is_zero() {
-                "it has no balance either; somebody must `db3 transfer` to it first".to_owned()
-            } else {
-                format!(
-                    "`db3 credit deposit AMOUNT` makes some of its {} DB3, and opens a line here",
-                    balance.to_db3_string()
-                )
-            }
-        ));
-        return Ok(false);
+        return Ok(Opening::Advice(if balance.is_zero() {
+            "it has no credit to allocate, and no balance either; somebody must `db3 transfer` to it first".to_owned()
+        } else {
+            format!(
+                "it has no credit to allocate; `db3 credit deposit AMOUNT` makes some of its {} DB3, and opens a line here",
+                balance.to_db3_string()
+            )
+        }));
     }
     let question = format!(
         "{account} has no credit on shard {shard} yet; allocate the {} DB3 that are free, and send again?",
         free.to_db3_string()
     );
     if !session.may_ask() || !session.confirm(&question)? {
-        session.output.say(&format!("`db3 credit allocate --shard {shard} {}tai` opens a line there", free.get()));
-        return Ok(false);
+        let (amount, free) = (free.get(), free.to_db3_string());
+        return Ok(Opening::Advice(format!(
+            "{free} DB3 of its credit are free: `db3 credit allocate --shard {shard} {amount}tai` opens a line there"
+        )));
     }
     let operations = [db3_primitives::TransactionOperation::Allocate { shard: ShardId::new(shard), want: free }];
     let prepared = client.transaction().operations(operations).sign(signer);
@@ -229,7 +242,7 @@ pub async fn open_line(session: &Session, client: &Client, signer: &SecretKey, s
         }
         Sent::Priced => {}
     }
-    arrived(session, client, account, shard).await
+    arrived(session, client, account, shard).await.map(Opening::of)
 }
 
 /// Waits for a line that is on its way to its shard.

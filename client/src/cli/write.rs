@@ -218,8 +218,10 @@ pub async fn send(
     let sent = match send_order(session, prepare(), sending).await {
         // Nothing was sent: the first write of an account meets no line.
         Err(failure) if failure.code() == Some(LINE_MISSING) && client.network().settlement().is_some() => {
-            if !credit::open_line(session, &client, &signer, shard).await? {
-                return Err(failure);
+            match credit::open_line(session, &client, &signer, shard).await? {
+                credit::Opening::Open => {}
+                credit::Opening::Advice(remedy) => return Err(failure.explained("", remedy)),
+                credit::Opening::Unknown => return Err(failure),
             }
             send_order(session, prepare(), sending).await?
         }

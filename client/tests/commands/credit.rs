@@ -88,18 +88,26 @@ fn before_the_first_close_the_last_epoch_is_refused_with_the_time_of_that_close(
     assert!(nobody.contains("no account nobody"), "{nobody}");
 }
 
-#[test]
-fn a_debt_says_in_which_round_collateral_pays_and_how_much_can_be_paid_now() {
+/// Options of the account that owes.
+const POOR: [&str; 4] = ["--account", "poor", "--password-file", "pass.txt"];
+
+/// A network of long epochs, with an account that spent more than it had to pay with.
+fn with_debtor() -> Devnet {
     let net = Devnet::start(&["--epoch-secs", "86400"]);
     std::fs::write(net.path("pass.txt"), "correct horse\n").unwrap();
-    let poor = ["--account", "poor", "--password-file", "pass.txt"];
     let made = net.json(&["account", "new", "poor", "--password-file", "pass.txt"]);
     net.ok(["credit", "deposit", "1db3", "--to", made["address"].as_str().unwrap()]);
     net.ok(["transfer", "poor", "0.00003db3"]);
     for n in 0..6 {
-        net.ok([&["put", "t", &format!("k{n}"), "value", "--yes"][..], &poor].concat());
+        net.ok([&["put", "t", &format!("k{n}"), "value", "--yes"][..], &POOR].concat());
     }
     net.ok(["devnet", "advance", "86400"]);
+    net
+}
+
+#[test]
+fn a_debt_says_in_which_round_collateral_pays_and_how_much_can_be_paid_now() {
+    let (net, poor) = (with_debtor(), POOR);
     let shown = net.json(&[&["credit", "show"][..], &poor].concat());
     assert_eq!((&shown["stage"], number(&shown["balance_tai"])), (&"outstanding".into(), 0), "{shown}");
     let rounds = ["stage_since_epoch", "delinquent_epoch", "seizure_epoch", "write_off_epoch"];
@@ -111,4 +119,29 @@ fn a_debt_says_in_which_round_collateral_pays_and_how_much_can_be_paid_now() {
     net.ok(["transfer", "poor", "0.00004db3"]);
     let much = net.fails(1, [&["credit", "pay", "1db3"][..], &poor].concat());
     assert!(much.contains("307 BALANCE_TOO_LOW") && much.contains("DB3 can be paid now: `db3 credit pay 0."), "{much}");
+}
+
+#[test]
+fn who_owes_is_named_and_given_money_to_pay_with() {
+    let net = with_debtor();
+    let shown = || net.json(&[&["credit", "show"][..], &POOR].concat());
+    let before = shown();
+    let owed = number(&before["outstanding_tai"]);
+    // It is not the depositor who owes.
+    let refused = net.fails(1, ["credit", "deposit", "1db3", "--to", "poor"]);
+    let named = format!("{} owes 0.", before["account"].as_str().unwrap());
+    assert!(refused.contains("308 DEBT_OUTSTANDING") && refused.contains(&named), "{refused}");
+
+    let output = net.run(["--output", "json", "devnet", "fund", "poor", "5db3"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let funded: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((number(&funded["owed_tai"]), number(&funded["balance_tai"])), (owed, 5_000_000_000));
+    assert!(said.contains("no collateral") && said.contains("db3 credit pay"), "{said}");
+    net.ok([&["credit", "pay"][..], &POOR].concat());
+    assert_eq!((number(&shown()["outstanding_tai"]), &shown()["collateral_tai"]), (0, &before["collateral_tai"]));
+    // And now both.
+    let funded = net.json(&["devnet", "fund", "poor", "5db3"]);
+    assert!(funded.get("owed_tai").is_none(), "{funded}");
+    assert_eq!(number(&shown()["collateral_tai"]), number(&before["collateral_tai"]) + 5_000_000_000);
 }

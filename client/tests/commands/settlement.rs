@@ -145,12 +145,24 @@ fn a_new_account_is_told_how_to_get_credit_and_gets_it() {
     net.ok(["transfer", address.as_str().unwrap(), "20db3"]);
     let poor = net.fails(1, with(&["put", "t", "k", "v"]));
     assert!(poor.contains("db3 credit deposit"), "{poor}");
+    // What helps this account, and not as well what would help another one.
+    for said in [&broke, &poor] {
+        assert!(!said.contains("Deposit collateral") && !said.contains("db3 devnet fund"), "{said}");
+    }
     net.ok(with(&["credit", "deposit", "10db3"]));
     // Where the line is still on its way to its shard, --yes waits for it and sends again.
     net.ok(with(&["put", "t", "k", "v", "--yes"]));
     assert_eq!(net.ok(with(&["get", "t", "k"])), "v");
     let shown = credit(&net, "maker");
     assert!(number(&shown["allocated_tai"]) > 0 && number(&shown["allocated_tai"]) <= number(&shown["limit_tai"]));
+    // A namespace on the shard where it has no line.
+    let elsewhere = (0..40).find_map(|n| {
+        let output = net.run(with(&["namespace", "create", &format!("maker-{n}")]));
+        (!output.status.success()).then(|| text(&output.stderr))
+    });
+    let elsewhere = elsewhere.unwrap();
+    assert!(elsewhere.contains("212 LINE_MISSING") && elsewhere.contains("tai` opens a line there"), "{elsewhere}");
+    assert!(!elsewhere.contains("Deposit collateral"), "{elsewhere}");
 
     let saver = net.json(&["account", "new", "saver", "--password-file", "pass.txt"])["address"].clone();
     net.ok(["transfer", saver.as_str().unwrap(), "20db3"]);

@@ -287,10 +287,10 @@ rejections! {
         FailedPrecondition, Some("transaction.body.operations.amount_tai"), "The balance does not cover the amount.",
         ("operation {operation}: it needs {}, the balance after the fee is {}", db3(*.amount), db3(*.balance)),
         "Use an amount of at most that balance, or let somebody transfer to the account first. `db3 credit pay` without an amount pays what the balance can.";
-    308 DEBT_OUTSTANDING = DebtOutstanding { operation: u32, outstanding: Tai },
-        FailedPrecondition, Some("transaction.body.operations"), "The account owes what it could not pay.",
-        ("operation {operation}: {} are outstanding and must be paid first", db3(*.outstanding)),
-        "Pay what is owed first: `db3 credit pay`.";
+    308 DEBT_OUTSTANDING = DebtOutstanding { operation: u32, account: Address, outstanding: Tai },
+        FailedPrecondition, Some("transaction.body.operations"), "The account that it is for owes what it could not pay.",
+        ("operation {operation}: {account} owes {}, which must be paid first", db3(*.outstanding)),
+        "The account that is named pays first, with `db3 credit pay`. Where its balance does not cover that, `db3 transfer` more than what it owes to it: the next round takes it from there.";
     309 COLLATERAL_TOO_LOW = CollateralTooLow { operation: u32, collateral: Tai, amount: Tai },
         FailedPrecondition, Some("transaction.body.operations.amount_tai"), "There is less collateral than that.",
         ("operation {operation}: it takes {} of collateral, there are {}", db3(*.amount), db3(*.collateral)),

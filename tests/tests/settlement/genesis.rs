@@ -1,11 +1,17 @@
 //! How a network begins: its parameters, and who has what.
 
-use db3_primitives::{Address, ShardId, ShardMap, Tai};
-use db3_settlement_state::GenesisAccount;
+use std::num::NonZeroU64;
 
+use db3_light_client::Options;
+use db3_primitives::{Address, BlockTime, ChainId, NetworkName, PriceTable, ShardId, ShardMap, Tai};
+use db3_settlement_state::{GenesisAccount, SettlementState};
+use db3_shard_state::ShardState;
+
+use crate::machine::Chain;
 use crate::model::{Account, Books, Params};
-use crate::network::Size;
+use crate::network::{GENESIS_SECS, Size};
 use crate::rng::Rng;
+use crate::timeline::Timeline;
 use crate::users::Users;
 
 pub fn params(rng: &mut Rng, size: Size, users: &Users, map: &ShardMap) -> Params {
@@ -65,4 +71,65 @@ pub fn accounts(rng: &mut Rng, users: &Users, size: Size, books: &mut Books) -> 
         });
     }
     accounts
+}
+
+/// The settlement chain and the shards, before their first blocks.
+pub fn chains(
+    size: Size,
+    params: &Params,
+    accounts: Vec<GenesisAccount>,
+) -> (Chain<SettlementState>, Vec<Chain<ShardState>>) {
+    let network: NetworkName = "devnet".parse().unwrap();
+    let genesis = BlockTime::from_secs(GENESIS_SECS);
+    let options = match size.trusting_epochs {
+        0 => Options::never_expires(),
+        epochs => Options::new(epochs * size.epoch_secs, 30).unwrap(),
+    };
+    let timelines: Vec<Timeline> = (0..size.shards)
+        .map(|shard| {
+            Timeline::new(ChainId::shard(&network, ShardId::new(shard)), u8::try_from(shard).unwrap() + 1, genesis)
+        })
+        .collect();
+    let own = Timeline::new(ChainId::settlement(&network), 99, genesis);
+    let epoch_secs = NonZeroU64::new(size.epoch_secs).unwrap();
+    let settlement = SettlementState::genesis(&db3_settlement_state::Genesis {
+        network: network.clone(),
+        shards: size.shards,
+        epoch_secs,
+        genesis_time: genesis,
+        prices: PriceTable::v1(),
+        expiry_max_secs: 3_600,
+        factor_num: u64::try_from(params.factor.0).unwrap(),
+        factor_den: NonZeroU64::new(u64::try_from(params.factor.1).unwrap()).unwrap(),
+        treasury: params.treasury,
+        lease_epochs: params.lease_epochs,
+        deadline_secs: params.deadline_secs,
+        grace_epochs: params.grace_epochs,
+        seize_epochs: params.seize_epochs,
+        write_off_epochs: params.write_off_epochs,
+        round_accounts_max: u32::try_from(params.lines_per_block).unwrap(),
+        accounts,
+        payouts: params.payouts[..params.payouts.len() - 1].to_vec(),
+        own_payouts: params.payouts.last().unwrap().clone(),
+        peers: timelines.iter().map(|timeline| timeline.peer(options)).collect(),
+        validators: Vec::new(),
+    })
+    .unwrap();
+    let shard_state = |shard: u32| {
+        ShardState::genesis(&db3_shard_state::Genesis {
+            network: network.clone(),
+            shard: ShardId::new(shard),
+            shards: size.shards,
+            epoch_secs,
+            genesis_time: genesis,
+            prices: PriceTable::v1(),
+            close_accounts_max: 7,
+            expiry_max_secs: 3_600,
+            settlement: own.peer(options),
+            validators: Vec::new(),
+        })
+        .unwrap()
+    };
+    let shards = (0..).zip(timelines).map(|(shard, timeline)| Chain::new(timeline, shard_state(shard))).collect();
+    (Chain::new(own, settlement), shards)
 }

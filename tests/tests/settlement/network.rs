@@ -2,25 +2,24 @@
 //! compared with the model and held against the rules.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use db3_carry::Delivered;
-use db3_light_client::Options;
-use db3_primitives::{Address, BlockTime, ChainId, NetworkName, PriceTable, ShardId, ShardMap};
-use db3_settlement_state::SettlementState;
+use db3_primitives::{Address, BlockTime, PriceTable, ShardMap, VerifiedMutation, VerifiedTransaction};
+use db3_settlement_state::{GenesisAccount, SettlementState};
 use db3_shard_state::ShardState;
 
 use crate::checks::Checks;
-use crate::genesis::{accounts, params};
+use crate::genesis::{accounts, chains, params};
 use crate::machine::{Chain, Done, Parcel};
 use crate::model::{Books, ShardBooks};
+use crate::record::Record;
 use crate::relayer::{Direction, FAULTY, HONEST, Habits, Relayer};
 use crate::rng::Rng;
-use crate::timeline::Timeline;
 use crate::users::Users;
 
 /// 2026-01-01T00:00:00Z, where an epoch begins whatever its length.
-const GENESIS_SECS: u64 = 1_767_225_600;
+pub const GENESIS_SECS: u64 = 1_767_225_600;
 
 /// How large a history is.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +50,7 @@ pub struct Network {
     pub refused: BTreeMap<&'static str, u64>,
     pub users: Users,
     relayers: Vec<Relayer>,
+    pub record: Record,
     pub books: Books,
     pub shard_books: Vec<ShardBooks>,
     pub checks: Checks,
@@ -60,75 +60,35 @@ pub struct Network {
 }
 
 impl Network {
+    /// One whose people and parameters are chance.
     pub fn new(seed: u64, size: Size) -> Self {
         let mut rng = Rng::new(seed);
-        let network: NetworkName = "devnet".parse().unwrap();
-        let map = ShardMap::new(1, size.shards).unwrap();
-        let users = Users::new(rng.fork(), &network, &map, size.users);
-        let genesis = BlockTime::from_secs(GENESIS_SECS);
-        let options = match size.trusting_epochs {
-            0 => Options::never_expires(),
-            epochs => Options::new(epochs * size.epoch_secs, 30).unwrap(),
-        };
-        let timelines: Vec<Timeline> = (0..size.shards)
-            .map(|shard| {
-                Timeline::new(ChainId::shard(&network, ShardId::new(shard)), u8::try_from(shard).unwrap() + 1, genesis)
-            })
-            .collect();
-        let own = Timeline::new(ChainId::settlement(&network), 99, genesis);
+        let (users, map) = Self::people(&mut rng, size);
         let params = params(&mut rng, size, &users, &map);
-        let mut books = Books::new(params.clone(), GENESIS_SECS);
+        let mut books = Books::new(params, GENESIS_SECS);
         let accounts = accounts(&mut rng, &users, size, &mut books);
-        let epoch_secs = NonZeroU64::new(size.epoch_secs).unwrap();
-        let settlement = SettlementState::genesis(&db3_settlement_state::Genesis {
-            network: network.clone(),
-            shards: size.shards,
-            epoch_secs,
-            genesis_time: genesis,
-            prices: PriceTable::v1(),
-            expiry_max_secs: 3_600,
-            factor_num: u64::try_from(params.factor.0).unwrap(),
-            factor_den: NonZeroU64::new(u64::try_from(params.factor.1).unwrap()).unwrap(),
-            treasury: params.treasury,
-            lease_epochs: params.lease_epochs,
-            deadline_secs: params.deadline_secs,
-            grace_epochs: params.grace_epochs,
-            seize_epochs: params.seize_epochs,
-            write_off_epochs: params.write_off_epochs,
-            round_accounts_max: u32::try_from(params.lines_per_block).unwrap(),
-            accounts,
-            payouts: params.payouts[..params.payouts.len() - 1].to_vec(),
-            own_payouts: params.payouts.last().unwrap().clone(),
-            peers: timelines.iter().map(|timeline| timeline.peer(options)).collect(),
-            validators: Vec::new(),
-        })
-        .unwrap();
-        let shard_state = |shard: u32| {
-            ShardState::genesis(&db3_shard_state::Genesis {
-                network: network.clone(),
-                shard: ShardId::new(shard),
-                shards: size.shards,
-                epoch_secs,
-                genesis_time: genesis,
-                prices: PriceTable::v1(),
-                close_accounts_max: 7,
-                expiry_max_secs: 3_600,
-                settlement: own.peer(options),
-                validators: Vec::new(),
-            })
-            .unwrap()
-        };
-        let shards: Vec<_> =
-            (0..).zip(timelines).map(|(shard, timeline)| Chain::new(timeline, shard_state(shard))).collect();
+        Self::of(rng, size, users, books, accounts)
+    }
+
+    /// Who takes part, and which namespaces are where.
+    pub fn people(rng: &mut Rng, size: Size) -> (Users, ShardMap) {
+        let map = ShardMap::new(1, size.shards).unwrap();
+        (Users::new(rng.fork(), &"devnet".parse().unwrap(), &map, size.users), map)
+    }
+
+    /// One in which accounts have what they are given.
+    pub fn of(mut rng: Rng, size: Size, users: Users, books: Books, accounts: Vec<GenesisAccount>) -> Self {
+        let (settlement, shards) = chains(size, &books.params, accounts);
         let habits = |number: usize| if number == 0 { Habits { works: 60, ..FAULTY } } else { FAULTY };
         Self {
             relayers: (0..4).map(|number| Relayer::new(rng.fork(), habits(number))).collect(),
             stopped_until: vec![0; shards.len()],
             cut_off_until: 0,
             refused: BTreeMap::new(),
+            record: Record::default(),
             shard_books: shards.iter().map(|_| ShardBooks::new(size.epoch_secs, GENESIS_SECS)).collect(),
-            checks: Checks::of(&settlement),
-            settlement: Chain::new(own, settlement),
+            checks: Checks::of(&settlement.state),
+            settlement,
             shards,
             size,
             rng,
@@ -181,7 +141,13 @@ impl Network {
         }
     }
 
-    fn relay(&mut self) {
+    /// So many relayers from now on, all honest; those before are gone with what they had.
+    pub fn relayed_by(&mut self, count: usize) {
+        self.relayers = (0..count).map(|_| Relayer::new(self.rng.fork(), HONEST)).collect();
+    }
+
+    /// Those who carry have an occasion.
+    pub fn relay(&mut self) {
         let now = self.now();
         if now.secs < self.cut_off_until {
             return;
@@ -236,8 +202,15 @@ impl Network {
         {
             items.push(old.clone());
         }
+        self.shard_block_of(place, &items, fresh);
+    }
+
+    /// A block of a shard with these mutations, of which so many have not been there before.
+    pub fn shard_block_of(&mut self, place: usize, items: &[Arc<VerifiedMutation>], fresh: usize) {
+        let now = self.now();
         let before = self.shards[place].state.clone();
-        let (_, time, ran) = self.shards[place].block(now, &items);
+        let (_, time, ran) = self.shards[place].block(now, items);
+        self.record.shard_block(&ran.effects);
         let books = &mut self.shard_books[place];
         books.begin_block(time.secs);
         let said: Vec<Vec<u8>> = ran.effects.entries.iter().map(|entry| entry.bytes.clone()).collect();
@@ -288,8 +261,15 @@ impl Network {
         {
             items.push(old.clone());
         }
+        self.settlement_block_of(&items, fresh);
+    }
+
+    /// The same on the settlement chain, with transactions.
+    pub fn settlement_block_of(&mut self, items: &[Arc<VerifiedTransaction>], fresh: usize) {
+        let now = self.now();
         let before = self.settlement.state.clone();
-        let (_, time, ran) = self.settlement.block(now, &items);
+        let (_, time, ran) = self.settlement.block(now, items);
+        self.record.settlement_block(&ran.effects);
         self.books.begin_block(time.secs);
         for delivered in ran.delivered.iter().flatten() {
             let place = self.shards.iter().position(|shard| shard.timeline.id == delivered.source).unwrap();

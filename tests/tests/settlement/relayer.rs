@@ -91,10 +91,23 @@ impl Relayer {
         if self.rng.percent(self.habits.forges) {
             return Some(Parcel { delivery: self.forge(delivery), forged: true });
         }
+        if self.rng.percent(self.habits.forges) {
+            return Some(Parcel { delivery: self.pad(delivery, channel.cursor()), forged: false });
+        }
         Some(Parcel { delivery, forged: false })
     }
 
-    /// A delivery that says something else. What an overlap repeats is not looked at again, so the lie is in the new part.
+    /// A delivery that lies where it overlaps what was applied: the reader takes what the true one brings.
+    fn pad(&mut self, mut delivery: Delivery, cursor: u64) -> Delivery {
+        let applied = usize::try_from(cursor.saturating_sub(delivery.log.start)).unwrap();
+        for entry in delivery.log.entries.iter_mut().take(applied) {
+            *entry = vec![7; 1 + self.rng.index(100)];
+        }
+        delivery
+    }
+
+    /// A delivery that says something else. What an overlap repeats is not looked at again, so that the lie is in the new part;
+    /// see [`pad`](Self::pad) for lies in the other.
     fn forge(&mut self, mut delivery: Delivery) -> Delivery {
         let last = delivery.log.entries.len() - 1;
         match self.rng.below(6) {

@@ -86,6 +86,11 @@ impl Timeline {
         assemble(&self.id, headers, height, tree, destination, log, from, bytes_max).unwrap()
     }
 
+    /// The state under the app hash of the newest header.
+    pub fn proven(&self) -> &Tree {
+        self.trees.back().unwrap()
+    }
+
     /// The newest header alone.
     pub fn newest_header(&self, trusted: u64) -> Option<Delivery> {
         let update = header_update(&self.headers, self.height(), trusted)?;

@@ -85,11 +85,30 @@ impl Users {
         for _ in 0..=self.rng.below(2) {
             operations.push(self.operation());
         }
+        self.signed_mutation(place, shard, now_secs, operations)
+    }
+
+    /// One record of the user in this place, in the namespace that it has on a shard.
+    pub fn record(&mut self, place: usize, shard: usize, number: u64, now_secs: u64) -> Arc<VerifiedMutation> {
+        let key = RecordKey::new(format!("record {number}").into_bytes()).unwrap();
+        let write = Write { table: "t".parse().unwrap(), key, value: vec![b'v'; 100], if_version: None };
+        let is_new = !self.created.contains(&self.people[place].spaces[shard]);
+        let first = is_new.then_some(Operation::CreateNamespace);
+        self.signed_mutation(place, shard, now_secs, first.into_iter().chain([Operation::Put(write)]).collect())
+    }
+
+    fn signed_mutation(
+        &mut self,
+        place: usize,
+        shard: usize,
+        now_secs: u64,
+        operations: Vec<Operation>,
+    ) -> Arc<VerifiedMutation> {
         let user = &mut self.people[place];
         let mutation = Mutation {
             network: self.network.clone(),
             account: user.address,
-            namespace,
+            namespace: user.spaces[shard].clone(),
             nonce: user.nonces[shard].next(),
             expire_unix_secs: now_secs + GOOD_SECS,
             max_fee: Tai::new(1 << 60),
@@ -152,7 +171,7 @@ impl Users {
     }
 
     /// What the user in this place signs.
-    fn signed_transaction(
+    pub fn signed_transaction(
         &mut self,
         place: usize,
         now_secs: u64,
