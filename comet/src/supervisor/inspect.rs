@@ -38,7 +38,9 @@ pub fn inspect(layout: &Layout, binary: &Binary, wanted: u64) -> Result<Stored, 
 
 async fn ask(layout: &Layout, binary: &Binary, wanted: u64) -> Result<Stored, CometError> {
     layout.make_folders()?;
-    let mut process = process::start(layout, binary, "inspect")
+    // The folder may be a copy, whose configuration names the socket of the one that it was made from.
+    let socket = format!("unix://{}", layout.rpc_socket().display());
+    let mut process = process::start(layout, binary, &["inspect", "--rpc.laddr", &socket])
         .map_err(|source| CometError::Run { path: binary.path().to_owned(), source })?;
     let rpc = Rpc::new(&layout.rpc_socket());
     let since = Instant::now();

@@ -24,8 +24,8 @@ pub(super) struct Process {
     pub(super) said: mpsc::Receiver<Said>,
 }
 
-/// Starts it with one of its commands. Sockets of an earlier one are removed.
-pub(super) fn start(layout: &Layout, binary: &Binary, what: &str) -> std::io::Result<Process> {
+/// Starts it with one of its commands and what that takes. Sockets of an earlier one are removed.
+pub(super) fn start(layout: &Layout, binary: &Binary, command_line: &[&str]) -> std::io::Result<Process> {
     remove_stale(&layout.rpc_socket())?;
     remove_stale(&layout.grpc_socket())?;
     let mut command = if Path::new(SETPRIV).exists() {
@@ -36,7 +36,7 @@ pub(super) fn start(layout: &Layout, binary: &Binary, what: &str) -> std::io::Re
         // It ends all the same once its connections to the application close.
         Command::new(binary.path())
     };
-    command.arg(what).arg("--home").arg(layout.comet_home());
+    command.args(command_line).arg("--home").arg(layout.comet_home());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A terminal's Ctrl-C is for the node, which stops it in order.
     command.process_group(0).kill_on_drop(true);

@@ -112,7 +112,7 @@ impl Keeper {
 
     /// One process, from its start to its end.
     async fn run_once(&self, commands: &mut mpsc::UnboundedReceiver<Command>, patience: Duration) -> Ending {
-        let mut process = match process::start(&self.layout, &self.binary, "start") {
+        let mut process = match process::start(&self.layout, &self.binary, &["start"]) {
             Ok(process) => process,
             Err(error) => return Ending::Again(format!("{} cannot be run: {error}", self.binary.path().display())),
         };
