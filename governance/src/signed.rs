@@ -61,10 +61,10 @@ impl SignedProposal {
         let mut seen = BTreeSet::new();
         let mut signed = 0_u64;
         for signature in &self.signatures {
-            let signer = self.signer(signature)?;
-            let power = leaf.operated_by(&signer).ok_or(Rejection::GovernanceSigner { signer })?;
-            if !seen.insert(signer) {
-                return Err(Rejection::GovernanceSignedTwice { signer });
+            let by = self.signer(signature)?;
+            let power = leaf.operated_by(&by).ok_or(Rejection::GovernanceSigner { signer: by })?;
+            if !seen.insert(by) {
+                return Err(Rejection::GovernanceSignedTwice { signer: by });
             }
             signed = signed.saturating_add(power);
         }

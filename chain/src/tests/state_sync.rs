@@ -242,23 +242,13 @@ async fn a_snapshot_is_bound_in_size_and_time_whatever_its_manifest_says() {
     }
 
     // More leaves than it names are not read, and fewer are not enough.
-    let one = |manifest: &mut Manifest| "1".clone_into(&mut manifest.leaves);
-    let entry_less = |manifest: &mut Manifest| {
+    let fewer = |manifest: &mut Manifest| {
+        "1".clone_into(&mut manifest.leaves);
         for log in &mut manifest.logs {
             "0".clone_into(&mut log.entries);
         }
     };
-    assert_eq!(
-        offer(
-            &app,
-            &with_manifest(&snapshot, |m| {
-                one(m);
-                entry_less(m)
-            }),
-            root
-        ),
-        Offered::Accept
-    );
+    assert_eq!(offer(&app, &with_manifest(&snapshot, fewer), root), Offered::Accept);
     assert_eq!(apply(&app, 0, chunks[0].clone()).result(), Applied::RejectSnapshot, "at the first chunk");
     let more = |manifest: &mut Manifest| manifest.leaves = (manifest.leaves.parse::<u64>().unwrap() + 1).to_string();
     assert_eq!(offer(&app, &with_manifest(&snapshot, more), root), Offered::Accept);

@@ -107,17 +107,17 @@ fn unsign(session: &Session, path: &Path, account: &str) -> Result<(), Failure> 
     let mut signed = file::read(path)?;
     // An address needs no network.
     let network = session.network().ok();
-    let signer = session.account_named(account, network.as_ref())?.address;
-    if signed.remove(&signer)? == 0 {
-        let signers = signed.signers()?.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let signers = if signers.is_empty() { "nobody has".to_owned() } else { format!("who has: {signers}") };
+    let account = session.account_named(account, network.as_ref())?.address;
+    if signed.remove(&account)? == 0 {
+        let names = signed.signers()?.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let names = if names.is_empty() { "nobody has".to_owned() } else { format!("who has: {names}") };
         return Err(Failure::input(
-            format!("{signer} has not signed {}", path.display()),
-            format!("name one that has signed ({signers})"),
+            format!("{account} has not signed {}", path.display()),
+            format!("name one that has signed ({names})"),
         ));
     }
     file::write(path, &signed)?;
-    session.output.say(&format!("the signature of {signer} is no longer in {}", path.display()));
+    session.output.say(&format!("the signature of {account} is no longer in {}", path.display()));
     Ok(())
 }
 
