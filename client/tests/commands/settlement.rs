@@ -155,7 +155,8 @@ fn a_new_account_is_told_how_to_get_credit_and_gets_it() {
     assert_eq!(net.ok(with(&["get", "t", "k"])), "v");
     let shown = credit(&net, "maker");
     assert!(number(&shown["allocated_tai"]) > 0 && number(&shown["allocated_tai"]) <= number(&shown["limit_tai"]));
-    // A namespace on the shard where it has no line.
+    // Credit that no line holds, and a namespace on the shard where it has none.
+    net.ok(with(&["credit", "deposit", "2db3", "--no-lines"]));
     let elsewhere = (0..40).find_map(|n| {
         let output = net.run(with(&["namespace", "create", &format!("maker-{n}")]));
         (!output.status.success()).then(|| text(&output.stderr))
