@@ -1,6 +1,7 @@
 //! What `CometBFT` has stored, asked of its own `inspect` command: a folder whose process does not run. It makes no
 //! block, connects with nobody and needs no application.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tendermint_proto::v0_38::types::Block;
@@ -33,7 +34,15 @@ pub struct Stored {
 pub fn inspect(layout: &Layout, binary: &Binary, wanted: u64) -> Result<Stored, CometError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| CometError::Thread { source })?;
-    runtime.block_on(ask(layout, binary, wanted))
+    // In a thread of its own: whoever calls may drive a runtime with theirs.
+    thread::scope(|scope| {
+        let asking = thread::Builder::new().name("inspect".to_owned());
+        let asking = asking.spawn_scoped(scope, move || runtime.block_on(ask(layout, binary, wanted)));
+        let asked = asking.map_err(|source| CometError::Thread { source })?.join();
+        let panicked =
+            || CometError::Inspect { path: layout.data(), detail: "the thread that asked panicked".to_owned() };
+        asked.unwrap_or_else(|_| Err(panicked()))
+    })
 }
 
 async fn ask(layout: &Layout, binary: &Binary, wanted: u64) -> Result<Stored, CometError> {

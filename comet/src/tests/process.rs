@@ -238,7 +238,8 @@ fn what_is_stored_is_shown_and_going_back_too_far_changes_nothing() {
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("rpc.sock", "nowhere/rpc.sock")).unwrap();
     let look = || crate::inspect(&layout, &binary, 3).unwrap();
-    let stored = look();
+    // Also where the caller's thread drives a runtime.
+    let stored = runtime().block_on(async { look() });
     assert!(stored.height >= 5, "{}", stored.height);
     assert_eq!(stored.block.unwrap().header.unwrap().height, 3);
     let before = stored.height;
