@@ -36,7 +36,7 @@ from telling import free_port  # noqa: E402
 VERSION = re.search(r"^version=(\S+)", (SCRIPTS / "install-cometbft").read_text(), re.M).group(1)
 TIMEOUT_COMMIT_MS = 200  # What db3-genesis writes.
 KVSTORE_BYTES, KVSTORE_RATE = 250, 20_000
-PAIRS = {1: 128, 20: 32}  # Mutations of a call.
+PAIRS = {1: 128, 20: 64}  # Mutations of a call.
 CALLS = 128
 
 
@@ -116,7 +116,7 @@ def sync(folder):
 def kvstore(folder, seconds, pace):
     """Transactions that blocks hold, a second, from the headers."""
     programs = cometbft_folder()
-    home, socket_file, rpc = folder / "kvstore", folder / "kv.sock", free_port()
+    home, socket_file, rpc = folder / "kvstore", folder / "kv.sock", free_port(1)
     subprocess.run([programs / "cometbft", "init", "--home", home], check=True, capture_output=True)
     config = home / "config" / "config.toml"
     settings = {"proxy_app": f"unix://{socket_file}", "timeout_commit": f"{pace}ms", "indexer": "null",
@@ -128,7 +128,7 @@ def kvstore(folder, seconds, pace):
         if not changed:
             sys.exit(f"error: CometBFT's configuration has no {name}")
     text = text.replace('laddr = "tcp://127.0.0.1:26657"', f'laddr = "tcp://127.0.0.1:{rpc}"')
-    text = text.replace('laddr = "tcp://0.0.0.0:26656"', f'laddr = "tcp://127.0.0.1:{free_port()}"')
+    text = text.replace('laddr = "tcp://0.0.0.0:26656"', f'laddr = "tcp://127.0.0.1:{free_port(1)}"')
     config.write_text(text)
 
     def ask(call):
