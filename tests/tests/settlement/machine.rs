@@ -99,6 +99,11 @@ pub struct Parcel {
     pub forged: bool,
 }
 
+/// A state as a snapshot's leaves give it.
+fn from_leaves<M: Machine>(leaves: &[(Vec<u8>, Option<Vec<u8>>)]) -> M {
+    M::from_tree(Tree::new().apply(leaves.to_vec()).unwrap())
+}
+
 /// See the module's text.
 pub struct Chain<M: Machine> {
     pub timeline: Timeline,
@@ -107,6 +112,8 @@ pub struct Chain<M: Machine> {
     pub pool: Vec<Parcel>,
     snapshot: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     since: Vec<Block<M>>,
+    /// What recovery from the last snapshot gives: begun with its leaves, and every block since replayed on it.
+    recovered: M,
     /// Everything that ever had an effect.
     pub deliveries_taken: Vec<Delivery>,
     pub items_taken: Vec<M::Item>,
@@ -115,8 +122,9 @@ pub struct Chain<M: Machine> {
 impl<M: Machine> Chain<M> {
     pub fn new(timeline: Timeline, state: M) -> Self {
         let snapshot = leaves(state.tree());
+        let recovered = from_leaves(&snapshot);
         let (since, pool, deliveries_taken, items_taken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { timeline, state, pool, snapshot, since, deliveries_taken, items_taken }
+        Self { timeline, state, pool, snapshot, since, recovered, deliveries_taken, items_taken }
     }
 
     /// Makes a block of what waits and of `items`, and again of what had an effect alone.
@@ -138,6 +146,12 @@ impl<M: Machine> Chain<M> {
             ran.state.tree().root(),
             "I7: a block is a function of what had an effect in it; what is refused leaves no trace"
         );
+        self.recovered = self.recovered.run(height, time, &deliveries, &items).state;
+        assert_eq!(
+            self.recovered.tree().root(),
+            ran.state.tree().root(),
+            "I6: the last snapshot and a replay of every block since give the same root"
+        );
         self.timeline.append(M::entries(&ran.effects));
         for entry in M::entries(&ran.effects) {
             let (to, state) = (&entry.destination, &ran.state);
@@ -152,7 +166,7 @@ impl<M: Machine> Chain<M> {
 
     /// I6: starts again from the snapshot, replays the blocks since, and goes on from what that gives.
     pub fn restart(&mut self) {
-        let mut state = M::from_tree(Tree::new().apply(self.snapshot.clone()).unwrap());
+        let mut state: M = from_leaves(&self.snapshot);
         for block in &self.since {
             let ran = state.run(block.height, block.time, &block.deliveries, &block.items);
             assert!(ran.delivered.iter().all(Result::is_ok), "a replayed block takes what it took");
@@ -165,6 +179,7 @@ impl<M: Machine> Chain<M> {
     /// Takes a snapshot: from here the next restart begins.
     pub fn snapshot(&mut self) {
         self.snapshot = leaves(self.state.tree());
+        self.recovered = from_leaves(&self.snapshot);
         self.since.clear();
     }
 
