@@ -11,7 +11,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use db3_carry::Delivery;
 use db3_governance::SignedProposal;
-use db3_primitives::limits::{BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, DELIVERY_TX_BYTES_MAX, TX_BYTES_MAX};
+use db3_primitives::limits::{
+    BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, BUNDLE_BYTES_MAX, DELIVERY_TX_BYTES_MAX, MUTATION_BYTES_MAX, TX_BYTES_MAX,
+};
 use db3_primitives::{MutationId, Rejection, Verified};
 use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle, encode_delivery_tx};
 
@@ -24,8 +26,10 @@ use crate::pool::Verdicts;
 use crate::pool::order;
 use crate::pool::verdicts::{Refusal, Verdict};
 
-/// Bundles are filled to this; `CometBFT` moves transactions of 128 to 256 KiB best.
-pub(crate) const BUNDLE_BYTES: usize = 256 * 1024;
+/// Bundles are filled to this, the length of one with a longest mutation alone, so that there is a bundle for every
+/// mutation; `CometBFT` moves transactions of 128 to 256 KiB best.
+pub(crate) const BUNDLE_BYTES: usize = element_bytes(MUTATION_BYTES_MAX);
+const _: () = assert!(BUNDLE_BYTES <= BUNDLE_BYTES_MAX && BUNDLE_BYTES_MAX <= TX_BYTES_MAX);
 /// Deliveries take at most so much of a block, so that mutations have room beside them.
 pub(crate) const DELIVERY_BYTES_MAX: usize = BLOCK_BYTES_MAX / 2;
 const _: () = assert!(DELIVERY_TX_BYTES_MAX <= DELIVERY_BYTES_MAX, "a block has room for every delivery");
@@ -305,7 +309,6 @@ fn offer<M: Machine>(executor: &mut M::Executor, items: Vec<Item<M>>, bytes_max:
 
 /// Fills bundles with envelopes, in order.
 pub(crate) fn bundles(envelopes: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> {
-    const _: () = assert!(BUNDLE_BYTES <= TX_BYTES_MAX);
     let mut bundles = Vec::new();
     let mut open: Vec<Bytes> = Vec::new();
     let mut bytes = 0_usize;

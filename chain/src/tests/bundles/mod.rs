@@ -96,6 +96,12 @@ fn free(app: &ShardApp) -> usize {
     app.inner.mempool.free(usize::MAX, usize::MAX).0.len()
 }
 
+/// A bundler that nobody answers, as if calls had no answer yet.
+fn bundler(app: &ShardApp, folder: &tempfile::TempDir) -> Bundler<ShardMachine> {
+    let broadcast = Broadcast::new(&folder.path().join("no.sock"));
+    Bundler::new(Arc::clone(&app.inner), broadcast, Handle::current(), Arc::default(), Arc::default())
+}
+
 #[test]
 fn the_same_mutation_in_the_bundles_of_two_nodes_is_applied_and_billed_once() {
     let (apps, _folders) = nodes(2);
@@ -126,14 +132,27 @@ async fn a_bundle_gives_its_place_back_when_a_block_holds_its_mutations_in_anoth
     let (app, account) = (&apps[0], Account::new(1));
     let [mine, later] = [1, 2].map(|nonce| account.put_with_nonce(time(app), "k", 1, nonce));
     admit(app, later.clone());
-    // Nobody listens there, as if a call had no answer yet.
-    let broadcast = Broadcast::new(&folders[0].path().join("no.sock"));
-    let mut bundler =
-        Bundler::new(Arc::clone(&app.inner), broadcast, Handle::current(), Arc::default(), Arc::default());
+    let mut bundler = bundler(app, &folders[0]);
     bundler.bundle(0);
     assert_eq!((bundler.places(), free(app)), (IN_FLIGHT_MAX - 1, 0));
     decide(app, &[bundle(&[mine, later])]);
     assert_eq!((bundler.places(), waiting(app)), (IN_FLIGHT_MAX, 0));
+}
+
+#[tokio::test]
+async fn a_mutation_of_the_largest_size_has_a_bundle_and_what_came_after_it_too() {
+    let (apps, folders) = nodes(1);
+    let (app, now) = (&apps[0], time(&apps[0]));
+    let longest = Account::new(1).longest(now, 1);
+    admit(app, longest.clone());
+    for nonce in 1..=50 {
+        admit(app, Account::new(2).put_with_nonce(now, "k", 1, nonce));
+    }
+    let mut bundler = bundler(app, &folders[0]);
+    bundler.bundle(0);
+    assert_eq!((bundler.places(), free(app)), (IN_FLIGHT_MAX - 2, 0));
+    // And a peer takes it.
+    assert!(checks(app, &bundle(&[Account::new(1).longest(now, 2)]), false));
 }
 
 #[test]
