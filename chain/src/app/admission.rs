@@ -158,7 +158,7 @@ impl<M: Machine> Inner<M> {
     pub(super) fn check_transaction(&self, tx: &Bytes, recheck: bool) -> Result<(), Rejection> {
         let bundle = sha256(&[tx]);
         // This node's own bundles are known before they are handed in; and a second look costs one hash.
-        if self.mempool.holds_bundle(&bundle) {
+        if self.mempool.asked(&bundle) {
             return Ok(());
         }
         match decode_tx(tx)? {
@@ -166,12 +166,12 @@ impl<M: Machine> Inner<M> {
             BlockTx::Governance(signed) => self.check_governance_tx(signed, recheck),
             // Nothing of it waits any more.
             BlockTx::Bundle(_) if recheck => Err(Rejection::NotReady),
-            BlockTx::Bundle(envelopes) => self.take_bundle(bundle, tx, &envelopes),
+            BlockTx::Bundle(envelopes) => self.take_bundle(bundle, &envelopes),
         }
     }
 
     /// Takes in the mutations of a peer's bundle, or none of them.
-    fn take_bundle(&self, bundle: Hash32, tx: &Bytes, envelopes: &[&[u8]]) -> Result<(), Rejection> {
+    fn take_bundle(&self, bundle: Hash32, envelopes: &[&[u8]]) -> Result<(), Rejection> {
         let version = self.versions.committed();
         let now = self.clock.now().max(version.time);
         let wanted = envelopes.len().div_ceil(2);
@@ -193,7 +193,7 @@ impl<M: Machine> Inner<M> {
             for ((envelope, bound), verdict) in candidates.into_iter().zip(verdicts) {
                 let joined = verdict.map_err(|refusal| refusal.rejection).and_then(|verified| {
                     M::foresee(&version.state, verified.content(), verified.bytes(), now)?;
-                    self.mempool.join(bundle, verified, tx.slice_ref(envelope), bound, &self.versions)
+                    self.mempool.join(bundle, verified, envelope, bound, &self.versions)
                 });
                 match joined {
                     Ok(()) => good = good.saturating_add(1),
@@ -206,7 +206,10 @@ impl<M: Machine> Inner<M> {
                 self.mempool.forget_bundle(&bundle);
                 Err(rejection)
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => {
+                self.mempool.asked(&bundle);
+                Ok(())
+            }
         }
     }
 

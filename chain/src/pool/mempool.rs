@@ -74,14 +74,15 @@ impl<M: Machine> Mempool<M> {
         &self,
         bundle: Hash32,
         verified: Arc<Verified<M::Body>>,
-        envelope: Bytes,
+        envelope: &[u8],
         bound: Tai,
         versions: &Versions<M>,
     ) -> Result<(), Rejection> {
         let mut pool = lock(&self.pool);
         let id = verified.id();
         if pool.arrival(&id).is_none() {
-            self.add(&mut pool, verified, envelope, bound, false, versions)?;
+            // A copy: a part of the bundle would keep all of it in memory.
+            self.add(&mut pool, verified, Bytes::copy_from_slice(envelope), bound, false, versions)?;
         }
         match pool.arrival(&id).filter(|arrival| pool.bundled.is_free(*arrival)) {
             Some(arrival) => {
@@ -131,6 +132,11 @@ impl<M: Machine> Mempool<M> {
     /// Whether one of a bundle's mutations still waits.
     pub(crate) fn holds_bundle(&self, bundle: &Hash32) -> bool {
         lock(&self.pool).bundled.holds(bundle)
+    }
+
+    /// `CometBFT` asks about a bundle, or says that it has it; whether one of its mutations still waits.
+    pub(crate) fn asked(&self, bundle: &Hash32) -> bool {
+        lock(&self.pool).bundled.asked(bundle)
     }
 
     /// What stands in no bundle, by arrival, up to so many bytes and mutations; and whether that is all of it.
@@ -214,7 +220,8 @@ impl<M: Machine> Mempool<M> {
 
     /// After a block: `publish` makes its version the newest, the mutations that it holds, those whose nonce it used
     /// otherwise (`overtaken` says so), those that it refused and those that expired by its time stop waiting, and whoever
-    /// watches them is told. `mutations` are the block's, by the index in their receipts.
+    /// watches them is told. `mutations` are the block's, by the index in their receipts. What stood in a bundle that
+    /// `CometBFT` lost is free again, if this node was asked for it.
     pub(crate) fn settle(
         &self,
         time: BlockTime,
@@ -251,6 +258,8 @@ impl<M: Machine> Mempool<M> {
                 pool.end(pending.verified.id(), ReceiptState::Expired);
                 ends.push((pending, ReceiptState::Expired));
             }
+            let lost = pool.bundled.after_block();
+            pool.drop_unclaimed(lost);
             self.measure(&pool);
         }
         for (pending, state) in ends {

@@ -1,5 +1,7 @@
 //! Bundles in a mempool, as two nodes see them: each an application without an engine, given the same calls.
 
+mod lost;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -1,5 +1,8 @@
 //! One validator on a real `CometBFT`.
 
+use std::time::Duration;
+
+use db3_comet::CometSettings;
 use db3_light_client::{LightClient, Options, UnixTime};
 use db3_primitives::Height;
 
@@ -71,6 +74,32 @@ async fn a_mutation_of_the_largest_size_is_committed_and_stops_nothing() {
     let told = submitted.receipt.committed(soon()).await;
     let ReceiptState::Done(receipt) = told else { panic!("not in a block: {told:?}") };
     assert_eq!(receipt.rejection, None);
+    chain.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_mempool_drops_without_a_word_is_committed_all_the_same() {
+    let mut net = Net::new(1);
+    let config = net.config(0);
+    // A few bundles fill it, and while a block is committed many wait at its door.
+    let cometbft = CometSettings { mempool_txs: 4, timeout_commit_ms: 400, ..config.cometbft.clone() };
+    let chain = ChainHandle::launch(ChainConfig { cometbft, ..config }).await.unwrap();
+    ready(&chain).await;
+    net.fund(&chain).await;
+    let mut accounts: Vec<Account> = (1..=8).map(Account::new).collect();
+    let mut waiting = Vec::new();
+    for round in 0..300 {
+        for account in &mut accounts {
+            waiting.push(chain.submit(account.put(now(&chain), &format!("k{round}"), 1)).await.unwrap());
+        }
+        // One bundle after the other.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for mut submitted in waiting {
+        let told = submitted.receipt.committed(soon()).await;
+        let ReceiptState::Done(receipt) = told else { panic!("not in a block: {told:?}") };
+        assert_eq!(receipt.rejection, None);
+    }
     chain.shutdown().await;
 }
 
