@@ -7,6 +7,7 @@
 
 mod admission;
 mod allowance;
+mod bundle;
 mod commit;
 mod delivery;
 mod events;

@@ -1,5 +1,6 @@
 //! Bundles in a mempool, as two nodes see them: each an application without an engine, given the same calls.
 
+mod hostile;
 mod lost;
 
 use std::sync::Arc;
@@ -164,11 +165,12 @@ fn a_bundle_that_is_refused_leaves_nothing_of_a_strangers_behind() {
     let mine = account.put_with_nonce(time(app), "mine", 1, 1);
     let theirs = account.put_with_nonce(time(app), "theirs", 1, 2);
     admit(app, mine.clone());
-    let junk = Bytes::from_static(b"junk");
-    assert!(!checks(app, &bundle(&[mine.clone(), theirs.clone(), junk.clone(), junk.clone(), junk.clone()]), false));
+    // They cannot pay.
+    let [one, two, three] = [1, 2, 3].map(|nonce| Account::new(200).put_with_nonce(time(app), "theirs", 1, nonce));
+    assert!(!checks(app, &bundle(&[mine.clone(), theirs.clone(), one.clone(), two.clone(), three]), false));
     assert_eq!((waiting(app), free(app)), (1, 1), "what was asked for here still waits, in no bundle");
     // Half of it is good, so it is taken; when CometBFT loses it, what nobody asked for here is forgotten.
-    assert!(checks(app, &bundle(&[mine, theirs.clone(), junk.clone(), junk]), false));
+    assert!(checks(app, &bundle(&[mine, theirs, one]), false));
     assert_eq!((waiting(app), free(app)), (2, 0));
     app.inner.mempool.forget_bundles();
     assert_eq!((waiting(app), free(app)), (1, 1));
