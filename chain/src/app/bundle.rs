@@ -4,13 +4,62 @@
 //! Whoever makes a bundle has read and verified all that he puts into it, and what a block or another bundle takes from it
 //! meanwhile is no fault of his. So one that cannot be read in part is refused, and one that has lost more than half, by
 //! number or by length: what nobody pays for may not take more room on its way than what somebody does.
+//!
+//! One with a false signature is refused as soon as that is found, and remembered: no later state makes it good. What such
+//! bundles cost the engine's thread is a share of its time; while that is used up, no signature of a bundle is looked at.
 
-use db3_primitives::{BlockTime, Hash32, Rejection, Tai, sha256};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use db3_primitives::{BlockTime, Hash32, Rejection, Tai, Verified, sha256};
 use db3_proto::{BlockTx, decode_tx, element_bytes};
 
 use super::Inner;
+use super::allowance::Allowance;
+use crate::lock;
 use crate::machine::Machine;
 use crate::pool::verdicts::Looked;
+
+/// One part in so many of its time the engine's thread may spend on false signatures of bundles. It is large because a good
+/// bundle that comes meanwhile is refused, and goes no further from here.
+const FALSE_PART: u32 = 4;
+/// Refused bundles that are remembered.
+const REFUSED_MAX: usize = 4_096;
+
+/// Bundles that can never be good: part of them cannot be read, or a signature is false.
+pub(crate) struct FalseBundles {
+    allowance: Allowance,
+    refused: HashMap<Hash32, Rejection>,
+    /// Those that were refused first come first.
+    order: VecDeque<Hash32>,
+}
+
+impl Default for FalseBundles {
+    fn default() -> Self {
+        let allowance = Allowance::of(FALSE_PART, Instant::now());
+        Self { allowance, refused: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl FalseBundles {
+    fn remember(&mut self, bundle: Hash32, rejection: Rejection) {
+        if self.refused.insert(bundle, rejection).is_none() {
+            self.order.push_back(bundle);
+        }
+        if self.order.len() > REFUSED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.refused.remove(&oldest);
+        }
+    }
+
+    /// Uses up what false signatures may cost, by so much more.
+    #[cfg(test)]
+    pub(crate) fn spend(&mut self, time: std::time::Duration) {
+        self.allowance.spend(time);
+    }
+}
 
 /// How much of a bundle something is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +90,9 @@ impl<M: Machine> Inner<M> {
         if self.mempool.asked(&bundle) {
             return Ok(());
         }
+        if let Some(rejection) = lock(&self.false_bundles).refused.get(&bundle) {
+            return Err(rejection.clone());
+        }
         match decode_tx(tx)? {
             BlockTx::Delivery(delivery) => self.check_delivery_tx(delivery, recheck),
             BlockTx::Governance(signed) => self.check_governance_tx(signed, recheck),
@@ -58,7 +110,7 @@ impl<M: Machine> Inner<M> {
         let mut refused = None;
         let (mut candidates, mut looks) = (Vec::with_capacity(envelopes.len()), Vec::with_capacity(envelopes.len()));
         for envelope in envelopes {
-            let looked = self.verdicts.look(envelope)?;
+            let looked = self.verdicts.look(envelope).map_err(|rejection| self.never(bundle, rejection))?;
             all.add(envelope);
             match self.look_at_bundled(&version.state, &looked, now) {
                 Ok(bound) => {
@@ -71,13 +123,10 @@ impl<M: Machine> Inner<M> {
         }
         // Where too little is left no signature is looked at.
         if hopeful.is_half_of(all) {
-            let verdicts = self.verdicts.verify(looks, self.threads);
-            for ((envelope, bound), verdict) in candidates.into_iter().zip(verdicts) {
-                let joined = verdict.map_err(|refusal| refusal.rejection).and_then(|verified| {
-                    M::foresee(&version.state, verified.content(), verified.bytes(), now)?;
-                    self.mempool.join(bundle, verified, envelope, bound, &self.versions)
-                });
-                match joined {
+            for ((envelope, bound), verified) in candidates.into_iter().zip(self.verify_bundle(bundle, looks)?) {
+                let foreseen = M::foresee(&version.state, verified.content(), verified.bytes(), now);
+                let join = |()| self.mempool.join(bundle, verified, envelope, bound, &self.versions);
+                match foreseen.and_then(join) {
                     Ok(()) => good.add(envelope),
                     Err(rejection) => refused = refused.or(Some(rejection)),
                 }
@@ -93,6 +142,26 @@ impl<M: Machine> Inner<M> {
                 Ok(())
             }
         }
+    }
+
+    /// Looks at the signatures of a bundle, as far as that may cost something now.
+    fn verify_bundle(&self, bundle: Hash32, looks: Vec<Looked<M>>) -> Result<Vec<Arc<Verified<M::Body>>>, Rejection> {
+        let begun = Instant::now();
+        if !looks.iter().all(Looked::is_known) && !lock(&self.false_bundles).allowance.is_open(begun) {
+            return Err(Rejection::Overloaded {
+                what: "false bundles cost too much time; no signature of one is looked at for a while",
+            });
+        }
+        self.verdicts.verify_whole(&bundle, looks, self.threads).map_err(|refusal| {
+            lock(&self.false_bundles).allowance.spend(begun.elapsed());
+            self.never(bundle, refusal.rejection)
+        })
+    }
+
+    /// Remembers why a bundle can never be good.
+    fn never(&self, bundle: Hash32, rejection: Rejection) -> Rejection {
+        lock(&self.false_bundles).remember(bundle, rejection.clone());
+        rejection
     }
 
     /// The cheap checks of a mutation in a peer's bundle. Gives the largest fee that it can cost.

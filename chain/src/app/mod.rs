@@ -53,6 +53,7 @@ use crate::version::{VersionOf, Versions};
 
 pub(crate) use admission::Clock;
 pub use admission::Submitted;
+pub(crate) use bundle::FalseBundles;
 pub(crate) use delivery::Gate;
 pub use delivery::{Bearer, cost_signatures};
 pub(crate) use events::EventLog;
@@ -86,6 +87,7 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) deliveries: Deliveries,
     pub(crate) decisions: Decisions,
     pub(crate) gate: Gate,
+    pub(crate) false_bundles: Mutex<FalseBundles>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<EventLog<M>>,
     pub(crate) snapshotter: Snapshotter<M>,
