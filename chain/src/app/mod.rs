@@ -62,7 +62,7 @@ pub use events::{
     IN_MEMORY, MutationBody, MutationBodyOf,
 };
 pub(crate) use finalize::execute_block;
-pub(crate) use proposal::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, bundles};
+pub(crate) use proposal::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, bundles, framed_bytes, room_in_bundles};
 
 /// Version of the rules, which stands in every header.
 pub(crate) const APP_VERSION: u64 = 1;

@@ -24,7 +24,7 @@ use tendermint_proto::v0_38::abci::{
 use tendermint_proto::v0_38::types::LightBlock;
 
 use super::timing::{Due, View, block_time, until};
-use crate::app::{APP_VERSION, App, DELIVERY_BYTES_MAX};
+use crate::app::{APP_VERSION, App, DELIVERY_BYTES_MAX, framed_bytes, room_in_bundles};
 use crate::error::{FatalError, StartError};
 use crate::machine::Machine;
 use crate::metrics::observe;
@@ -215,9 +215,8 @@ impl<M: Machine> Engine<M> {
         };
         let decisions = if content { inner.decisions.transactions() } else { Vec::new() };
         let first: Vec<Bytes> = deliveries.into_iter().chain(decisions).collect();
-        let taken = first.iter().fold(0_usize, |bytes, tx| bytes.saturating_add(tx.len()));
         let room = Room {
-            bytes: BLOCK_BYTES_MAX.saturating_sub(taken),
+            bytes: room_in_bundles(BLOCK_BYTES_MAX.saturating_sub(framed_bytes(&first))),
             mutations: M::block_envelopes_max(&inner.versions.committed().state),
             operations: usize::try_from(BLOCK_OPERATIONS_MAX).unwrap_or(usize::MAX),
         };
