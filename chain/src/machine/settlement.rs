@@ -81,6 +81,10 @@ impl Machine for SettlementMachine {
         if bound > balance { Err(Rejection::BalanceTooLowForFee { balance, fee: bound }) } else { Ok(()) }
     }
 
+    fn check_nonce(state: &SettlementState, transaction: &Transaction) -> Result<(), Rejection> {
+        state.window(&transaction.account).check(transaction.nonce)
+    }
+
     fn next_nonce(state: &SettlementState, transaction: &Transaction) -> Nonce {
         state.window(&transaction.account).next()
     }

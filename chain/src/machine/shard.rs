@@ -69,6 +69,10 @@ impl Machine for ShardMachine {
         Ok(())
     }
 
+    fn check_nonce(state: &ShardState, mutation: &Mutation) -> Result<(), Rejection> {
+        state.window(&mutation.account, &mutation.namespace).check(mutation.nonce)
+    }
+
     fn next_nonce(state: &ShardState, mutation: &Mutation) -> Nonce {
         state.window(&mutation.account, &mutation.namespace).next()
     }

@@ -87,7 +87,8 @@ impl<M: Machine> Pool<M> {
         self.by_id.get(id).and_then(|arrival| self.queue.get(arrival))
     }
 
-    /// Whether it fits beside what waits: its nonce, and its bound within what its account has left.
+    /// Whether it fits the newest state and what waits: its nonce, and its bound within what its account has left. (A block
+    /// may have come since it was looked at.)
     pub(super) fn check(
         &self,
         verified: &Verified<M::Body>,
@@ -100,6 +101,7 @@ impl<M: Machine> Pool<M> {
         if self.nonces.get(&M::lane(body)).is_some_and(|nonces| nonces.contains_key(&nonce)) {
             return Err(Rejection::NonceUsed { nonce, next: M::next_nonce(state, body) });
         }
+        M::check_nonce(state, body)?;
         let reserved = self.reserved.get(&account).copied().unwrap_or(Tai::ZERO);
         M::check_funds(state, body, reserved, bound)
     }

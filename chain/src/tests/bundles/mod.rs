@@ -2,7 +2,9 @@
 
 mod hostile;
 mod lost;
+mod told;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,7 +26,11 @@ use crate::{ReceiptState, ShardApp, ShardMachine};
 
 /// Nodes of one chain at one height.
 fn nodes(count: usize) -> (Vec<ShardApp>, Vec<tempfile::TempDir>) {
-    let (folder, first) = home();
+    nodes_of(home(), count)
+}
+
+/// So many copies of a node.
+fn nodes_of((folder, first): (tempfile::TempDir, PathBuf), count: usize) -> (Vec<ShardApp>, Vec<tempfile::TempDir>) {
     let mut folders = vec![folder];
     let mut apps = Vec::new();
     for _ in 0..count {
@@ -58,13 +64,22 @@ fn checks(app: &ShardApp, tx: &Bytes, again: bool) -> bool {
 }
 
 fn next(app: &ShardApp) -> (i64, Option<Timestamp>) {
+    next_after(app, 1)
+}
+
+/// Height and time of the next block, so many seconds after the newest one.
+fn next_after(app: &ShardApp, secs: i64) -> (i64, Option<Timestamp>) {
     let version = app.inner.versions.committed();
-    let time = Timestamp { seconds: i64::try_from(version.time.secs).unwrap() + 1, nanos: 0 };
+    let time = Timestamp { seconds: i64::try_from(version.time.secs).unwrap() + secs, nanos: 0 };
     (i64::try_from(version.height.get()).unwrap() + 1, Some(time))
 }
 
 fn prepare(app: &ShardApp, txs: &[Bytes]) -> Vec<Bytes> {
-    let (height, time) = next(app);
+    prepare_after(app, 1, txs)
+}
+
+fn prepare_after(app: &ShardApp, secs: i64, txs: &[Bytes]) -> Vec<Bytes> {
+    let (height, time) = next_after(app, secs);
     let request = RequestPrepareProposal {
         max_tx_bytes: 4_000_000,
         txs: txs.to_vec(),
@@ -76,7 +91,11 @@ fn prepare(app: &ShardApp, txs: &[Bytes]) -> Vec<Bytes> {
 }
 
 fn decide(app: &ShardApp, txs: &[Bytes]) -> Vec<u8> {
-    let (height, time) = next(app);
+    decide_after(app, 1, txs)
+}
+
+fn decide_after(app: &ShardApp, secs: i64, txs: &[Bytes]) -> Vec<u8> {
+    let (height, time) = next_after(app, secs);
     let request = RequestFinalizeBlock {
         txs: txs.to_vec(),
         height,
