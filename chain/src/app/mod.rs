@@ -138,7 +138,7 @@ pub(crate) struct Executed<M: Machine> {
     pub(crate) mutations: Vec<Option<Arc<Verified<M::Body>>>>,
     /// How many of those items, the first ones, are deliveries without effect.
     pub(crate) refused_deliveries: usize,
-    /// What the proposer left out because it can never be charged, and why.
+    /// What the proposer left out because no block can ever hold it, and why.
     pub(crate) dropped: Vec<(MutationId, Rejection)>,
 }
 

@@ -14,7 +14,7 @@ use db3_governance::SignedProposal;
 use db3_primitives::limits::{
     BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, BUNDLE_BYTES_MAX, DELIVERY_TX_BYTES_MAX, MUTATION_BYTES_MAX, TX_BYTES_MAX,
 };
-use db3_primitives::{MutationId, Rejection, Verified};
+use db3_primitives::{Class, MutationId, Rejection, Verified};
 use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle, encode_delivery_tx};
 
 use super::governance::misplaced_decision;
@@ -77,6 +77,7 @@ impl<M: Machine> Item<M> {
 /// Candidates that were offered to a block.
 struct Offered<M: Machine> {
     kept: Vec<(Bytes, Arc<Verified<M::Body>>)>,
+    /// What no block can hold, and why.
     dropped: Vec<(MutationId, Rejection)>,
     /// Something was left for a later block, or could not be read.
     left_out: bool,
@@ -303,12 +304,25 @@ fn offer<M: Machine>(executor: &mut M::Executor, items: Vec<Item<M>>, bytes_max:
                 bytes_left = left;
                 offered.kept.push((envelope, verified));
             }
-            // Room in a later block, and a block time that has caught up after a halt, change these.
-            Err(Rejection::BlockFull { .. } | Rejection::ExpiryTooFar { .. }) => offered.left_out = true,
-            Err(rejection) => offered.dropped.push((verified.id(), rejection)),
+            Err(rejection) if is_for_good(&rejection) => offered.dropped.push((verified.id(), rejection)),
+            Err(_) => offered.left_out = true,
         }
     }
     offered
+}
+
+/// Whether no later block can hold what was refused for this. All else something may mend while it waits, here or with the
+/// other nodes that have it: room, block time, a longer lease, a higher line, lower prices.
+fn is_for_good(rejection: &Rejection) -> bool {
+    rejection.class() == Class::Malformed
+        || matches!(
+            rejection,
+            Rejection::Expired { .. }
+                | Rejection::WrongShard { .. }
+                | Rejection::NamespaceTaken { .. }
+                | Rejection::NotPermitted { .. }
+                | Rejection::NonceUsed { .. }
+        )
 }
 
 /// Fills bundles with envelopes, in order.

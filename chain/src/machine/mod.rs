@@ -148,6 +148,8 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn validator_updates(effects: &Self::Effects) -> &[([u8; 32], u64)] {
         &Self::governed(effects).validator_updates
     }
+    /// Whether accounts may have less than before beside what their own envelopes took.
+    fn lowered_funds(effects: &Self::Effects) -> bool;
     /// The deliveries that were applied.
     fn delivered(effects: &Self::Effects) -> &[Delivered];
     /// How many entries for other chains a block wrote.

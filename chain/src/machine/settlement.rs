@@ -215,6 +215,11 @@ impl Machine for SettlementMachine {
         &effects.governance
     }
 
+    fn lowered_funds(_effects: &Effects) -> bool {
+        // A round debits accounts in any block.
+        true
+    }
+
     fn delivered(effects: &Effects) -> &[Delivered] {
         &effects.deliveries
     }

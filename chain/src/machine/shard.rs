@@ -196,6 +196,11 @@ impl Machine for ShardMachine {
         &effects.governance
     }
 
+    fn lowered_funds(effects: &Effects) -> bool {
+        // Lines come by deliveries.
+        !effects.deliveries.is_empty()
+    }
+
     fn delivered(effects: &Effects) -> &[Delivered] {
         &effects.deliveries
     }

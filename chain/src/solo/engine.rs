@@ -191,8 +191,9 @@ impl<M: Machine> Engine<M> {
             commit,
             results_hash: results_hash(&result.tx_results),
         });
-        // A delivery that block time is behind waits on, and must not make one block after the other.
-        if transactions > 0 || !inner.deliveries.is_empty() {
+        // What cannot be in a block yet waits on, and must not make one block after the other.
+        let waits_on = content && inner.mempool.size().0 > 0;
+        if transactions > 0 || waits_on || !inner.deliveries.is_empty() {
             // From the start of this block, so that blocks keep their pace however long they take.
             self.content_from = started.checked_add(self.interval).unwrap_or(started);
         }

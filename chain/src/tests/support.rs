@@ -159,20 +159,26 @@ pub(super) struct Settlement {
 
 impl Settlement {
     pub(super) fn new() -> Self {
+        Self::leasing(Epoch::new(u64::MAX))
+    }
+
+    /// One whose first word is a lease to the end of this epoch.
+    pub(super) fn leasing(lease: Epoch) -> Self {
         // Whole, and a while ago: its blocks are not from the future.
-        Self::beginning(BlockTime::from_secs(Clock::default().now().secs - 10))
+        Self::beginning(BlockTime::from_secs(Clock::default().now().secs - 10), lease)
     }
 
     /// The one with this trust root, before it said anything more.
     pub(super) fn of_root(root: &TrustRoot) -> Self {
-        let settlement = Self::beginning(BlockTime::from_secs(u64::try_from(root.time().secs()).unwrap() + 1));
+        let settlement =
+            Self::beginning(BlockTime::from_secs(u64::try_from(root.time().secs()).unwrap() + 1), Epoch::new(u64::MAX));
         assert_eq!(settlement.source.headers().root(), root);
         settlement
     }
 
-    fn beginning(time: BlockTime) -> Self {
+    fn beginning(time: BlockTime, lease: Epoch) -> Self {
         let mut source = Source::new(settlement(), &[([200; 32], 1)], unix(time)).unwrap();
-        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX) };
+        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease };
         source.append(&shard_id(), &CreditEntry::Heartbeat(heartbeat).to_bytes()).unwrap();
         Self { source, time }
     }
