@@ -132,6 +132,7 @@ fn application<M: Machine>(
         deliveries: Deliveries::new(Arc::clone(&signal)),
         decisions: Decisions::new(Arc::clone(&signal)),
         gate: Gate::default(),
+        false_bundles: Mutex::default(),
         events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&blocks), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
         sync_files: SyncFiles::new(&config),

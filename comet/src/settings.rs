@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CometError;
+use crate::limits::MEMPOOL_BYTES;
 
 /// Section `[cometbft]` of a node's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ impl Default for CometSettings {
             timeout_vote_ms: 1_000,
             peer_bytes_per_sec: 200_000_000,
             mempool_txs: 2_000,
-            mempool_bytes: 64_000_000,
+            mempool_bytes: MEMPOOL_BYTES,
             mempool_cache: 20_000,
             state_sync: None,
             abci: "unix".to_owned(),

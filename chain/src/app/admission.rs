@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use db3_primitives::{BlockTime, Hash32, MutationId, Rejection, Tai, sha256};
-use db3_proto::{BlockTx, decode_tx};
+use db3_primitives::{BlockTime, MutationId, Rejection, Tai};
 use tokio::sync::watch;
 
 use super::Inner;
@@ -150,78 +149,5 @@ impl<M: Machine> Inner<M> {
             Rejection::Overloaded { what } => SubmitError::Overloaded { what },
             rejection => SubmitError::Rejected { rejection, id },
         }
-    }
-
-    /// Whether `CometBFT` may keep a transaction in its mempool: a delivery, or a bundle: a new one if at least half of
-    /// its mutations are new and good, one that is known while one of them still waits. So the answer about a bundle
-    /// turns once, from yes to no.
-    pub(super) fn check_transaction(&self, tx: &Bytes, recheck: bool) -> Result<(), Rejection> {
-        let bundle = sha256(&[tx]);
-        // This node's own bundles are known before they are handed in; and a second look costs one hash.
-        if self.mempool.holds_bundle(&bundle) {
-            return Ok(());
-        }
-        match decode_tx(tx)? {
-            BlockTx::Delivery(delivery) => self.check_delivery_tx(delivery, recheck),
-            BlockTx::Governance(signed) => self.check_governance_tx(signed, recheck),
-            // Nothing of it waits any more.
-            BlockTx::Bundle(_) if recheck => Err(Rejection::NotReady),
-            BlockTx::Bundle(envelopes) => self.take_bundle(bundle, tx, &envelopes),
-        }
-    }
-
-    /// Takes in the mutations of a peer's bundle, or none of them.
-    fn take_bundle(&self, bundle: Hash32, tx: &Bytes, envelopes: &[&[u8]]) -> Result<(), Rejection> {
-        let version = self.versions.committed();
-        let now = self.clock.now().max(version.time);
-        let wanted = envelopes.len().div_ceil(2);
-        let mut refused = None;
-        let (mut candidates, mut looks) = (Vec::with_capacity(envelopes.len()), Vec::with_capacity(envelopes.len()));
-        for envelope in envelopes {
-            match self.look_at_envelope(&version.state, envelope, now) {
-                Ok((looked, bound)) => {
-                    candidates.push((*envelope, bound));
-                    looks.push(looked);
-                }
-                Err(rejection) => refused = refused.or(Some(rejection)),
-            }
-        }
-        let mut good = 0_usize;
-        // Where too few are left no signature is looked at.
-        if candidates.len() >= wanted {
-            let verdicts = self.verdicts.verify(looks, self.threads);
-            for ((envelope, bound), verdict) in candidates.into_iter().zip(verdicts) {
-                let joined = verdict.map_err(|refusal| refusal.rejection).and_then(|verified| {
-                    M::foresee(&version.state, verified.content(), verified.bytes(), now)?;
-                    self.mempool.join(bundle, verified, tx.slice_ref(envelope), bound, &self.versions)
-                });
-                match joined {
-                    Ok(()) => good = good.saturating_add(1),
-                    Err(rejection) => refused = refused.or(Some(rejection)),
-                }
-            }
-        }
-        match refused {
-            Some(rejection) if good < wanted => {
-                self.mempool.forget_bundle(&bundle);
-                Err(rejection)
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// The cheap checks of a mutation in a peer's bundle. Gives what it is and the largest fee that it can cost.
-    fn look_at_envelope(
-        &self,
-        state: &M::State,
-        envelope: &[u8],
-        now: BlockTime,
-    ) -> Result<(Looked<M>, Tai), Rejection> {
-        let looked = self.verdicts.look(envelope)?;
-        if self.mempool.is_bundled(&looked.id()) {
-            return Err(Rejection::Overloaded { what: "the mutation stands in another bundle" });
-        }
-        let bound = M::admit(state, looked.content(), looked.bytes(), now)?;
-        Ok((looked, bound))
     }
 }

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-/// One part in so many of the time that passes.
-const SHARE: u32 = 20;
 /// At most so much adds up.
 const MOST: Duration = Duration::from_secs(1);
 
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Allowance {
+    /// One part in so many of the time that passes may be spent.
+    part: u32,
     left: Duration,
     /// What was spent beyond it.
     owed: Duration,
@@ -18,14 +18,14 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// One of which nothing was spent.
-    pub(crate) fn full(now: Instant) -> Self {
-        Self { left: MOST, owed: Duration::ZERO, counted: now }
+    /// One part in so many of the time, of which nothing was spent yet.
+    pub(crate) fn of(part: u32, now: Instant) -> Self {
+        Self { part, left: MOST, owed: Duration::ZERO, counted: now }
     }
 
     /// Whether something is left.
     pub(crate) fn is_open(&mut self, now: Instant) -> bool {
-        let earned = now.saturating_duration_since(self.counted).checked_div(SHARE).unwrap_or_default();
+        let earned = now.saturating_duration_since(self.counted).checked_div(self.part).unwrap_or_default();
         self.counted = self.counted.max(now);
         let beyond = earned.saturating_sub(self.owed);
         self.owed = self.owed.saturating_sub(earned);
@@ -49,7 +49,7 @@ mod tests {
     fn a_twentieth_of_the_time_may_be_spent_and_no_more_than_a_second_adds_up() {
         let begun = Instant::now();
         let after = |secs| begun + Duration::from_secs(secs);
-        let mut allowance = Allowance::full(begun);
+        let mut allowance = Allowance::of(20, begun);
         assert!(allowance.is_open(after(1_000)));
         allowance.spend(Duration::from_millis(1_500));
         assert!(!allowance.is_open(after(1_000)), "it was one second");

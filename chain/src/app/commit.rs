@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use db3_primitives::{Body as _, ChainId, Epoch, Height, MutationId, Rejection, Tai};
+use db3_primitives::{ChainId, Epoch, Height, MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
 use super::delivery::outlived;
@@ -16,6 +16,7 @@ use crate::lock;
 use crate::machine::{Appended, At, Machine};
 use crate::metrics::observe;
 use crate::pool::ReceiptState;
+use crate::pool::mempool::{Funds, SettledBlock};
 use crate::store::blocks::BlockSummary;
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Step, StoreError};
@@ -61,12 +62,14 @@ impl<M: Machine> Inner<M> {
         let event = BlockEventOf::<M> { mutations: mutations.collect(), closed, summary };
         self.events.push(Arc::new(event));
         let state = version.state.clone();
-        let overtaken = |body: &M::Body| {
-            let (nonce, next) = (body.nonce(), M::next_nonce(&state, body));
-            Rejection::NonceUsed { nonce, next }
+        let funds = match (M::governed(&executed.effects).applied.is_empty(), M::lowered_funds(&executed.effects)) {
+            (false, _) => Funds::Repriced,
+            (true, true) => Funds::Lowered,
+            (true, false) => Funds::Charged,
         };
-        let publish = || self.versions.commit(version);
-        self.mempool.settle(time, &receipts, &executed.mutations, dropped, overtaken, publish);
+        let (receipts, mutations) = (&receipts, &executed.mutations);
+        let block = SettledBlock { time, state: &state, receipts, mutations, refused: dropped, funds };
+        self.mempool.settle(&block, || self.versions.commit(version));
         let committed = self.versions.committed();
         let state = &committed.state;
         for delivered in M::delivered(&executed.effects) {
@@ -180,7 +183,7 @@ impl<M: Machine> Inner<M> {
         }
     }
 
-    /// What is told about a mutation that waited and was left out. It may be in an earlier block: then it was admitted
+    /// What is told about a mutation that waited and was left out for good. It may be in an earlier block: then it was admitted
     /// a second time while that block was being committed, and its end is that block's.
     fn end_of(&self, id: MutationId, rejection: Rejection) -> Result<(MutationId, ReceiptState), StoreError> {
         let state = match (self.store.receipt(&id)?, &rejection) {

@@ -23,6 +23,8 @@ use crate::pool::{SubmittedDelivery, Worth};
 
 /// Strangers' deliveries that may wait to be checked, the one that is being checked included.
 const CHECKS_MAX: usize = 16;
+/// One part in so many of its time the engine's thread may spend on false ones.
+const CHECKS_PART: u32 = 20;
 
 /// Who brings a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl Default for Gate {
         Self {
             places: semaphore(CHECKS_MAX),
             one: semaphore(1),
-            on_engine: Mutex::new(Allowance::full(Instant::now())),
+            on_engine: Mutex::new(Allowance::of(CHECKS_PART, Instant::now())),
         }
     }
 }

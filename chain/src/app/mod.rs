@@ -7,6 +7,7 @@
 
 mod admission;
 mod allowance;
+mod bundle;
 mod commit;
 mod delivery;
 mod events;
@@ -52,6 +53,7 @@ use crate::version::{VersionOf, Versions};
 
 pub(crate) use admission::Clock;
 pub use admission::Submitted;
+pub(crate) use bundle::FalseBundles;
 pub(crate) use delivery::Gate;
 pub use delivery::{Bearer, cost_signatures};
 pub(crate) use events::EventLog;
@@ -60,7 +62,7 @@ pub use events::{
     IN_MEMORY, MutationBody, MutationBodyOf,
 };
 pub(crate) use finalize::execute_block;
-pub(crate) use proposal::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, bundles};
+pub(crate) use proposal::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, bundles, framed_bytes, room_in_bundles};
 
 /// Version of the rules, which stands in every header.
 pub(crate) const APP_VERSION: u64 = 1;
@@ -85,6 +87,7 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) deliveries: Deliveries,
     pub(crate) decisions: Decisions,
     pub(crate) gate: Gate,
+    pub(crate) false_bundles: Mutex<FalseBundles>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<EventLog<M>>,
     pub(crate) snapshotter: Snapshotter<M>,
@@ -135,7 +138,7 @@ pub(crate) struct Executed<M: Machine> {
     pub(crate) mutations: Vec<Option<Arc<Verified<M::Body>>>>,
     /// How many of those items, the first ones, are deliveries without effect.
     pub(crate) refused_deliveries: usize,
-    /// What the proposer left out because it can never be charged, and why.
+    /// What the proposer left out because no block can ever hold it, and why.
     pub(crate) dropped: Vec<(MutationId, Rejection)>,
 }
 

@@ -11,8 +11,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use db3_carry::Delivery;
 use db3_governance::SignedProposal;
-use db3_primitives::limits::{BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, DELIVERY_TX_BYTES_MAX, TX_BYTES_MAX};
-use db3_primitives::{MutationId, Rejection, Verified};
+use db3_primitives::limits::{
+    BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, BUNDLE_BYTES_MAX, DELIVERY_TX_BYTES_MAX, MUTATION_BYTES_MAX, TX_BYTES_MAX,
+};
+use db3_primitives::{Class, MutationId, Rejection, Verified};
 use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle, encode_delivery_tx};
 
 use super::governance::misplaced_decision;
@@ -24,11 +26,17 @@ use crate::pool::Verdicts;
 use crate::pool::order;
 use crate::pool::verdicts::{Refusal, Verdict};
 
-/// Bundles are filled to this; `CometBFT` moves transactions of 128 to 256 KiB best.
-pub(crate) const BUNDLE_BYTES: usize = 256 * 1024;
+/// Bundles are filled to this, the length of one with a longest mutation alone, so that there is a bundle for every
+/// mutation; `CometBFT` moves transactions of 128 to 256 KiB best.
+pub(crate) const BUNDLE_BYTES: usize = element_bytes(MUTATION_BYTES_MAX);
+const _: () = assert!(BUNDLE_BYTES <= BUNDLE_BYTES_MAX && BUNDLE_BYTES_MAX <= TX_BYTES_MAX);
 /// Deliveries take at most so much of a block, so that mutations have room beside them.
 pub(crate) const DELIVERY_BYTES_MAX: usize = BLOCK_BYTES_MAX / 2;
-const _: () = assert!(DELIVERY_TX_BYTES_MAX <= DELIVERY_BYTES_MAX, "a block has room for every delivery");
+const _: () =
+    assert!(element_bytes(DELIVERY_TX_BYTES_MAX) <= DELIVERY_BYTES_MAX, "a block has room for every delivery");
+
+/// What stands around a transaction in a block, as `CometBFT` counts it.
+const FRAME_BYTES: usize = element_bytes(TX_BYTES_MAX).saturating_sub(TX_BYTES_MAX);
 
 /// The transactions of a block, taken apart and judged.
 pub(crate) struct Judged<M: Machine> {
@@ -69,6 +77,7 @@ impl<M: Machine> Item<M> {
 /// Candidates that were offered to a block.
 struct Offered<M: Machine> {
     kept: Vec<(Bytes, Arc<Verified<M::Body>>)>,
+    /// What no block can hold, and why.
     dropped: Vec<(MutationId, Rejection)>,
     /// Something was left for a later block, or could not be read.
     left_out: bool,
@@ -86,17 +95,17 @@ impl<M: Machine> Inner<M> {
         let ordered = items.iter().map(|item| item.envelope.as_ref().map(|bytes| bytes.as_ptr())).eq(before)
             && deliveries.iter().all(|placed| !placed.misplaced)
             && decisions.iter().all(|decision| !decision.misplaced);
-        let fits = total_bytes(&place.txs) <= bytes_max;
+        let fits = framed_bytes(&place.txs) <= bytes_max;
 
         let version = self.versions.committed();
         let mut executor = M::begin(&version.state, place.height, place.time, &place.misbehaviour);
         let offered_deliveries: Vec<Bytes> = deliveries.iter().map(|placed| placed.tx.clone()).collect();
         let delivered = self.deliver(&mut executor, deliveries, bytes_max);
         let offered_decisions = decisions.len();
-        let bytes_left = bytes_max.saturating_sub(total_bytes(&delivered));
+        let bytes_left = bytes_max.saturating_sub(framed_bytes(&delivered));
         let decided = decide::<M>(&mut executor, decisions, bytes_left);
-        let bytes_left = bytes_left.saturating_sub(total_bytes(&decided));
-        let offered = offer::<M>(&mut executor, items, bytes_left);
+        let bytes_left = bytes_left.saturating_sub(framed_bytes(&decided));
+        let offered = offer::<M>(&mut executor, items, room_in_bundles(bytes_left));
         let first = delivered == offered_deliveries && decided.len() == offered_decisions;
         let all = first && !offered.left_out && offered.dropped.is_empty();
         if ordered && fits && all {
@@ -121,7 +130,7 @@ impl<M: Machine> Inner<M> {
         let mut bytes_left = bytes_max.min(DELIVERY_BYTES_MAX);
         let mut delivered = Vec::new();
         for Placed { tx, delivery, .. } in deliveries {
-            if tx.len() > bytes_left {
+            if element_bytes(tx.len()) > bytes_left {
                 continue;
             }
             if delivered.len() >= BLOCK_DELIVERIES_MAX {
@@ -133,7 +142,7 @@ impl<M: Machine> Inner<M> {
                     // And without what another delivery of this block has brought.
                     lighter.log.skip_to(done.first);
                     let tx = if lighter == delivery { tx } else { Bytes::from(encode_delivery_tx(&lighter)) };
-                    bytes_left = bytes_left.saturating_sub(tx.len());
+                    bytes_left = bytes_left.saturating_sub(element_bytes(tx.len()));
                     delivered.push(tx);
                 }
                 // Block time catches up, and a later block has room.
@@ -268,7 +277,7 @@ fn decide<M: Machine>(executor: &mut M::Executor, decisions: Vec<Decision>, byte
     let mut bytes_left = bytes_max;
     let mut decided = Vec::new();
     for Decision { tx, signed, .. } in decisions {
-        let Some(left) = bytes_left.checked_sub(tx.len()) else { continue };
+        let Some(left) = bytes_left.checked_sub(element_bytes(tx.len())) else { continue };
         if M::govern(executor, &signed).is_ok() {
             bytes_left = left;
             decided.push(tx);
@@ -295,17 +304,29 @@ fn offer<M: Machine>(executor: &mut M::Executor, items: Vec<Item<M>>, bytes_max:
                 bytes_left = left;
                 offered.kept.push((envelope, verified));
             }
-            // Room in a later block, and a block time that has caught up after a halt, change these.
-            Err(Rejection::BlockFull { .. } | Rejection::ExpiryTooFar { .. }) => offered.left_out = true,
-            Err(rejection) => offered.dropped.push((verified.id(), rejection)),
+            Err(rejection) if is_for_good(&rejection) => offered.dropped.push((verified.id(), rejection)),
+            Err(_) => offered.left_out = true,
         }
     }
     offered
 }
 
+/// Whether no later block can hold what was refused for this. All else something may mend while it waits, here or with the
+/// other nodes that have it: room, block time, a longer lease, a higher line, lower prices.
+fn is_for_good(rejection: &Rejection) -> bool {
+    rejection.class() == Class::Malformed
+        || matches!(
+            rejection,
+            Rejection::Expired { .. }
+                | Rejection::WrongShard { .. }
+                | Rejection::NamespaceTaken { .. }
+                | Rejection::NotPermitted { .. }
+                | Rejection::NonceUsed { .. }
+        )
+}
+
 /// Fills bundles with envelopes, in order.
 pub(crate) fn bundles(envelopes: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> {
-    const _: () = assert!(BUNDLE_BYTES <= TX_BYTES_MAX);
     let mut bundles = Vec::new();
     let mut open: Vec<Bytes> = Vec::new();
     let mut bytes = 0_usize;
@@ -324,6 +345,18 @@ pub(crate) fn bundles(envelopes: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> 
     bundles
 }
 
+/// How much of so many bytes of a block its mutations may take: what is left stands around their bundles. (Two bundles that
+/// follow each other are longer than one.)
+pub(crate) fn room_in_bundles(bytes: usize) -> usize {
+    let bundles = (bytes / BUNDLE_BYTES).saturating_mul(2).saturating_add(1);
+    bytes.saturating_sub(bundles.saturating_mul(FRAME_BYTES))
+}
+
 fn total_bytes(txs: &[Bytes]) -> usize {
     txs.iter().fold(0, |bytes: usize, tx| bytes.saturating_add(tx.len()))
+}
+
+/// The same with what stands around each.
+pub(crate) fn framed_bytes(txs: &[Bytes]) -> usize {
+    txs.iter().fold(0, |bytes: usize, tx| bytes.saturating_add(element_bytes(tx.len())))
 }

@@ -3,8 +3,11 @@
 //! A bundle is made when enough waits or a few milliseconds have passed, and at most [`IN_FLIGHT_MAX`] are on their way:
 //! where that many are, what comes meanwhile makes the next ones longer. The pool knows a bundle before `CometBFT` sees
 //! it, so its first look is short. A bundle that `CometBFT` does not take or loses frees its mutations for another one;
-//! one that it has is left there until a block holds what is in it. What was in it is what counts, not the bundle: a
-//! proposer may put it into bundles of its own making, and `CometBFT` would go on waiting for the one that it was given.
+//! one that it has is left there until a block holds what is in it. (That it was taken is no promise: where its mempool has
+//! become full meanwhile, `CometBFT` drops what it just took and tells nobody. The pool notices by what it does not ask
+//! about; of deliveries, which stay the same bytes, it is told again and again.) What was in a bundle is what counts, not
+//! the bundle: a proposer may put it into bundles of its own making, and `CometBFT` would go on waiting for the one that it
+//! was given.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,6 +38,8 @@ const GATHERS_MAX: usize = 16;
 const IDLE: Duration = Duration::from_secs(1);
 /// Pauses before a transaction is handed over again that `CometBFT` had no room for or did not answer about.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// Pause before `CometBFT` is given a delivery again that it says it has.
+const AGAIN: Duration = Duration::from_secs(5);
 /// What `CometBFT` says of a transaction that it has.
 const KNOWN: &str = "already exists in cache";
 
@@ -141,9 +146,10 @@ impl<M: Machine> Bundler<M> {
             };
             let handing = self.handing(start, tx, waits);
             let task = async move {
-                if !handing.over().await {
-                    lock(&delivered).remove(&hash);
+                while handing.over().await {
+                    tokio::time::sleep(AGAIN).await;
                 }
+                lock(&delivered).remove(&hash);
             };
             self.handing.spawn_on(task, &self.runtime);
         }
@@ -174,16 +180,22 @@ impl<M: Machine> Bundler<M> {
             let handing = self.handing(start, tx, move || inner.mempool.holds_bundle(&hash));
             let inner = Arc::clone(&self.inner);
             let task = async move {
-                if !handing.over().await {
+                if handing.over().await {
+                    inner.mempool.asked(&hash);
+                } else {
                     inner.mempool.forget_bundle(&hash);
                 }
                 signal.raise();
             };
-            self.on_the_way.insert(hash, self.handing.spawn_on(task, &self.runtime));
+            let handing = self.handing.spawn_on(task, &self.runtime);
+            // One of the same mutations was lost a moment ago.
+            if let Some(lost) = self.on_the_way.insert(hash, handing) {
+                lost.abort();
+            }
         }
     }
 
-    fn handing(&self, start: u64, tx: Bytes, waits: impl Fn() -> bool + Send + 'static) -> Handing {
+    fn handing(&self, start: u64, tx: Bytes, waits: impl Fn() -> bool + Send + Sync + 'static) -> Handing {
         let (starts, stopped) = (Arc::clone(&self.starts), Arc::clone(&self.stopped));
         let current = move || starts.load(Ordering::SeqCst) == start && !stopped.load(Ordering::SeqCst);
         Handing { broadcast: self.broadcast.clone(), tx, wanted: Box::new(move || current() && waits()) }
@@ -195,13 +207,13 @@ struct Handing {
     broadcast: Broadcast,
     tx: Bytes,
     /// Whether it is of any use still.
-    wanted: Box<dyn Fn() -> bool + Send>,
+    wanted: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Handing {
-    /// Hands it over until `CometBFT` has it; false where it refuses it, or was started again meanwhile: what the
+    /// Hands it over until `CometBFT` says that it has it; false where it refuses it, or was started again meanwhile: what the
     /// transaction holds is then free for another one.
-    async fn over(self) -> bool {
+    async fn over(&self) -> bool {
         let (mut pause, longest) = PAUSES;
         while (self.wanted)() {
             match self.broadcast.send(self.tx.to_vec()).await {

@@ -66,6 +66,8 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn foresee(state: &Self::State, body: &Self::Body, bytes: u32, now: BlockTime) -> Result<(), Rejection>;
     /// Whether `bound` fits what its account has left when `reserved` is spoken for.
     fn check_funds(state: &Self::State, body: &Self::Body, reserved: Tai, bound: Tai) -> Result<(), Rejection>;
+    /// Whether its nonce may be used still.
+    fn check_nonce(state: &Self::State, body: &Self::Body) -> Result<(), Rejection>;
     /// The smallest nonce that is free in its lane.
     fn next_nonce(state: &Self::State, body: &Self::Body) -> Nonce;
 
@@ -146,6 +148,8 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn validator_updates(effects: &Self::Effects) -> &[([u8; 32], u64)] {
         &Self::governed(effects).validator_updates
     }
+    /// Whether accounts may have less than before beside what their own envelopes took.
+    fn lowered_funds(effects: &Self::Effects) -> bool;
     /// The deliveries that were applied.
     fn delivered(effects: &Self::Effects) -> &[Delivered];
     /// How many entries for other chains a block wrote.

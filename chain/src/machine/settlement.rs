@@ -81,6 +81,10 @@ impl Machine for SettlementMachine {
         if bound > balance { Err(Rejection::BalanceTooLowForFee { balance, fee: bound }) } else { Ok(()) }
     }
 
+    fn check_nonce(state: &SettlementState, transaction: &Transaction) -> Result<(), Rejection> {
+        state.window(&transaction.account).check(transaction.nonce)
+    }
+
     fn next_nonce(state: &SettlementState, transaction: &Transaction) -> Nonce {
         state.window(&transaction.account).next()
     }
@@ -209,6 +213,11 @@ impl Machine for SettlementMachine {
 
     fn governed(effects: &Effects) -> &Report {
         &effects.governance
+    }
+
+    fn lowered_funds(_effects: &Effects) -> bool {
+        // A round debits accounts in any block.
+        true
     }
 
     fn delivered(effects: &Effects) -> &[Delivered] {

@@ -69,6 +69,10 @@ impl Machine for ShardMachine {
         Ok(())
     }
 
+    fn check_nonce(state: &ShardState, mutation: &Mutation) -> Result<(), Rejection> {
+        state.window(&mutation.account, &mutation.namespace).check(mutation.nonce)
+    }
+
     fn next_nonce(state: &ShardState, mutation: &Mutation) -> Nonce {
         state.window(&mutation.account, &mutation.namespace).next()
     }
@@ -190,6 +194,11 @@ impl Machine for ShardMachine {
 
     fn governed(effects: &Effects) -> &Report {
         &effects.governance
+    }
+
+    fn lowered_funds(effects: &Effects) -> bool {
+        // Lines come by deliveries.
+        !effects.deliveries.is_empty()
     }
 
     fn delivered(effects: &Effects) -> &[Delivered] {

@@ -2,6 +2,10 @@
 //!
 //! A mutation stands in one bundle at most: the first one that was seen with it. A bundle is known by the SHA-256 of its
 //! bytes, and is forgotten with the last of its mutations that waits.
+//!
+//! After every block `CometBFT` asks again about each transaction that it holds, before it asks about any that is new. So
+//! a bundle that it has asked about once, and not between two blocks that follow each other, it holds no more, whether it
+//! said so or not.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,8 +15,18 @@ use db3_primitives::Hash32;
 #[derive(Debug, Default)]
 pub(super) struct Bundled {
     free: BTreeSet<u64>,
-    bundles: HashMap<Hash32, BTreeSet<u64>>,
+    bundles: HashMap<Hash32, Bundle>,
     bundle_of: HashMap<u64, Hash32>,
+    /// Counts the blocks.
+    block: u64,
+}
+
+#[derive(Debug, Default)]
+struct Bundle {
+    /// Those of its mutations that wait.
+    waiting: BTreeSet<u64>,
+    /// After which block `CometBFT` asked about it last.
+    asked: Option<u64>,
 }
 
 impl Bundled {
@@ -26,8 +40,8 @@ impl Bundled {
         self.free.remove(&arrival);
         let Some(bundle) = self.bundle_of.remove(&arrival) else { return };
         if let Some(left) = self.bundles.get_mut(&bundle) {
-            left.remove(&arrival);
-            if left.is_empty() {
+            left.waiting.remove(&arrival);
+            if left.waiting.is_empty() {
                 self.bundles.remove(&bundle);
             }
         }
@@ -61,14 +75,32 @@ impl Bundled {
     /// Puts a free mutation into a bundle; one that stands in another stays there.
     pub(super) fn assign(&mut self, bundle: Hash32, arrival: u64) {
         if self.free.remove(&arrival) {
-            self.bundles.entry(bundle).or_default().insert(arrival);
+            self.bundles.entry(bundle).or_default().waiting.insert(arrival);
             self.bundle_of.insert(arrival, bundle);
         }
     }
 
+    /// `CometBFT` asks about a bundle, or says that it has it; whether one of its mutations still waits.
+    pub(super) fn asked(&mut self, bundle: &Hash32) -> bool {
+        let block = self.block;
+        let known = self.bundles.get_mut(bundle);
+        known.map(|bundle| bundle.asked = Some(block)).is_some()
+    }
+
+    /// A block was committed: frees the mutations of the bundles that `CometBFT` held once and was silent about since the
+    /// block before, and names them.
+    pub(super) fn after_block(&mut self) -> BTreeSet<u64> {
+        let block = self.block;
+        let is_lost = |bundle: &Bundle| bundle.asked.is_some_and(|asked| asked < block);
+        let lost: Vec<Hash32> =
+            self.bundles.iter().filter(|(_, bundle)| is_lost(bundle)).map(|(hash, _)| *hash).collect();
+        self.block = block.saturating_add(1);
+        lost.iter().flat_map(|bundle| self.forget(bundle)).collect()
+    }
+
     /// Frees the mutations of a bundle that is no more, and names them.
     pub(super) fn forget(&mut self, bundle: &Hash32) -> BTreeSet<u64> {
-        let freed = self.bundles.remove(bundle).unwrap_or_default();
+        let freed = self.bundles.remove(bundle).unwrap_or_default().waiting;
         for arrival in &freed {
             self.bundle_of.remove(arrival);
             self.free.insert(*arrival);
@@ -124,6 +156,23 @@ mod tests {
         bundled.remove(3);
         assert!(!bundled.holds(&[1; 32]) && bundled.all_bundled());
         assert!(bundled.bundle_of.is_empty() && bundled.bundles.is_empty());
+    }
+
+    #[test]
+    fn a_bundle_that_is_asked_about_after_one_block_and_not_after_the_next_is_lost() {
+        let mut bundled = three();
+        bundled.assign([1; 32], 1);
+        bundled.assign([2; 32], 2);
+        bundled.assign([3; 32], 3);
+        // Two are taken, the third is still on its way.
+        assert!(bundled.asked(&[1; 32]) && bundled.asked(&[2; 32]) && !bundled.asked(&[4; 32]));
+        assert!(bundled.after_block().is_empty(), "nobody was asked since they came");
+        assert!(bundled.asked(&[1; 32]));
+        assert!(bundled.after_block().into_iter().eq([2]));
+        assert_eq!(free(&bundled), [2]);
+        assert!(bundled.holds(&[1; 32]) && bundled.holds(&[3; 32]) && !bundled.asked(&[2; 32]));
+        assert!(bundled.after_block().into_iter().eq([1]));
+        assert!(bundled.after_block().is_empty() && bundled.holds(&[3; 32]));
     }
 
     #[test]

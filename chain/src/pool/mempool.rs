@@ -31,6 +31,37 @@ pub(crate) struct Room {
     pub(crate) operations: usize,
 }
 
+/// A block that was decided, as it matters to what waits.
+pub(crate) struct SettledBlock<'a, M: Machine> {
+    pub(crate) time: BlockTime,
+    /// After it.
+    pub(crate) state: &'a M::State,
+    pub(crate) receipts: &'a [Arc<StoredReceipt>],
+    /// Its mutations, by the index in their receipts.
+    pub(crate) mutations: &'a [Option<Arc<Verified<M::Body>>>],
+    /// What its proposer left out for good, and how it ended.
+    pub(crate) refused: Vec<(MutationId, ReceiptState)>,
+    pub(crate) funds: Funds,
+}
+
+/// What a block did to what accounts can pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Funds {
+    /// It charged those that its receipts name.
+    Charged,
+    /// And others may have less as well.
+    Lowered,
+    /// And what a mutation costs may have changed.
+    Repriced,
+}
+
+impl<M: Machine> SettledBlock<'_, M> {
+    /// The receipts of what used its nonce.
+    fn charged(&self) -> impl Iterator<Item = &Arc<StoredReceipt>> {
+        self.receipts.iter().filter(|receipt| receipt.is_charged())
+    }
+}
+
 /// The mutations that wait.
 pub(crate) struct Mempool<M: Machine> {
     pool: Mutex<Pool<M>>,
@@ -74,14 +105,15 @@ impl<M: Machine> Mempool<M> {
         &self,
         bundle: Hash32,
         verified: Arc<Verified<M::Body>>,
-        envelope: Bytes,
+        envelope: &[u8],
         bound: Tai,
         versions: &Versions<M>,
     ) -> Result<(), Rejection> {
         let mut pool = lock(&self.pool);
         let id = verified.id();
         if pool.arrival(&id).is_none() {
-            self.add(&mut pool, verified, envelope, bound, false, versions)?;
+            // A copy: a part of the bundle would keep all of it in memory.
+            self.add(&mut pool, verified, Bytes::copy_from_slice(envelope), bound, false, versions)?;
         }
         match pool.arrival(&id).filter(|arrival| pool.bundled.is_free(*arrival)) {
             Some(arrival) => {
@@ -109,7 +141,7 @@ impl<M: Machine> Mempool<M> {
         }
         pool.check(&verified, bound, versions)?;
         let (state, receiver) = watch::channel(ReceiptState::Pending);
-        pool.add(Pending { verified, envelope, bound, state, claimed: AtomicBool::new(claimed) });
+        pool.add(Pending { verified, envelope, state, claimed: AtomicBool::new(claimed) }, bound);
         self.measure(pool);
         Ok(receiver)
     }
@@ -131,6 +163,11 @@ impl<M: Machine> Mempool<M> {
     /// Whether one of a bundle's mutations still waits.
     pub(crate) fn holds_bundle(&self, bundle: &Hash32) -> bool {
         lock(&self.pool).bundled.holds(bundle)
+    }
+
+    /// `CometBFT` asks about a bundle, or says that it has it; whether one of its mutations still waits.
+    pub(crate) fn asked(&self, bundle: &Hash32) -> bool {
+        lock(&self.pool).bundled.asked(bundle)
     }
 
     /// What stands in no bundle, by arrival, up to so many bytes and mutations; and whether that is all of it.
@@ -212,45 +249,44 @@ impl<M: Machine> Mempool<M> {
         selected
     }
 
-    /// After a block: `publish` makes its version the newest, the mutations that it holds, those whose nonce it used
-    /// otherwise (`overtaken` says so), those that it refused and those that expired by its time stop waiting, and whoever
-    /// watches them is told. `mutations` are the block's, by the index in their receipts.
-    pub(crate) fn settle(
-        &self,
-        time: BlockTime,
-        receipts: &[Arc<StoredReceipt>],
-        mutations: &[Option<Arc<Verified<M::Body>>>],
-        refused: Vec<(MutationId, ReceiptState)>,
-        overtaken: impl Fn(&M::Body) -> Rejection,
-        publish: impl FnOnce(),
-    ) {
-        let mut ends = Vec::with_capacity(receipts.len());
+    /// After a block: `publish` makes its version the newest, and what stops waiting is told to whoever watches it: the
+    /// mutations that the block holds, those whose nonce it used otherwise, those that it refused, those that expired by its
+    /// time, and those that their account cannot pay any more. What stood in a bundle that `CometBFT` lost is free again,
+    /// if this node was asked for it.
+    pub(crate) fn settle(&self, block: &SettledBlock<'_, M>, publish: impl FnOnce()) {
+        let mut ends = Vec::with_capacity(block.receipts.len());
         {
             let mut pool = lock(&self.pool);
             publish();
-            for receipt in receipts.iter().filter(|receipt| receipt.is_charged()) {
+            for receipt in block.charged() {
                 if let Some(pending) = pool.remove(&receipt.id) {
                     ends.push((pending, ReceiptState::Done(Arc::clone(receipt))));
                     continue;
                 }
                 let index = usize::try_from(receipt.index).ok();
-                let Some(Some(used)) = index.and_then(|index| mutations.get(index)) else { continue };
-                if let Some(pending) = pool.take_overtaken(used.content()) {
-                    let state = ReceiptState::Rejected(overtaken(used.content()));
+                let Some(Some(used)) = index.and_then(|index| block.mutations.get(index)) else { continue };
+                let body = used.content();
+                if let Some(pending) = pool.take_overtaken(body) {
+                    let (nonce, next) = (body.nonce(), M::next_nonce(block.state, body));
+                    let state = ReceiptState::Rejected(Rejection::NonceUsed { nonce, next });
                     pool.end(pending.verified.id(), state.clone());
                     ends.push((pending, state));
                 }
             }
-            for (id, state) in refused {
-                if let Some(pending) = pool.remove(&id) {
-                    pool.end(id, state.clone());
-                    ends.push((pending, state));
+            for (id, state) in &block.refused {
+                if let Some(pending) = pool.remove(id) {
+                    pool.end(*id, state.clone());
+                    ends.push((pending, state.clone()));
                 }
             }
-            while let Some(pending) = pool.take_expired(time) {
+            while let Some(pending) = pool.take_expired(block.time) {
                 pool.end(pending.verified.id(), ReceiptState::Expired);
                 ends.push((pending, ReceiptState::Expired));
             }
+            // Others may hold it until it expires, and a line may be raised: nothing final can be said of it.
+            ends.extend(unpayable(&mut pool, block).into_iter().map(|pending| (pending, ReceiptState::Unknown)));
+            let lost = pool.bundled.after_block();
+            pool.drop_unclaimed(lost);
             self.measure(&pool);
         }
         for (pending, state) in ends {
@@ -262,4 +298,20 @@ impl<M: Machine> Mempool<M> {
         self.metrics.mempool_mutations.set(pool.queue.len() as u64);
         self.metrics.mempool_bytes.set(pool.bytes as u64);
     }
+}
+
+/// What accounts cannot pay any more after a block.
+fn unpayable<M: Machine>(pool: &mut Pool<M>, block: &SettledBlock<'_, M>) -> Vec<Arc<Pending<M>>> {
+    let (accounts, mut taken) = match block.funds {
+        Funds::Charged => (block.charged().map(|receipt| receipt.account).collect(), Vec::new()),
+        Funds::Lowered => (pool.accounts(), Vec::new()),
+        Funds::Repriced => {
+            let over = pool.reprice(block.state, block.time);
+            (pool.accounts(), over)
+        }
+    };
+    for account in accounts {
+        taken.extend(pool.take_unpayable(&account, block.state));
+    }
+    taken
 }

@@ -11,13 +11,15 @@ use crate::store::receipts::StoredReceipt;
 /// What is known of a mutation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReceiptState {
-    /// This node has not seen it, or has forgotten that it dropped it.
+    /// This node has not seen it, has forgotten that it dropped it, or let it go because its account cannot pay it now: another
+    /// node may hold it still, and a block may until it expires.
     Unknown,
     /// Admitted, and in no block yet.
     Pending,
     /// A block holds it.
     Done(Arc<StoredReceipt>),
-    /// It was admitted, and then what stood before it in a block made it impossible. No block holds it.
+    /// It was admitted, and then what stood before it in a block made it impossible for good. No block holds it, and none
+    /// ever will.
     Rejected(Rejection),
     /// A block's time is past its expiry and no block holds it, so none ever will.
     Expired,
@@ -59,10 +61,11 @@ impl ReceiptWatch {
         *self.provable_height.borrow() >= height
     }
 
-    /// Waits until a block holds the mutation or none ever will, at most until `deadline`; then what is known.
+    /// Waits until a block holds the mutation, none ever will, or this node holds it no more, at most until `deadline`; then
+    /// what is known.
     pub async fn committed(&mut self, deadline: Instant) -> ReceiptState {
         // A node that stops drops the sender; what is known then is the last that it said.
-        let _ = timeout_at(deadline, self.state.wait_for(ReceiptState::is_final)).await;
+        let _ = timeout_at(deadline, self.state.wait_for(|state| *state != ReceiptState::Pending)).await;
         self.now()
     }
 

@@ -5,6 +5,7 @@
 //! was forgotten is verified again; nothing depends on what is remembered.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex};
 
 use db3_primitives::signature::KnownKeys;
@@ -39,6 +40,9 @@ pub(crate) struct Refusal {
 /// What was found about some signed bytes.
 pub(crate) type Verdict<M> = Result<Arc<Verified<<M as Machine>::Body>>, Box<Refusal>>;
 
+/// What was found about all of some signed bytes.
+pub(crate) type WholeVerdict<M> = Result<Vec<Arc<Verified<<M as Machine>::Body>>>, Box<Refusal>>;
+
 /// Signed bytes that can be read.
 pub(crate) enum Looked<M: Machine> {
     /// Their verdict is remembered.
@@ -52,6 +56,13 @@ impl<M: Machine> Looked<M> {
         match self {
             Self::Known(verified) => verified.id(),
             Self::New(_, signed) => signed.id,
+        }
+    }
+
+    pub(crate) fn is_known(&self) -> bool {
+        match self {
+            Self::Known(_) => true,
+            Self::New(..) => false,
         }
     }
 
@@ -76,6 +87,8 @@ pub(crate) struct Verdicts<M: Machine> {
     generations: Mutex<Generations<M>>,
     bytes_max: usize,
     keys: KnownKeys,
+    /// An order that nobody else knows.
+    order: RandomState,
 }
 
 /// Verified envelopes by hash.
@@ -90,7 +103,7 @@ struct Generations<M: Machine> {
 impl<M: Machine> Verdicts<M> {
     pub(crate) fn new(bytes_max: usize) -> Self {
         let generations = Generations { young: HashMap::new(), old: HashMap::new(), young_bytes: 0 };
-        Self { generations: Mutex::new(generations), bytes_max, keys: KnownKeys::default() }
+        Self { generations: Mutex::new(generations), bytes_max, keys: KnownKeys::default(), order: RandomState::new() }
     }
 
     pub(crate) fn remember(&self, hash: Hash32, verified: &Arc<Verified<M::Body>>) {
@@ -131,6 +144,27 @@ impl<M: Machine> Verdicts<M> {
         shared_out::<M, _>(looked, threads, |share| self.verify_each(share.into_iter().map(Ok)))
     }
 
+    /// What was looked at, in order, where every signature holds; else the first refusal that was found, and the others are
+    /// not looked at. They are taken in portions, each [`PORTION_GROWTH`] times the one before, and in an order that nobody
+    /// else knows: whoever hides a false one among good ones has signed in proportion to what is verified for nothing.
+    pub(crate) fn verify_whole(&self, bundle: &Hash32, looked: Vec<Looked<M>>, threads: usize) -> WholeVerdict<M> {
+        let mut left: Vec<_> = looked.into_iter().enumerate().collect();
+        left.sort_by_cached_key(|(place, _)| self.order.hash_one((bundle, place)));
+        let mut verified = Vec::with_capacity(left.len());
+        let mut portion = FIRST_PORTION;
+        while !left.is_empty() {
+            let later = left.split_off(portion.min(left.len()));
+            let (places, looked): (Vec<_>, Vec<_>) = left.into_iter().unzip();
+            for (place, verdict) in places.into_iter().zip(self.verify(looked, threads)) {
+                verified.push((place, verdict?));
+            }
+            left = later;
+            portion = portion.saturating_mul(PORTION_GROWTH);
+        }
+        verified.sort_by_key(|(place, _)| *place);
+        Ok(verified.into_iter().map(|(_, verified)| verified).collect())
+    }
+
     /// Verifies on the thread that asks; signatures of one account together.
     fn verify_each(&self, looked: impl Iterator<Item = Result<Looked<M>, Box<Refusal>>>) -> Vec<Verdict<M>> {
         let mut verdicts = Vec::new();
@@ -162,6 +196,10 @@ impl<M: Machine> Verdicts<M> {
         verdicts
     }
 }
+
+/// Signatures of a stranger's bundle that are looked at before any other of it.
+const FIRST_PORTION: usize = 16;
+const PORTION_GROWTH: usize = 4;
 
 /// Fewer verifications than this are not worth a thread: together they cost less each.
 const MINIMUM_SHARE: usize = 128;

@@ -23,7 +23,6 @@ pub(crate) struct Pending<M: Machine> {
     pub(crate) verified: Arc<Verified<M::Body>>,
     /// Its envelope, as it goes into a bundle.
     pub(crate) envelope: Bytes,
-    pub(super) bound: Tai,
     pub(super) state: watch::Sender<ReceiptState>,
     /// Somebody asked this node for it. What only came with a peer's bundle goes with that bundle.
     pub(super) claimed: AtomicBool,
@@ -39,6 +38,15 @@ impl<M: Machine> Pending<M> {
     }
 }
 
+/// What waits of one account.
+#[derive(Default)]
+struct OfAccount {
+    /// What each may cost, by arrival,
+    bounds: BTreeMap<u64, Tai>,
+    /// and all together.
+    reserved: Tai,
+}
+
 /// What waits.
 pub(super) struct Pool<M: Machine> {
     /// By arrival.
@@ -47,7 +55,7 @@ pub(super) struct Pool<M: Machine> {
     by_id: HashMap<MutationId, u64>,
     /// Nonces that wait, so that each does only once.
     nonces: HashMap<M::Lane, BTreeMap<Nonce, u64>>,
-    reserved: HashMap<Address, Tai>,
+    accounts: HashMap<Address, OfAccount>,
     by_expiry: BTreeSet<(u64, u64)>,
     pub(super) bytes: usize,
     /// Their bytes and what their operations take beside them; this is what is bounded.
@@ -61,6 +69,27 @@ pub(super) fn memory<B: Body>(verified: &Verified<B>, envelope: &Bytes) -> usize
     envelope.len().saturating_add(operation_bytes(verified.content().operation_count()))
 }
 
+impl OfAccount {
+    fn reserve(&mut self, arrival: u64, bound: Tai) {
+        self.release(arrival);
+        // Bounds that were admitted add up to what their account had left at most.
+        self.reserved = self.reserved.checked_add(bound).unwrap_or(self.reserved);
+        self.bounds.insert(arrival, bound);
+    }
+
+    fn release(&mut self, arrival: u64) {
+        if let Some(bound) = self.bounds.remove(&arrival) {
+            self.reserved = self.reserved.saturating_sub(bound);
+        }
+    }
+
+    /// The one that came last, what it may cost, and what the others may.
+    fn newest(&self) -> Option<(u64, Tai, Tai)> {
+        let (arrival, bound) = self.bounds.last_key_value()?;
+        Some((*arrival, *bound, self.reserved.saturating_sub(*bound)))
+    }
+}
+
 impl<M: Machine> Pool<M> {
     pub(super) fn new() -> Self {
         Self {
@@ -68,7 +97,7 @@ impl<M: Machine> Pool<M> {
             arrivals: 0,
             by_id: HashMap::new(),
             nonces: HashMap::new(),
-            reserved: HashMap::new(),
+            accounts: HashMap::new(),
             by_expiry: BTreeSet::new(),
             bytes: 0,
             memory: 0,
@@ -87,7 +116,8 @@ impl<M: Machine> Pool<M> {
         self.by_id.get(id).and_then(|arrival| self.queue.get(arrival))
     }
 
-    /// Whether it fits beside what waits: its nonce, and its bound within what its account has left.
+    /// Whether it fits the newest state and what waits: its nonce, and its bound within what its account has left. (A block
+    /// may have come since it was looked at.)
     pub(super) fn check(
         &self,
         verified: &Verified<M::Body>,
@@ -100,17 +130,16 @@ impl<M: Machine> Pool<M> {
         if self.nonces.get(&M::lane(body)).is_some_and(|nonces| nonces.contains_key(&nonce)) {
             return Err(Rejection::NonceUsed { nonce, next: M::next_nonce(state, body) });
         }
-        let reserved = self.reserved.get(&account).copied().unwrap_or(Tai::ZERO);
+        M::check_nonce(state, body)?;
+        let reserved = self.accounts.get(&account).map_or(Tai::ZERO, |of| of.reserved);
         M::check_funds(state, body, reserved, bound)
     }
 
-    pub(super) fn add(&mut self, pending: Pending<M>) {
+    pub(super) fn add(&mut self, pending: Pending<M>, bound: Tai) {
         let arrival = self.arrivals;
         self.arrivals = arrival.saturating_add(1);
         let body = pending.verified.content();
-        let reserved = self.reserved.entry(body.account()).or_default();
-        // Bounds that were admitted add up to what their account had left at most.
-        *reserved = reserved.checked_add(pending.bound).unwrap_or(*reserved);
+        self.accounts.entry(body.account()).or_default().reserve(arrival, bound);
         self.nonces.entry(M::lane(body)).or_default().insert(body.nonce(), arrival);
         self.by_expiry.insert((body.expire_unix_secs(), arrival));
         self.bytes = self.bytes.saturating_add(pending.envelope.len());
@@ -128,10 +157,10 @@ impl<M: Machine> Pool<M> {
         self.by_expiry.remove(&(body.expire_unix_secs(), arrival));
         self.bytes = self.bytes.saturating_sub(pending.envelope.len());
         self.memory = self.memory.saturating_sub(memory(&pending.verified, &pending.envelope));
-        if let Some(reserved) = self.reserved.get_mut(&body.account()) {
-            *reserved = reserved.saturating_sub(pending.bound);
-            if *reserved == Tai::ZERO {
-                self.reserved.remove(&body.account());
+        if let Some(of) = self.accounts.get_mut(&body.account()) {
+            of.release(arrival);
+            if of.bounds.is_empty() {
+                self.accounts.remove(&body.account());
             }
         }
         let lane = M::lane(body);
@@ -149,6 +178,40 @@ impl<M: Machine> Pool<M> {
         let arrival = self.nonces.get(&M::lane(body))?.get(&body.nonce())?;
         let id = self.queue.get(arrival)?.verified.id();
         self.remove(&id)
+    }
+
+    /// The accounts that something waits of.
+    pub(super) fn accounts(&self) -> Vec<Address> {
+        self.accounts.keys().copied().collect()
+    }
+
+    /// Takes out what an account cannot pay any more beside what came before it, the newest first.
+    pub(super) fn take_unpayable(&mut self, account: &Address, state: &M::State) -> Vec<Arc<Pending<M>>> {
+        let mut taken = Vec::new();
+        while let Some((arrival, bound, others)) = self.accounts.get(account).and_then(OfAccount::newest) {
+            let Some(newest) = self.queue.get(&arrival) else { break };
+            if M::check_funds(state, newest.verified.content(), others, bound).is_ok() {
+                break;
+            }
+            let id = newest.verified.id();
+            taken.extend(self.remove(&id));
+        }
+        taken
+    }
+
+    /// Prices may have changed: reserves what each may cost now, and takes out what is above its own limit.
+    pub(super) fn reprice(&mut self, state: &M::State, time: BlockTime) -> Vec<Arc<Pending<M>>> {
+        let mut over = Vec::new();
+        for (arrival, pending) in &self.queue {
+            let body = pending.verified.content();
+            match M::admit(state, body, pending.verified.bytes(), time) {
+                Ok(bound) => self.accounts.entry(body.account()).or_default().reserve(*arrival, bound),
+                Err(Rejection::FeeOverLimit { .. }) => over.push(pending.verified.id()),
+                // What else stands against it, time or funds may mend; and funds are looked at next.
+                Err(_) => {}
+            }
+        }
+        over.iter().filter_map(|id| self.remove(id)).collect()
     }
 
     /// Forgets those of some mutations that nobody asked this node for.

@@ -24,7 +24,7 @@ use tendermint_proto::v0_38::abci::{
 use tendermint_proto::v0_38::types::LightBlock;
 
 use super::timing::{Due, View, block_time, until};
-use crate::app::{APP_VERSION, App, DELIVERY_BYTES_MAX};
+use crate::app::{APP_VERSION, App, DELIVERY_BYTES_MAX, framed_bytes, room_in_bundles};
 use crate::error::{FatalError, StartError};
 use crate::machine::Machine;
 use crate::metrics::observe;
@@ -191,8 +191,9 @@ impl<M: Machine> Engine<M> {
             commit,
             results_hash: results_hash(&result.tx_results),
         });
-        // A delivery that block time is behind waits on, and must not make one block after the other.
-        if transactions > 0 || !inner.deliveries.is_empty() {
+        // What cannot be in a block yet waits on, and must not make one block after the other.
+        let waits_on = content && inner.mempool.size().0 > 0;
+        if transactions > 0 || waits_on || !inner.deliveries.is_empty() {
             // From the start of this block, so that blocks keep their pace however long they take.
             self.content_from = started.checked_add(self.interval).unwrap_or(started);
         }
@@ -215,9 +216,8 @@ impl<M: Machine> Engine<M> {
         };
         let decisions = if content { inner.decisions.transactions() } else { Vec::new() };
         let first: Vec<Bytes> = deliveries.into_iter().chain(decisions).collect();
-        let taken = first.iter().fold(0_usize, |bytes, tx| bytes.saturating_add(tx.len()));
         let room = Room {
-            bytes: BLOCK_BYTES_MAX.saturating_sub(taken),
+            bytes: room_in_bundles(BLOCK_BYTES_MAX.saturating_sub(framed_bytes(&first))),
             mutations: M::block_envelopes_max(&inner.versions.committed().state),
             operations: usize::try_from(BLOCK_OPERATIONS_MAX).unwrap_or(usize::MAX),
         };

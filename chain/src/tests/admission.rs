@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use db3_primitives::{Rejection, Tai};
+use db3_primitives::{Epoch, Rejection, Tai};
 
-use super::support::{Account, CEILING, commit, home, home_with, now, settings, soon, start, until};
-use crate::{ChainConfig, ChainHandle, ReceiptState, SubmitError};
+use super::support::{
+    Account, CEILING, EPOCH_SECS, Settlement, commit, home, home_with, lines_of, now, settings, soon, start, until,
+};
+use crate::app::Clock;
+use crate::{ChainConfig, ChainHandle, ReceiptState, SubmitError, init};
 
 #[track_caller]
 fn rejection(result: Result<crate::Submitted, SubmitError>) -> Rejection {
@@ -172,4 +175,28 @@ async fn what_becomes_impossible_while_it_waits_is_told() {
     }
     until("the mempool is empty", || chain.status().unwrap().pool_mutations == 0).await;
     assert_eq!(chain.committed().state.window(&Account::new(2).address(), &"shared".parse().unwrap()).next().get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_longer_lease_does_not_make_one_block_after_the_other() {
+    let epoch = Epoch::new(Clock::default().now().secs / EPOCH_SECS);
+    let mut settlement = Settlement::leasing(epoch.next().unwrap());
+    settlement.says_lines(&lines_of(1..2));
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("node");
+    init(&home, &settlement.shard(None), &settings(&home)).unwrap();
+    let interval = Duration::from_secs(2);
+    let chain = ChainHandle::start(ChainConfig { block_ms: 2_000, ..settings(&home) }).await.unwrap();
+    let funded = chain.submit_delivery(settlement.delivery(0, 0)).await.unwrap().block(soon()).await.unwrap();
+    chain.wait_height(funded.unwrap(), soon()).await.unwrap();
+    let submitted = chain.submit(Account::new(1).put(now(&chain), "k", 1)).await.unwrap();
+    chain.advance_time(180).unwrap();
+    let closed = || chain.committed().state.open_epoch().0.get() > epoch.get() + 1;
+    until("the epochs are closed", closed).await;
+    let (begun, height) = (tokio::time::Instant::now(), chain.committed().height.get());
+    // One for the root after the close, and then one in each interval.
+    until("blocks", || chain.committed().height.get() > height + 3).await;
+    assert!(begun.elapsed() > interval, "{:?}", begun.elapsed());
+    assert_eq!(submitted.receipt.now(), ReceiptState::Pending);
+    chain.shutdown().await;
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use db3_genesis::{AppState, GenesisOperator, ShardGenesis};
 use db3_governance::{Action, GovernanceLeaf, Parameter, Proposal, SignedProposal, Validator, validator_address};
-use db3_primitives::{Height, PriceTable, Rejection, Scheme, SecretKey};
-use db3_proto::encode_governance_tx;
+use db3_primitives::{Height, Mutation, PriceTable, Rejection, Scheme, SecretKey, Tai};
+use db3_proto::{encode_delivery_tx, encode_governance_tx};
 use tempfile::TempDir;
 use tendermint_abci::Application as _;
 use tendermint_proto::google::protobuf::Timestamp;
@@ -17,11 +17,13 @@ use tendermint_proto::v0_38::abci::{
     ResponseFinalizeBlock, Validator as Reported,
 };
 
-use super::support::{Settlement, now, settings, soon, start, until};
+use super::support::{Account, CEILING, Settlement, lines_of, now, put, settings, soon, start, until};
 use crate::config::EngineKind;
 use crate::open::open;
 use crate::transfer::{ImportInput, export, import};
-use crate::{ChainHandle, DecisionEnd, DecisionRow, InitInput, ShardApp, ShardMachine, audit, init, make_key};
+use crate::{
+    ChainHandle, DecisionEnd, DecisionRow, InitInput, ReceiptState, ShardApp, ShardMachine, audit, init, make_key,
+};
 
 fn operator() -> SecretKey {
     SecretKey::from_bytes([42; 32]).unwrap()
@@ -29,12 +31,16 @@ fn operator() -> SecretKey {
 
 /// A folder with a shard whose validator has an operator.
 fn home() -> (TempDir, PathBuf) {
+    home_hearing(&Settlement::new())
+}
+
+fn home_hearing(settlement: &Settlement) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("node");
     let key = make_key(&home).unwrap();
     let account = operator().address();
     let operators = vec![GenesisOperator::new(&key.pubkey, &account, &account)];
-    let InitInput { app_state: AppState::Shard(state), time } = Settlement::new().shard(None) else { panic!() };
+    let InitInput { app_state: AppState::Shard(state), time } = settlement.shard(None) else { panic!() };
     let input = InitInput { app_state: ShardGenesis { operators, ..state }.into(), time };
     init(&home, &input, &settings(&home)).unwrap();
     (folder, home)
@@ -208,7 +214,10 @@ struct Driven {
 
 impl Driven {
     fn new() -> Self {
-        let (folder, home) = home();
+        Self::of(home())
+    }
+
+    fn of((folder, home): (TempDir, PathBuf)) -> Self {
         let app = open::<ShardMachine>(comet(&home)).unwrap().app;
         Self { app, _folder: folder }
     }
@@ -297,7 +306,7 @@ fn a_block_holds_only_decisions_that_can_be_accepted_and_before_every_bundle() {
     let mut unsigned = signed(&chain.leaf(), chain.place().2, 0, expiry(1_800));
     unsigned.signatures.clear();
     let unsigned = Bytes::from(encode_governance_tx(&unsigned));
-    let mut account = super::support::Account::new(1);
+    let mut account = Account::new(1);
     let bundle = Bytes::from(db3_proto::encode_bundle([account.put(chain.place().2, "k", 1)]));
     assert!(chain.accepts(vec![good.clone()]));
     for refused in [vec![unsigned.clone()], vec![good.clone(), good.clone()], vec![bundle, good.clone()]] {
@@ -311,4 +320,29 @@ fn a_block_holds_only_decisions_that_can_be_accepted_and_before_every_bundle() {
     // Even a block that nobody should have decided is executed, and what cannot be accepted has no effect.
     chain.decide(vec![unsigned, good.clone(), good], Vec::new());
     assert_eq!(chain.leaf().sequence(), 1);
+}
+
+#[test]
+fn what_may_cost_more_than_its_limit_under_new_prices_is_let_go_and_the_rest_waits_on() {
+    let mut settlement = Settlement::new();
+    let chain = Driven::of(home_hearing(&settlement));
+    settlement.says_lines(&lines_of(1..2));
+    chain.decide(vec![Bytes::from(encode_delivery_tx(&settlement.delivery(0, 0)))], Vec::new());
+    let inner = &chain.app.inner;
+    let account = Account::new(1);
+    let limited = |nonce, max_fee| {
+        let mutation = account.mutation(chain.place().2, nonce, vec![put("k", b"v")]);
+        account.sign(&Mutation { max_fee, ..mutation })
+    };
+    let (old, state) = (PriceTable::v1(), inner.versions.committed().state.clone());
+    let unlimited = limited(1, Tai::new(CEILING));
+    let signed = db3_proto::decode_mutation(&unlimited).unwrap();
+    let bound = state.estimate(&signed.content, signed.bytes).unwrap().bound;
+    let [on, off] = [unlimited, limited(2, bound)].map(|envelope| inner.admit(vec![envelope]).remove(0).unwrap());
+    let dearer = PriceTable { version: 2, per_mutation: old.per_mutation.checked_add(bound).unwrap(), ..old };
+    chain.decide(vec![chain.tx(vec![Action::SetPrices(dearer)])], Vec::new());
+    assert_eq!((on.receipt.now(), off.receipt.now()), (ReceiptState::Pending, ReceiptState::Pending));
+    chain.decide(Vec::new(), Vec::new());
+    assert_eq!((on.receipt.now(), off.receipt.now()), (ReceiptState::Pending, ReceiptState::Unknown));
+    assert_eq!(inner.mempool.size().0, 1);
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use db3_primitives::BlockTime;
-use db3_proto::{decode_bundle, encode_bundle};
+use db3_proto::{decode_bundle, element_bytes, encode_bundle};
 use tendermint_abci::Application as _;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::response_process_proposal::ProposalStatus;
@@ -253,6 +253,21 @@ fn a_bundle_is_kept_while_one_of_its_mutations_waits() {
     chain.decide(vec![bundle(std::slice::from_ref(&b))]);
     assert!(!check(&[a, b], 1));
     assert_ne!(chain.app.check_tx(RequestCheckTx { tx: Bytes::from_static(b"nothing"), r#type: 0 }).code, 0);
+}
+
+#[test]
+fn a_proposal_that_is_made_anew_fits_with_what_stands_around_its_bundles() {
+    let chain = Proposals::new();
+    // Out of order, so that it is made anew: in two bundles.
+    let nonces = (1..=30_u64).rev();
+    let envelopes: Vec<_> = nonces.map(|nonce| Account::new(1).put_with_nonce(chain.time(), "k", 400, nonce)).collect();
+    let tx = bundle(&envelopes);
+    let max = element_bytes(tx.len());
+    let proposed = chain.prepare(vec![tx], i64::try_from(max).unwrap());
+    assert!(proposed.len() > 1, "{}", proposed.len());
+    let bytes: usize = proposed.iter().map(|tx| element_bytes(tx.len())).sum();
+    assert!(bytes <= max, "{bytes} of {max}");
+    assert!(mutations(&proposed).len() >= envelopes.len() - 1);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use db3_carry::Delivery;
 use db3_carry::build::Source;
 use db3_genesis::{PeerEntry, ShardGenesis, TrustEntry, Validator};
 use db3_light_client::{Options, TrustRoot, UnixTime};
+use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{
     Address, BlockTime, ChainId, CreditEntry, Epoch, Heartbeat, LineEntry, Mutation, Namespace, Nonce, Operation,
     RecordKey, Scheme, SecretKey, ShardId, Tai, Write, sign_mutation,
@@ -53,6 +54,18 @@ impl Account {
     pub(super) fn put_with_nonce(&self, now: u64, key: &str, pairs: usize, nonce: u64) -> Bytes {
         let operations = (0..pairs).map(|pair| put(&format!("{key}/{pair}"), format!("value of {key}").as_bytes()));
         self.sign(&self.mutation(now, nonce, operations.collect()))
+    }
+
+    /// A mutation that is as long as one may be.
+    pub(super) fn longest(&self, now: u64, nonce: u64) -> Bytes {
+        let with = |rest: usize| {
+            let full = (0..26).map(|pair| put(&format!("full/{pair:02}"), &[7; 10_000]));
+            self.sign(&self.mutation(now, nonce, full.chain([put("rest", &vec![7; rest])]).collect()))
+        };
+        // The lengths of lengths are the same for both.
+        let envelope = with(1_000 + MUTATION_BYTES_MAX - with(1_000).len());
+        assert_eq!(envelope.len(), MUTATION_BYTES_MAX);
+        envelope
     }
 
     pub(super) fn mutation(&self, now: u64, nonce: u64, operations: Vec<Operation>) -> Mutation {
@@ -146,20 +159,26 @@ pub(super) struct Settlement {
 
 impl Settlement {
     pub(super) fn new() -> Self {
+        Self::leasing(Epoch::new(u64::MAX))
+    }
+
+    /// One whose first word is a lease to the end of this epoch.
+    pub(super) fn leasing(lease: Epoch) -> Self {
         // Whole, and a while ago: its blocks are not from the future.
-        Self::beginning(BlockTime::from_secs(Clock::default().now().secs - 10))
+        Self::beginning(BlockTime::from_secs(Clock::default().now().secs - 10), lease)
     }
 
     /// The one with this trust root, before it said anything more.
     pub(super) fn of_root(root: &TrustRoot) -> Self {
-        let settlement = Self::beginning(BlockTime::from_secs(u64::try_from(root.time().secs()).unwrap() + 1));
+        let settlement =
+            Self::beginning(BlockTime::from_secs(u64::try_from(root.time().secs()).unwrap() + 1), Epoch::new(u64::MAX));
         assert_eq!(settlement.source.headers().root(), root);
         settlement
     }
 
-    fn beginning(time: BlockTime) -> Self {
+    fn beginning(time: BlockTime, lease: Epoch) -> Self {
         let mut source = Source::new(settlement(), &[([200; 32], 1)], unix(time)).unwrap();
-        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX) };
+        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease };
         source.append(&shard_id(), &CreditEntry::Heartbeat(heartbeat).to_bytes()).unwrap();
         Self { source, time }
     }

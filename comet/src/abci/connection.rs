@@ -1,7 +1,6 @@
 //! The two threads of a connection: one reads and decodes, one answers and writes.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +13,8 @@ use super::address::Stream;
 use super::dispatch::{ConnectionKind, answer};
 use super::fault::FaultKind;
 use super::frame::{FrameError, FrameLimits, append, next_request};
-use crate::limits::{GATHERED_BYTES, QUEUED_REQUESTS_MAX, READ_BYTES};
+use super::queue::{Receiver, Sender, queue};
+use crate::limits::{GATHERED_BYTES, QUEUED_BYTES_MAX, READ_BYTES};
 
 /// A reply waits no longer than this for others to be written with it.
 const GATHER_TIME: Duration = Duration::from_millis(1);
@@ -26,7 +26,7 @@ pub(super) fn serve<A: Application>(
     writer: &Arc<Mutex<()>>,
     limits: FrameLimits,
 ) -> (ConnectionKind, Option<FaultKind>) {
-    let (sender, receiver) = sync_channel(QUEUED_REQUESTS_MAX);
+    let (sender, receiver) = queue(QUEUED_BYTES_MAX);
     let mut kind = ConnectionKind::Unnamed;
     let reading = stream.try_clone().and_then(|mut from| {
         let name = "abci-read".to_owned();
@@ -50,8 +50,11 @@ pub(super) fn serve<A: Application>(
     (kind, ended.err())
 }
 
+/// Memory of a request beside its bytes.
+const REQUEST_BYTES: usize = size_of::<Request>();
+
 /// Reads requests until the connection ends. An error is the last thing it sends.
-fn read(from: &mut Stream, to: &SyncSender<Result<Request, FaultKind>>, limits: FrameLimits) {
+fn read(from: &mut Stream, to: &Sender<Result<Request, FaultKind>>, limits: FrameLimits) {
     let mut window = vec![0; READ_BYTES];
     let mut buffer = BytesMut::new();
     loop {
@@ -63,26 +66,26 @@ fn read(from: &mut Stream, to: &SyncSender<Result<Request, FaultKind>>, limits: 
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
             Err(error) => {
                 // Nobody may be left to hear it.
-                let _ = to.send(Err(FaultKind::Socket { detail: error.to_string() }));
+                let _ = to.send(Err(FaultKind::Socket { detail: error.to_string() }), 0);
                 return;
             }
         };
         buffer.extend_from_slice(window.get(..read).unwrap_or_default());
         loop {
-            let next = match next_request(&mut buffer, limits) {
-                Ok(Some(request)) => Ok(request),
+            let (next, bytes) = match next_request(&mut buffer, limits) {
+                Ok(Some((request, bytes))) => (Ok(request), bytes),
                 Ok(None) => break,
-                Err(error) => Err(FaultKind::Frame(error)),
+                Err(error) => (Err(FaultKind::Frame(error)), 0),
             };
             let last = next.is_err();
-            if to.send(next).is_err() || last {
+            if !to.send(next, bytes.saturating_add(REQUEST_BYTES)) || last {
                 return;
             }
         }
     }
     if !buffer.is_empty() {
         // As above.
-        let _ = to.send(Err(FaultKind::Frame(FrameError::Cut { bytes: buffer.len() })));
+        let _ = to.send(Err(FaultKind::Frame(FrameError::Cut { bytes: buffer.len() })), 0);
     }
 }
 
@@ -95,7 +98,7 @@ fn work<A: Application>(
     kind: &mut ConnectionKind,
 ) -> Result<(), FaultKind> {
     let mut replies = Vec::new();
-    while let Ok(first) = from.recv() {
+    while let Some(first) = from.recv() {
         let gathered_from = Instant::now();
         let mut next = first;
         loop {
@@ -103,10 +106,8 @@ fn work<A: Application>(
             if replies.len() >= GATHERED_BYTES || gathered_from.elapsed() >= GATHER_TIME {
                 break;
             }
-            next = match from.try_recv() {
-                Ok(next) => next,
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            };
+            let Some(more) = from.try_recv() else { break };
+            next = more;
         }
         if to.write_all(&replies).is_err() {
             // The other process ended, as its supervisor says.

@@ -60,8 +60,8 @@ pub enum FrameError {
     },
 }
 
-/// The next request in the buffer; none while it is not whole.
-pub(super) fn next_request(buffer: &mut BytesMut, limits: FrameLimits) -> Result<Option<Request>, FrameError> {
+/// The next request in the buffer, and its bytes; none while it is not whole.
+pub(super) fn next_request(buffer: &mut BytesMut, limits: FrameLimits) -> Result<Option<(Request, usize)>, FrameError> {
     let Some((length, prefix)) = length(buffer)? else { return Ok(None) };
     let bytes = usize::try_from(length).ok().filter(|bytes| *bytes <= limits.request_bytes);
     let bytes = bytes.ok_or(FrameError::TooLong { found: length, limit: limits.request_bytes })?;
@@ -71,7 +71,7 @@ pub(super) fn next_request(buffer: &mut BytesMut, limits: FrameLimits) -> Result
         return Ok(None);
     }
     buffer.advance(prefix);
-    decode(buffer.split_to(bytes).freeze()).map(Some)
+    decode(buffer.split_to(bytes).freeze()).map(|request| Some((request, whole)))
 }
 
 fn decode(frame: Bytes) -> Result<Request, FrameError> {

@@ -1,8 +1,10 @@
 //! Serving an application to `CometBFT` over a socket: ABCI 2.0, each message as its length (varint) and its protobuf.
 //!
 //! `CometBFT` opens four connections, in the order query, snapshot, mempool, consensus, and names none of them: each is
-//! known by its first distinctive request. One thread of a connection reads and never stops (`CometBFT`'s client
-//! spins while its socket is full), another answers, gathers replies until nothing waits, and writes them at once.
+//! known by its first distinctive request. One thread of a connection reads, whatever the other one is busy with
+//! (`CometBFT`'s client spins while its socket is full), until
+//! [`QUEUED_BYTES_MAX`](crate::limits::QUEUED_BYTES_MAX) of requests wait; another answers, gathers replies until nothing
+//! waits, and writes them at once.
 //! Calls that change the state pass through one lock; the others run beside them.
 //!
 //! What cannot be read, a call on the wrong connection, a panic in the application and an application that refuses
@@ -14,6 +16,7 @@ mod connection;
 mod dispatch;
 mod fault;
 mod frame;
+mod queue;
 mod server;
 
 pub use address::AbciAddress;

@@ -17,7 +17,7 @@ use tonic_prost::ProstCodec;
 use super::RpcError;
 use crate::limits::BROADCASTS_MAX;
 
-/// The service gives up after 10 s, with the transaction still waiting; so do we, somewhat later.
+/// The service gives up after 10 s, whatever became of the transaction; so do we, somewhat later.
 const TIMEOUT: Duration = Duration::from_secs(15);
 const PATH: &str = "/tendermint.rpc.grpc.BroadcastAPI/BroadcastTx";
 const METHOD: &str = "BroadcastTx";
@@ -42,7 +42,8 @@ pub enum Broadcasted {
         /// The application's text.
         log: String,
     },
-    /// Ten seconds passed: it is still in the mempool.
+    /// Ten seconds passed since `CheckTx` took it. It waits in the mempool, or was dropped because that became full in the
+    /// same moment: this call does not tell which.
     Waiting,
 }
 

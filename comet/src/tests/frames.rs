@@ -101,12 +101,13 @@ fn answers_in_order_whatever_way_the_bytes_are_cut() {
 fn reads_on_while_nobody_takes_the_answers() {
     let served = served(FrameLimits::default());
     let mut stream = served.connect();
-    // Answers of as many bytes as do not fit a socket's buffer are not read before all questions are sent.
+    // As many questions as after a block, with answers of more bytes than fit a socket's buffer, which are not read before
+    // all of them are sent.
     let query = frame(Value::Query(RequestQuery { data: Bytes::from(vec![1; 10_000]), ..RequestQuery::default() }));
-    for _ in 0..400 {
+    for _ in 0..2_000 {
         stream.write_all(&query).unwrap();
     }
-    for _ in 0..400 {
+    for _ in 0..2_000 {
         assert!(matches!(read_answer(&mut stream).value, Some(response::Value::Query(_))));
     }
 }

@@ -96,7 +96,8 @@ impl<K: Kind> Node<K> {
             Wait::Committed => receipt.committed(deadline).await,
             Wait::Provable => receipt.provable(deadline).await,
         };
-        // A mutation that was just admitted is pending, whatever the index of receipts has caught up to.
+        // A mutation that was just admitted is pending, whatever the index of receipts has caught up to; so is one that this
+        // node let go because it cannot be paid now, while another may hold it.
         let state = if matches!(state, ReceiptState::Unknown) { ReceiptState::Pending } else { state };
         (id, self.fate(&id, state))
     }

@@ -1,12 +1,15 @@
 //! One validator on a real `CometBFT`.
 
+use std::time::Duration;
+
+use db3_comet::CometSettings;
 use db3_light_client::{LightClient, Options, UnixTime};
 use db3_primitives::Height;
 
 use super::super::support::{Account, commit, now, settings, soon, until};
 use super::{Net, processes, ready, root};
 use crate::transfer::{ImportInput, TransferError, export, import, snapshot};
-use crate::{ChainConfig, ChainHandle, ConsensusState, ShardMachine};
+use crate::{ChainConfig, ChainHandle, ConsensusState, ReceiptState, ShardMachine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
@@ -58,6 +61,46 @@ async fn a_validator_commits_proves_and_comes_back_after_a_restart() {
     assert_eq!(chain.committed().state.account(&account.address()).unwrap().bill_count, 6);
     chain.shutdown().await;
     super::by_the_grammar(&super::BEGUN, &chain);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mutation_of_the_largest_size_is_committed_and_stops_nothing() {
+    let mut net = Net::new(1);
+    let chain = net.start(0).await;
+    net.fund(&chain).await;
+    let longest = Account::new(1).longest(now(&chain), 1);
+    let mut submitted = chain.submit(longest).await.unwrap();
+    commit(&chain, Account::new(2).put(now(&chain), "after", 1)).await;
+    let told = submitted.receipt.committed(soon()).await;
+    let ReceiptState::Done(receipt) = told else { panic!("not in a block: {told:?}") };
+    assert_eq!(receipt.rejection, None);
+    chain.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_mempool_drops_without_a_word_is_committed_all_the_same() {
+    let mut net = Net::new(1);
+    let config = net.config(0);
+    // A few bundles fill it, and while a block is committed many wait at its door.
+    let cometbft = CometSettings { mempool_txs: 4, timeout_commit_ms: 400, ..config.cometbft.clone() };
+    let chain = ChainHandle::launch(ChainConfig { cometbft, ..config }).await.unwrap();
+    ready(&chain).await;
+    net.fund(&chain).await;
+    let mut accounts: Vec<Account> = (1..=8).map(Account::new).collect();
+    let mut waiting = Vec::new();
+    for round in 0..300 {
+        for account in &mut accounts {
+            waiting.push(chain.submit(account.put(now(&chain), &format!("k{round}"), 1)).await.unwrap());
+        }
+        // One bundle after the other.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for mut submitted in waiting {
+        let told = submitted.receipt.committed(soon()).await;
+        let ReceiptState::Done(receipt) = told else { panic!("not in a block: {told:?}") };
+        assert_eq!(receipt.rejection, None);
+    }
+    chain.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +159,7 @@ async fn a_cometbft_that_is_killed_is_started_again_and_loses_nothing() {
     }
     for mut submitted in submitted {
         let told = submitted.receipt.provable(soon()).await;
-        let crate::ReceiptState::Done(receipt) = told else { panic!("not in a block: {told:?}") };
+        let ReceiptState::Done(receipt) = told else { panic!("not in a block: {told:?}") };
         assert_eq!(receipt.rejection, None);
     }
     assert_eq!(chain.committed().state.account(&account.address()).unwrap().bill_count, 21);

@@ -1,5 +1,10 @@
 //! Bundles in a mempool, as two nodes see them: each an application without an engine, given the same calls.
 
+mod hostile;
+mod lost;
+mod told;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,7 +26,11 @@ use crate::{ReceiptState, ShardApp, ShardMachine};
 
 /// Nodes of one chain at one height.
 fn nodes(count: usize) -> (Vec<ShardApp>, Vec<tempfile::TempDir>) {
-    let (folder, first) = home();
+    nodes_of(home(), count)
+}
+
+/// So many copies of a node.
+fn nodes_of((folder, first): (tempfile::TempDir, PathBuf), count: usize) -> (Vec<ShardApp>, Vec<tempfile::TempDir>) {
     let mut folders = vec![folder];
     let mut apps = Vec::new();
     for _ in 0..count {
@@ -55,13 +64,22 @@ fn checks(app: &ShardApp, tx: &Bytes, again: bool) -> bool {
 }
 
 fn next(app: &ShardApp) -> (i64, Option<Timestamp>) {
+    next_after(app, 1)
+}
+
+/// Height and time of the next block, so many seconds after the newest one.
+fn next_after(app: &ShardApp, secs: i64) -> (i64, Option<Timestamp>) {
     let version = app.inner.versions.committed();
-    let time = Timestamp { seconds: i64::try_from(version.time.secs).unwrap() + 1, nanos: 0 };
+    let time = Timestamp { seconds: i64::try_from(version.time.secs).unwrap() + secs, nanos: 0 };
     (i64::try_from(version.height.get()).unwrap() + 1, Some(time))
 }
 
 fn prepare(app: &ShardApp, txs: &[Bytes]) -> Vec<Bytes> {
-    let (height, time) = next(app);
+    prepare_after(app, 1, txs)
+}
+
+fn prepare_after(app: &ShardApp, secs: i64, txs: &[Bytes]) -> Vec<Bytes> {
+    let (height, time) = next_after(app, secs);
     let request = RequestPrepareProposal {
         max_tx_bytes: 4_000_000,
         txs: txs.to_vec(),
@@ -73,7 +91,11 @@ fn prepare(app: &ShardApp, txs: &[Bytes]) -> Vec<Bytes> {
 }
 
 fn decide(app: &ShardApp, txs: &[Bytes]) -> Vec<u8> {
-    let (height, time) = next(app);
+    decide_after(app, 1, txs)
+}
+
+fn decide_after(app: &ShardApp, secs: i64, txs: &[Bytes]) -> Vec<u8> {
+    let (height, time) = next_after(app, secs);
     let request = RequestFinalizeBlock {
         txs: txs.to_vec(),
         height,
@@ -94,6 +116,12 @@ fn waiting(app: &ShardApp) -> usize {
 
 fn free(app: &ShardApp) -> usize {
     app.inner.mempool.free(usize::MAX, usize::MAX).0.len()
+}
+
+/// A bundler that nobody answers, as if calls had no answer yet.
+fn bundler(app: &ShardApp, folder: &tempfile::TempDir) -> Bundler<ShardMachine> {
+    let broadcast = Broadcast::new(&folder.path().join("no.sock"));
+    Bundler::new(Arc::clone(&app.inner), broadcast, Handle::current(), Arc::default(), Arc::default())
 }
 
 #[test]
@@ -126,14 +154,27 @@ async fn a_bundle_gives_its_place_back_when_a_block_holds_its_mutations_in_anoth
     let (app, account) = (&apps[0], Account::new(1));
     let [mine, later] = [1, 2].map(|nonce| account.put_with_nonce(time(app), "k", 1, nonce));
     admit(app, later.clone());
-    // Nobody listens there, as if a call had no answer yet.
-    let broadcast = Broadcast::new(&folders[0].path().join("no.sock"));
-    let mut bundler =
-        Bundler::new(Arc::clone(&app.inner), broadcast, Handle::current(), Arc::default(), Arc::default());
+    let mut bundler = bundler(app, &folders[0]);
     bundler.bundle(0);
     assert_eq!((bundler.places(), free(app)), (IN_FLIGHT_MAX - 1, 0));
     decide(app, &[bundle(&[mine, later])]);
     assert_eq!((bundler.places(), waiting(app)), (IN_FLIGHT_MAX, 0));
+}
+
+#[tokio::test]
+async fn a_mutation_of_the_largest_size_has_a_bundle_and_what_came_after_it_too() {
+    let (apps, folders) = nodes(1);
+    let (app, now) = (&apps[0], time(&apps[0]));
+    let longest = Account::new(1).longest(now, 1);
+    admit(app, longest.clone());
+    for nonce in 1..=50 {
+        admit(app, Account::new(2).put_with_nonce(now, "k", 1, nonce));
+    }
+    let mut bundler = bundler(app, &folders[0]);
+    bundler.bundle(0);
+    assert_eq!((bundler.places(), free(app)), (IN_FLIGHT_MAX - 2, 0));
+    // And a peer takes it.
+    assert!(checks(app, &bundle(&[Account::new(1).longest(now, 2)]), false));
 }
 
 #[test]
@@ -143,11 +184,12 @@ fn a_bundle_that_is_refused_leaves_nothing_of_a_strangers_behind() {
     let mine = account.put_with_nonce(time(app), "mine", 1, 1);
     let theirs = account.put_with_nonce(time(app), "theirs", 1, 2);
     admit(app, mine.clone());
-    let junk = Bytes::from_static(b"junk");
-    assert!(!checks(app, &bundle(&[mine.clone(), theirs.clone(), junk.clone(), junk.clone(), junk.clone()]), false));
+    // They cannot pay.
+    let [one, two, three] = [1, 2, 3].map(|nonce| Account::new(200).put_with_nonce(time(app), "theirs", 1, nonce));
+    assert!(!checks(app, &bundle(&[mine.clone(), theirs.clone(), one.clone(), two.clone(), three]), false));
     assert_eq!((waiting(app), free(app)), (1, 1), "what was asked for here still waits, in no bundle");
     // Half of it is good, so it is taken; when CometBFT loses it, what nobody asked for here is forgotten.
-    assert!(checks(app, &bundle(&[mine, theirs.clone(), junk.clone(), junk]), false));
+    assert!(checks(app, &bundle(&[mine, theirs, one]), false));
     assert_eq!((waiting(app), free(app)), (2, 0));
     app.inner.mempool.forget_bundles();
     assert_eq!((waiting(app), free(app)), (1, 1));
