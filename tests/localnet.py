@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A network of real validators on CometBFT, small enough for any machine: two validators, one shard, the settlement chain.
 
-The same commands as on a devnet write and read with proof, at either validator; the statement of an epoch is settled; a
-node is killed and started again with nothing else done to it, and goes on with the root of the other; the network ends
+The same commands as on a devnet write and read with proof, at either validator; a third validator comes and goes by decision
+of the operators, and what the chains tell each other crosses all the while; the statement of an epoch is settled; a node is killed and started again with nothing else done to it, and goes on with the root of the other; the network ends
 with no process left, and goes on when it is started again.
 
 Usage: tests/localnet.py --bin DIR [--seed N]
@@ -10,6 +10,7 @@ Talks to this machine alone. CometBFT must be installed (scripts/install-cometbf
 """
 
 import argparse
+import base64
 import json
 import os
 import random
@@ -20,6 +21,7 @@ import time
 from pathlib import Path
 
 import telling
+from joining import join
 from telling import Commands, a_story, chapter, check, free_port, the_end
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "localnet.py"
@@ -87,6 +89,16 @@ class Localnet:
     def node(self, validator, chain_id):
         return next(node for node in self.ready["nodes"] if (node["validator"], node["chain_id"]) == (validator, chain_id))
 
+    def run_node(self, node):
+        """Starts a node by hand; it is ended with the network."""
+        with open(node["log"], "ab") as log:
+            process = subprocess.Popen([node["program"], "start", "--home", node["home"]], stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=log,
+                                       env={**self.environment, "DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000"})
+        self.restarted.append(process)
+        node["pid"] = process.pid
+        return process
+
     def status(self, node):
         done = subprocess.run([node["program"], "status", "--home", node["home"], "--output", "json"], capture_output=True,
                               text=True, stdin=subprocess.DEVNULL)
@@ -132,6 +144,114 @@ def writes_and_reads(net):
     net.agree("both validators have one root", "local-shard-0")
 
 
+class Governed:
+    """A chain and what its operators decide."""
+
+    def __init__(self, net, shard=None):
+        self.net, self.user = net, net.user()
+        self.options = [] if shard is None else ["--shard", str(shard)]
+
+    def powers(self):
+        shown = self.user.json("governance", "show", *self.options)
+        return {validator["key"]: int(validator["power"]) for validator in shown["validators"]}
+
+    def validator_of(self, name):
+        """Key, operator and payout account of the validator with this operator."""
+        operator = self.user.json("account", "show", name)["address"]
+        shown = self.user.json("governance", "show", *self.options)
+        return next(validator for validator in shown["validators"] if validator["operator"].lower() == operator.lower())
+
+    def decide(self, powers, signers, *change):
+        """Signed and sent; returns when the chain has these powers, by key."""
+        file = self.net.folder / "proposal.db3"
+        file.unlink(missing_ok=True)
+        self.user.done("governance", "propose", file, *self.options, *change)
+        for signer in signers:
+            self.user.done("governance", "sign", file, "--account", signer)
+        self.user.done("governance", "submit", file)
+        wait_until("the decision takes effect", lambda: (self.powers() == powers, self.powers()))
+
+
+def set_validator(key, power, operator):
+    return "--set-validator", f"{key}:{power}:{operator}:{operator}"
+
+
+def key_of(home):
+    """The key of a machine, which its node has made."""
+    file = Path(home) / "config" / "priv_validator_key.json"
+    wait_until("the machine has a key", lambda: (file.exists(), home))
+    return "0x" + base64.b64decode(json.loads(file.read_text())["pub_key"]["value"]).hex()
+
+
+def link(net, source, reader):
+    return next(row for row in net.user().lines("status") if (row.get("from"), row.get("to")) == (source, reader))
+
+
+def other_validators(net):
+    """The shard gets a validator more, without whose votes it makes no block, and each chain another power of the first;
+    before and after that each chain proves to the other what it says."""
+    chapter("A validator comes by decision, and the light clients follow")
+    shard, settlement = "local-shard-0", "local-settlement"
+    port, p2p_port = free_port(2), free_port(2)
+    genesis = net.folder / "net" / "prepare" / "genesis"
+    home = join(net.programs, net.folder / "v2", genesis, "127.0.0.1", port, p2p_port) / shard
+    node = {"chain_id": shard, "validator": "v2", "program": str(net.programs / "shard-node"), "home": str(home),
+            "log": str(net.folder / "v2.log")}
+    process = net.run_node(node)
+    key = key_of(home)
+    def caught_up():
+        status = net.status(node)
+        return bool(status) and status["ready"] and not status["catching_up"], status
+    wait_until("the machine follows the shard", caught_up)
+
+    chains = Governed(net, 0), Governed(net)
+    first, second = (chains[0].validator_of(f"operator-v{at}")["key"] for at in range(2))
+    of_settlement = chains[1].validator_of("operator-v0")["key"], chains[1].validator_of("operator-v1")["key"]
+    operators = "operator-v0", "operator-v1"
+    # Of 50, more than 33 must sign: the two others have 30.
+    chains[0].decide({first: 20, second: 10, key: 20}, operators, *set_validator(first, 20, "operator-v0"),
+                     *set_validator(key, 20, "local0"))
+    chains[1].decide({of_settlement[0]: 15, of_settlement[1]: 10}, operators,
+                     *set_validator(of_settlement[0], 15, "operator-v0"))
+    nodes = [net.node(f"v{at}", shard) for at in range(VALIDATORS)]
+    changed = {chain_id: max(int(net.status(net.node("v0", chain_id))["height"]), 1) for chain_id in (shard, settlement)}
+    # A change counts two blocks after its own.
+    wait_until("the shard goes on with its votes", lambda: (
+        all(int((net.status(one) or {"height": 0})["height"]) > changed[shard] + 3 for one in [*nodes, node]), net.status(node)))
+
+    crossed(net, changed)
+
+    everybody_else = {first: 10, second: 10}
+    chains[0].decide(everybody_else, ("operator-v0", "local0"), "--remove-validator", key,
+                     *set_validator(first, 10, "operator-v0"))
+    chains[1].decide({one: 10 for one in of_settlement}, operators, *set_validator(of_settlement[0], 10, "operator-v0"))
+    process.terminate()
+    check("the newcomer's node ends", process.wait(timeout=PATIENCE) == 0)
+    net.agree("and without it the other two have one root", shard)
+
+
+def crossed(net, changed):
+    """Waits until something new has crossed each way, proven by a header of after a change."""
+    shard, settlement = "local-shard-0", "local-settlement"
+    before = {way: link(net, *way) for way in ((shard, settlement), (settlement, shard))}
+    net.user().done("put", "notes", "meanwhile", "written")
+    paid = statements_paid(net)
+    net.user().done("credit", "allocate", "3db3", "--shard", "0")
+    for source, reader in before:
+        def arrived(source=source, reader=reader):
+            now = link(net, source, reader)
+            holds = int(now["cursor"]) > int(before[source, reader]["cursor"]) and int(now["trusted_height"]) > changed[source]
+            return holds and now["frozen"] is False, now
+        wait_until(f"what {source} says arrives at {reader}", arrived)
+        check(f"what {source} says after the change arrives at {reader}", True)
+    wait_until("what was written since is paid", lambda: (statements_paid(net) > paid, net.user().lines("statement", "list")))
+    check("what was written since is paid", True)
+
+
+def statements_paid(net):
+    return sum(statement.get("status") == "paid" for statement in net.user().lines("statement", "list"))
+
+
 def a_settled_epoch(net):
     chapter("A statement is settled")
     def settled():
@@ -152,17 +272,13 @@ def a_killed_node(net):
     comet = Path(node["home"]) / "cometbft"
     wait_until("CometBFT ends with its node", lambda: (not left_over(comet), left_over(comet)))
     check(f"{node['validator']} was killed, and its CometBFT ended with it", True)
-    with open(node["log"], "ab") as log:
-        again = subprocess.Popen([node["program"], "start", "--home", node["home"]], stdin=subprocess.DEVNULL, stdout=log,
-                                 stderr=log, env={**net.environment, "DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000"})
-    net.restarted.append(again)
-    node["pid"] = again.pid
+    net.run_node(node)
     net.agree("it goes on with the other's root", "local-shard-0")
     check("what was acknowledged is there", net.user(node).done("get", "notes", "before").stdout == "kept")
     net.user(other).done("put", "notes", "after", "new")
     check("and it follows what comes", net.user(node).done("get", "notes", "after").stdout == "new")
     bills = net.user().lines("bill", "list")
-    check("one bill for each mutation", len(bills) == 4, bills)
+    check("one bill for each mutation", len(bills) == 5, bills)
 
 
 def an_end_and_a_beginning(net):
@@ -186,6 +302,7 @@ def main():
         net.start()
         check(f"{VALIDATORS} validators, {SHARDS} shard and its settlement chain are up", len(net.ready["nodes"]) == 4)
         writes_and_reads(net)
+        other_validators(net)
         a_settled_epoch(net)
         a_killed_node(net)
         an_end_and_a_beginning(net)

@@ -3,7 +3,9 @@
 
 The key of the third signs on two machines at once: the others prove it, its power is gone for good, and the chain goes on
 without it. The operators of the other two then decide: what is done, what was taken back and what could not be done any
-more is told by every node, and the key that misbehaved cannot come back.
+more is told by every node, and the key that misbehaved cannot come back. A node whose state comes from another genesis ends
+for good. A node that is sent what is no call begins anew with its CometBFT, in its process, and ends for good where that
+happens three times on one block. A validator that is left alone says that it does not serve.
 
 Usage: tests/validators.py --bin DIR
 Talks to this machine alone. CometBFT must be installed (scripts/install-cometbft).
@@ -14,8 +16,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import urllib.request
 from pathlib import Path
 
 import telling
@@ -82,11 +86,48 @@ class Network:
     def home(self, name):
         return self.folder / name / CHAIN
 
-    def start(self, name):
-        log = open(self.folder / f"{name}.log", "ab")
+    def log(self, name):
+        return self.folder / f"{name}.log"
+
+    def start(self, name, **environment):
+        log = open(self.log(name), "ab")
         self.nodes[name] = subprocess.Popen(
             [self.programs / "settlement-node", "start", "--home", self.home(name), "--no-relay"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**self.environment, **environment})
+
+    def end(self, name):
+        process = self.nodes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=PATIENCE)
+
+    def ends_with(self, name, code):
+        """Waits until a node ends by itself, as it should; gives the end of its log."""
+        def ended():
+            found = self.nodes[name].poll()
+            return found is not None, self.tail(name)
+        wait_until(f"{name} ends by itself", ended)
+        found = self.nodes.pop(name).returncode
+        check(f"{name} ends with {code}", found == code, f"{found}\n{self.tail(name)}")
+        return self.tail(name)
+
+    def tail(self, name):
+        return self.log(name).read_text(errors="replace")[-4_000:]
+
+    def comet(self, name):
+        """The CometBFT process under a node; none while there is none."""
+        found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(self.nodes[name].pid)], capture_output=True, text=True)
+        pids = [int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == "cometbft"]
+        return pids[0] if pids else None
+
+    def health(self, place, service):
+        """What gRPC's health check says of a service, asked as a page of the web asks."""
+        name = service.encode()
+        message = b"\x0a" + bytes([len(name)]) + name
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.grpc + 2 * place}/grpc.health.v1.Health/Check",
+            b"\0" + len(message).to_bytes(4, "big") + message, {"content-type": "application/grpc-web+proto"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return {b"\x08\x01": "SERVING", b"\x08\x02": "NOT_SERVING"}.get(answer.read()[5:7], "unknown")
 
     def stop(self):
         for process in self.nodes.values():
@@ -171,6 +212,96 @@ def decisions(net, culprit):
     check("the table says the same", "dropped" in net.db3("governance", "show"))
 
 
+def another_root(net):
+    chapter("A node whose root the others do not share")
+    net.end("mallory")
+    home = net.home("mallory")
+    genesis = home / "config" / "genesis.json"
+    text = genesis.read_text()
+    other = text.replace('"expiry_max_secs": 3600', '"expiry_max_secs": 1800')
+    check("a parameter of the genesis is changed", other != text)
+    genesis.write_text(other)
+    shutil.rmtree(home / "data")
+    # The blocks are executed again, on a state in which everything is whole, and which is not the chain's.
+    net.start("mallory")
+    told = net.ends_with("mallory", 70)
+    check("and says that the roots differ", "AppHash does not match AppHash after replay" in told, told)
+    again = net.log("mallory").read_text(errors="replace").count("comet.started")
+    net.start("mallory")
+    net.ends_with("mallory", 70)
+    check("no start helps, and none was tried by itself",
+          net.log("mallory").read_text(errors="replace").count("comet.started") == again + 1, net.tail("mallory"))
+
+
+SERVICES = ("db3.v1.SettlementService", "db3.v1.ChainService")
+
+
+def serves(net, place, expected):
+    def asked():
+        try:
+            found = [net.health(place, service) for service in SERVICES]
+        except OSError as error:
+            return False, error
+        return found == [expected] * len(SERVICES), found
+    wait_until(f"health says {expected}", asked)
+    check(f"health says {expected}", True)
+
+
+def breaks(net, name):
+    return net.log(name).read_text(errors="replace").count("node.broken")
+
+
+def no_call(net, name):
+    """Sends a node what CometBFT never would, on a connection that is in use, and waits until the node hangs up."""
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.connect(str(net.home(name) / "cometbft" / "run" / "abci.sock"))
+        stream.settimeout(PATIENCE)
+        try:
+            stream.sendall(bytes([2, 0x1A, 0]) + bytes([3, 0xFF, 0xFF, 0xFF]))  # Info, and three bytes of nothing.
+            while stream.recv(4096):
+                pass
+        except ConnectionError:
+            pass
+
+
+def begins_anew(net, name):
+    """Sends it such a thing, and waits until it and its CometBFT stand where they stood."""
+    process, comet, height, before = net.nodes[name], net.comet(name), net.height(name), breaks(net, name)
+    no_call(net, name)
+    def again():
+        seen = breaks(net, name), net.comet(name), net.height(name)
+        return seen[0] == before + 1 and seen[1] not in (None, comet) and seen[2] >= height, (seen, net.tail(name))
+    wait_until(f"{name} and its CometBFT begin anew", again)
+    check(f"{name} and its CometBFT begin anew, in the same process", process.poll() is None, net.tail(name))
+    return height
+
+
+def what_is_no_call(net):
+    chapter("A node that is sent what is no call, and one that is left alone")
+    net.end("alice")
+    net.start("alice", DB3_COMETBFT_STALLED_SECS="5")
+    wait_until("alice is back", lambda: (net.height("alice") > 0, net.tail("alice")))
+    height = begins_anew(net, "alice")
+    told = net.log("alice").read_text(errors="replace")
+    check("what happened is told", "node.broken" in told and "a frame is no request" in told, net.tail("alice"))
+    wait_until("the chain goes on", lambda: (net.height("alice") > height + 3, net.status("alice")))
+    serves(net, 0, "SERVING")
+
+    net.end("bob")
+    serves(net, 0, "NOT_SERVING")
+    check("status says so as well", net.status("alice")["ready"] is False, net.status("alice"))
+    # Nothing moves on: all three come on top of one block.
+    for _ in range(2):
+        height = begins_anew(net, "alice")
+    no_call(net, "alice")
+    told = net.ends_with("alice", 70)
+    check("and says why", "a frame is no request" in told, told)
+    for name in ("alice", "bob"):
+        net.start(name)
+    wait_until("nothing is lost by it", lambda: (net.height("alice") > height + 3, net.tail("alice")))
+    serves(net, 0, "SERVING")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help="folder of the programs")
@@ -180,6 +311,8 @@ def main():
     try:
         culprit = misbehaviour(net)
         decisions(net, culprit)
+        another_root(net)
+        what_is_no_call(net)
     finally:
         net.stop()
     shutil.rmtree(folder)

@@ -3,12 +3,12 @@
 use std::any::Any;
 
 use db3_genesis::GenesisError;
-use db3_primitives::Rejection;
+use db3_primitives::{Height, Rejection};
 
 use crate::config::ConfigError;
 use crate::store::StoreError;
 
-/// Why a chain stopped and must not simply be started again: the next step would be a guess. Nodes exit with 70.
+/// Why a chain stopped and must not simply go on: the next step would be a guess. Nodes exit with 70, but where it broke.
 #[derive(Debug, thiserror::Error)]
 pub enum FatalError {
     /// The files.
@@ -27,6 +27,15 @@ pub enum FatalError {
         expected: String,
         /// The engine's.
         found: String,
+    },
+    /// The application panicked in a call, or was sent what is no call: what it has in memory may be half changed, what is
+    /// on the disk is not. See [`StopReason::Broken`](crate::StopReason::Broken).
+    #[error("{detail} (on top of block {height})")]
+    Broken {
+        /// Height of the newest committed block.
+        height: Height,
+        /// What happened.
+        detail: String,
     },
     /// A thread ended that must not: a rule of the state machine is broken, and its message is in the log.
     #[error("the {thread} thread ended: {detail}")]

@@ -298,6 +298,9 @@ impl<M: Machine> Chain<M> {
         // The sender lives in what this handle holds.
         let _ = self.inner().ended.subscribe().wait_for(|ended| *ended).await;
         match self.inner().fatal.get() {
+            Some(FatalError::Broken { height, detail }) => {
+                StopReason::Broken { height: *height, detail: detail.clone() }
+            }
             Some(error) => StopReason::Fatal { detail: error.to_string() },
             None => StopReason::Shutdown,
         }

@@ -55,7 +55,7 @@ pub use history::{BillProof, OutboxPage, QueryError};
 pub use init::{InitInput, genesis_file, init, make_key};
 pub use machine::{Appended, At, LogRow, Machine, SettlementMachine, ShardMachine};
 pub use pool::{DeliveryState, ReceiptState, ReceiptWatch, SubmittedDelivery};
-pub use status::{ChainStatus, StopReason};
+pub use status::{ChainStatus, Reopenings, StopReason};
 pub use store::StoreError;
 pub use store::bills::{BillCursor, BillFilter, BillRow};
 pub use store::blocks::BlockSummary;

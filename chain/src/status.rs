@@ -9,11 +9,57 @@ use crate::comet::Consensus;
 pub enum StopReason {
     /// It was asked to stop.
     Shutdown,
+    /// What it has in memory may be half changed, what is on the disk is not: shut it down, let go of it and start it
+    /// anew, as often as [`Reopenings`] allows.
+    Broken {
+        /// Height of its newest committed block.
+        height: Height,
+        /// What happened.
+        detail: String,
+    },
     /// It cannot go on: end the process with exit code 70.
     Fatal {
         /// Why.
         detail: String,
     },
+}
+
+/// How often a chain may break on top of one block. What breaks it there may be the next block, which must not be tried
+/// for ever.
+const BREAKS_MAX: u32 = 3;
+
+/// Counts how often a chain broke.
+#[derive(Debug, Default)]
+pub struct Reopenings {
+    at: Option<(Height, u32)>,
+}
+
+impl Reopenings {
+    /// What follows from a stop: where a chain broke too often on top of one block, it cannot go on.
+    #[must_use]
+    pub fn judge(&mut self, reason: StopReason) -> StopReason {
+        let StopReason::Broken { height, detail } = reason else { return reason };
+        let before = self.at.filter(|(at, _)| *at == height).map_or(0, |(_, count)| count);
+        let count = before.saturating_add(1);
+        self.at = Some((height, count));
+        if count < BREAKS_MAX { StopReason::Broken { height, detail } } else { StopReason::Fatal { detail } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_that_breaks_three_times_on_one_block_cannot_go_on() {
+        let mut reopenings = Reopenings::default();
+        let mut fatal = |height: u64| {
+            let broken = StopReason::Broken { height: Height::new(height), detail: "a panic".to_owned() };
+            matches!(reopenings.judge(broken), StopReason::Fatal { .. })
+        };
+        assert_eq!([7, 7, 8, 8, 9, 9, 9].map(&mut fatal), [false, false, false, false, false, false, true]);
+        assert_eq!(reopenings.judge(StopReason::Shutdown), StopReason::Shutdown);
+    }
 }
 
 /// Where a chain and its node stand.

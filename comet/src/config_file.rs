@@ -85,6 +85,7 @@ fn config_toml(
         ..
     } = settings;
     let peers = settings.persistent_peers.join(",");
+    let ids = settings.peers().map(|(id, _)| id.to_ascii_lowercase()).collect::<Vec<_>>().join(",");
     let signer = settings.priv_validator_laddr.as_deref().unwrap_or_default();
     // CometBFT makes a key where this names none, also if it never signs with it: that one must not look like ours.
     let key_file = match settings.priv_validator_laddr {
@@ -126,6 +127,8 @@ max_body_bytes = 4194304
 laddr = "tcp://{p2p_listen}"
 external_address = "{p2p_external}"
 persistent_peers = "{peers}"
+# For those there is always a place, however many strangers hold theirs.
+unconditional_peer_ids = "{ids}"
 addr_book_strict = {strict}
 allow_duplicate_ip = {private_network}
 max_num_inbound_peers = 64

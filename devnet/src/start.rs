@@ -116,7 +116,8 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
     let _ = server.await;
     drop(network);
     match ended {
-        Some(StopReason::Fatal { detail }) => bail!(Failure::Fatal(detail)),
+        // Only CometBFT's chains break.
+        Some(StopReason::Fatal { detail } | StopReason::Broken { detail, .. }) => bail!(Failure::Fatal(detail)),
         Some(StopReason::Shutdown) | None => Ok(()),
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! Leaf of evidence, `evid/<address>`, 87 bytes: format 1 (1) ‖ kind: 1 duplicate vote, 2 light client attack (1) ‖ its
 //! height (8) ‖ its time in Unix seconds (8) ‖ height of the block that recorded it (8) ‖ ed25519 key (32) ‖ power (8) ‖
-//! operator (20) ‖ 1 if its power was taken, 0 if it was the last validator (1).
+//! operator (20) ‖ 1 if its power was taken, 0 if it was the last validator, 2 if it had left before (1). Of one that had
+//! left the address is all that is known: key, power and operator are zeros.
 
 use db3_primitives::decode::Reader;
 use db3_primitives::{Address, BlockTime, DecodeError, Height};
 use sha2::{Digest, Sha256};
 
 use crate::leaf::FORMAT;
+
+/// The last byte where the validator had left before.
+const LEFT: u8 = 2;
 
 /// How a validator misbehaved. The number is Tendermint's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +39,8 @@ pub struct Misbehaviour {
 /// What the state keeps of it, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evidence {
+    /// The validator's Tendermint address.
+    pub validator: [u8; 20],
     /// What it did.
     pub kind: MisbehaviourKind,
     /// At which height.
@@ -43,7 +49,14 @@ pub struct Evidence {
     pub time_secs: u64,
     /// The block that recorded it.
     pub recorded: Height,
-    /// The validator's key.
+    /// Who it was; none if it had left before its deed was known.
+    pub known: Option<Known>,
+}
+
+/// A validator that misbehaved while it was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its key.
     pub key: [u8; 32],
     /// The power that it had.
     pub power: u64,
@@ -90,33 +103,37 @@ impl MisbehaviourKind {
 }
 
 impl Evidence {
-    /// The validator's Tendermint address.
+    /// Whether the validator has no power any more.
     #[must_use]
-    pub fn validator(&self) -> [u8; 20] {
-        validator_address(&self.key)
+    pub fn removed(&self) -> bool {
+        self.known.is_none_or(|known| known.removed)
     }
 
     /// The encoding; the layout is at the top of this module.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        let left = Known { key: [0; 32], power: 0, operator: Address::new([0; 20]), removed: true };
+        let Known { key, power, operator, removed } = self.known.unwrap_or(left);
+        let end = if self.known.is_some() { u8::from(removed) } else { LEFT };
         [
             [FORMAT, self.kind.number()].as_slice(),
             &self.height.get().to_be_bytes(),
             &self.time_secs.to_be_bytes(),
             &self.recorded.get().to_be_bytes(),
-            &self.key,
-            &self.power.to_be_bytes(),
-            self.operator.as_bytes(),
-            &[u8::from(self.removed)],
+            &key,
+            &power.to_be_bytes(),
+            operator.as_bytes(),
+            &[end],
         ]
         .concat()
     }
 
-    /// Reads the encoding.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+    /// Reads the encoding of what is kept of a validator.
+    pub fn from_bytes(validator: [u8; 20], bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new("evidence", bytes);
         reader.format(FORMAT)?;
         let evidence = Self {
+            validator,
             kind: {
                 let number = reader.u8()?;
                 MisbehaviourKind::from_number(i32::from(number)).ok_or_else(|| reader.invalid("kind"))?
@@ -124,15 +141,22 @@ impl Evidence {
             height: Height::new(reader.u64()?),
             time_secs: reader.u64()?,
             recorded: Height::new(reader.u64()?),
-            key: reader.array()?,
-            power: reader.u64()?,
-            operator: reader.address()?,
-            removed: match reader.u8()? {
-                0 => false,
-                1 => true,
-                _ => return Err(reader.invalid("removed")),
+            known: {
+                let (key, power, operator) = (reader.array()?, reader.u64()?, reader.address()?);
+                let known = |removed| Some(Known { key, power, operator, removed });
+                match reader.u8()? {
+                    0 => known(false),
+                    1 => known(true),
+                    LEFT => None,
+                    _ => return Err(reader.invalid("removed")),
+                }
             },
         };
+        let fits =
+            evidence.known.map_or(evidence.to_bytes() == bytes, |known| validator_address(&known.key) == validator);
+        if !fits {
+            return Err(reader.invalid("validator"));
+        }
         reader.end()?;
         Ok(evidence)
     }

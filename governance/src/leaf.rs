@@ -159,5 +159,5 @@ pub fn decodes(tree_key: &[u8], leaf: &[u8]) -> Option<bool> {
         return Some(plan.is_some_and(|plan| plan.sequence == sequence && plan.at_height <= at_height));
     }
     let validator = key::split_evidence(tree_key)?;
-    Some(Evidence::from_bytes(leaf).is_ok_and(|evidence| evidence.validator() == validator))
+    Some(Evidence::from_bytes(validator, leaf).is_ok())
 }

@@ -28,7 +28,7 @@ mod text;
 
 pub use action::{Action, CatchUp, Parameter, Replacement};
 pub use anew::{AnewError, begin_anew};
-pub use evidence::{Evidence, Misbehaviour, MisbehaviourKind, validator_address};
+pub use evidence::{Evidence, Known, Misbehaviour, MisbehaviourKind, validator_address};
 pub use leaf::{GovernanceLeaf, Validator, ValidatorError, decodes};
 pub use proposal::Proposal;
 pub use session::{Accepted, Applied, Cancelled, Report, Session};

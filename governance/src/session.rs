@@ -12,8 +12,8 @@ use db3_primitives::{BlockTime, ChainId, DecodeError, Height, Identifier, Reject
 use db3_state_tree::Tree;
 
 use crate::action::Action;
-use crate::evidence::{Evidence, Misbehaviour, validator_address};
-use crate::leaf::{FORMAT, GovernanceLeaf, Validator};
+use crate::evidence::{Evidence, Known, Misbehaviour, validator_address};
+use crate::leaf::{FORMAT, GovernanceLeaf};
 use crate::proposal::Proposal;
 use crate::signed::SignedProposal;
 use crate::subject::Subject;
@@ -124,11 +124,12 @@ impl Session {
 
     /// What is recorded against validators, in order of their addresses, as the version before the block has it.
     pub fn evidence(&self) -> impl Iterator<Item = Evidence> {
-        self.base.prefix(&key::evidence_prefix()).filter_map(|(_, leaf)| Evidence::from_bytes(leaf).ok())
+        let kept = self.base.prefix(&key::evidence_prefix());
+        kept.filter_map(|(tree_key, leaf)| Evidence::from_bytes(key::split_evidence(tree_key)?, leaf).ok())
     }
 
     /// Begins a block: takes the power of validators that misbehaved, then makes the changes that are due, and gives what
-    /// they leave of `subject`. Evidence against nobody who validates, and evidence again, is passed over.
+    /// they leave of `subject`. Evidence against whom no power is left to take, and is known to have misbehaved, is passed over.
     pub fn begin<S: Subject>(&mut self, height: Height, misbehaviours: &[Misbehaviour], subject: S) -> S {
         let due = self.plans.first_key_value().is_some_and(|((at_height, _), _)| *at_height <= height);
         let Some(before) = self.leaf.as_ref().filter(|_| due || !misbehaviours.is_empty()).cloned() else {
@@ -240,23 +241,34 @@ impl Session {
         (self.writes, self.report)
     }
 
-    /// Records what a validator did and takes its power, unless it is the last one.
+    /// Records what a validator did and takes its power, unless it is the last one. Of one that has left since, it is
+    /// recorded as well: consensus has proven that it was one then. One deed of each is kept, and where that cost it
+    /// nothing, because it was the last one, the next takes its place.
     fn punish(&mut self, leaf: &mut GovernanceLeaf, recorded: Height, misbehaviour: &Misbehaviour) {
-        let Misbehaviour { validator, kind, height, time } = misbehaviour;
-        let known = leaf.validators.iter().find(|known| validator_address(&known.key) == *validator).copied();
-        let Some(Validator { key, power, operator, .. }) = known.filter(|_| !self.has_evidence(validator)) else {
+        let Misbehaviour { validator, kind, height, time } = *misbehaviour;
+        let found = leaf.validators.iter().find(|found| validator_address(&found.key) == validator).copied();
+        let last = leaf.validators.len() == 1;
+        let kept = self.evidence_of(&validator);
+        if kept.is_some_and(|kept| kept.removed() || (last && found.is_some())) {
             return;
-        };
-        let removed = leaf.validators.len() > 1 && leaf.remove(&key).is_some();
-        let evidence =
-            Evidence { kind: *kind, height: *height, time_secs: time.secs, recorded, key, power, operator, removed };
-        self.writes.insert(key::evidence(validator), Some(evidence.to_bytes()));
+        }
+        let known = found.map(|found| {
+            let removed = !last && leaf.remove(&found.key).is_some();
+            Known { key: found.key, power: found.power, operator: found.operator, removed }
+        });
+        // Of one that has left, what was known of it when it was the last one stays known.
+        let kept = kept.and_then(|kept| kept.known).map(|kept| Known { removed: true, ..kept });
+        let known = known.or(kept);
+        let evidence = Evidence { validator, kind, height, time_secs: time.secs, recorded, known };
+        self.writes.insert(key::evidence(&validator), Some(evidence.to_bytes()));
         self.report.evidence.push(evidence);
     }
 
-    fn has_evidence(&self, validator: &[u8; 20]) -> bool {
-        let key = key::evidence(validator);
-        self.writes.contains_key(&key) || self.base.get(&key).is_some()
+    /// What is kept of a validator, this block's included.
+    fn evidence_of(&self, validator: &[u8; 20]) -> Option<Evidence> {
+        let tree_key = key::evidence(validator);
+        let kept = self.writes.get(&tree_key).and_then(Option::as_deref).or_else(|| self.base.get(&tree_key));
+        kept.map(|kept| Evidence::from_bytes(*validator, kept).unwrap_or_else(|_| damaged(&tree_key)))
     }
 
     /// What all actions of a proposal leave, or why it cannot be.
@@ -277,7 +289,7 @@ impl Session {
         match action {
             Action::SetValidator(validator) => {
                 let known = trial.leaf.validators.iter().any(|known| known.key == validator.key);
-                if !known && self.has_evidence(&validator_address(&validator.key)) {
+                if !known && self.evidence_of(&validator_address(&validator.key)).is_some() {
                     return Err("this key misbehaved and cannot come back; take a new one".to_owned());
                 }
                 trial.leaf.set(*validator);

@@ -97,9 +97,15 @@ pub(super) fn report(report: &Report) {
         tracing::info!(sequence = cancelled.sequence, by = cancelled.by, "governance.cancelled");
     }
     for evidence in &report.evidence {
-        let (validator, power, removed) = (hex::encode(evidence.key), evidence.power, evidence.removed);
-        let (kind, height) = (evidence.kind.text(), evidence.height);
-        tracing::error!(validator, power, kind, %height, removed, operator = %evidence.operator, "governance.evidence");
+        let (validator, kind, height) = (hex::encode(evidence.validator), evidence.kind.text(), evidence.height);
+        match evidence.known {
+            Some(known) => {
+                let (key, power, removed) = (hex::encode(known.key), known.power, known.removed);
+                let operator = known.operator;
+                tracing::error!(validator, key, power, kind, %height, removed, %operator, "governance.evidence");
+            }
+            None => tracing::error!(validator, kind, %height, "governance.evidence: against one that has left"),
+        }
     }
 }
 

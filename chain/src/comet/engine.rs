@@ -1,7 +1,6 @@
 //! All of `CometBFT` on this side: the server of the application, the process and its supervisor, the bundler, the
 //! follower, and what is known of their health.
 
-use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,10 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use db3_comet::{
-    AbciFault, AbciServer, Binary, Broadcast, FaultKind, FrameLimits, Health, HealthState, Layout, Rpc, Supervisor,
-    abci, write_config,
+    AbciFault, AbciServer, Binary, Broadcast, FrameLimits, Health, HealthState, Layout, Rpc, Supervisor, abci,
+    write_config,
 };
-use db3_primitives::Height;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,10 +26,6 @@ use crate::init::genesis_file;
 use crate::machine::Machine;
 use crate::signal::Signal;
 use crate::store::StoreError;
-
-/// How often the application may panic on top of one block. `CometBFT` is started again after each; a block that can
-/// never be executed must not be tried for ever.
-const PANICS_MAX: u32 = 3;
 
 /// How long ended tasks are waited for.
 const END_STEP: Duration = Duration::from_millis(2);
@@ -89,7 +83,7 @@ impl CometEngine {
         let mut tasks = JoinSet::new();
         tasks.spawn_on(follow(Arc::clone(&inner), rpc, stopped), runtime);
         tasks.spawn_on(watch_health(Arc::clone(&inner), supervisor.health()), runtime);
-        tasks.spawn_on(watch_faults(Arc::clone(&inner), server.faults()), runtime);
+        tasks.spawn_on(watch_faults(Arc::clone(&inner), server.broken()), runtime);
         Ok(Self { supervisor, server, bundler, tasks, signal: Arc::clone(&inner.signal), told })
     }
 
@@ -158,23 +152,13 @@ fn consensus_of(health: &Health) -> Consensus {
     }
 }
 
-/// Tells of connections that were closed on this side. `CometBFT` ends after each and is started again; an application
-/// that panics on one block again and again ends the node.
-async fn watch_faults<M: Machine>(inner: Arc<Inner<M>>, mut faults: watch::Receiver<Option<AbciFault>>) {
-    let mut panics: HashMap<Height, u32> = HashMap::new();
-    while faults.changed().await.is_ok() {
-        let Some(fault) = faults.borrow_and_update().clone() else { continue };
-        tracing::error!(%fault, "comet.fault: CometBFT is started again");
-        if !matches!(fault.what, FaultKind::Panic { .. }) {
-            continue;
-        }
-        let height = inner.versions.committed().height;
-        panics.retain(|panicked, _| *panicked == height);
-        let count = panics.entry(height).or_default();
-        *count = count.saturating_add(1);
-        if *count >= PANICS_MAX {
-            inner.fail(FatalError::Panicked { thread: "application", detail: fault.to_string() });
-            return;
-        }
+/// Stops the chain once it broke: it is opened anew, and `CometBFT` started with it.
+async fn watch_faults<M: Machine>(inner: Arc<Inner<M>>, mut broken: watch::Receiver<Option<AbciFault>>) {
+    let fault = match broken.wait_for(Option::is_some).await {
+        Ok(fault) => fault.as_ref().map(ToString::to_string),
+        Err(_) => None,
+    };
+    if let Some(detail) = fault {
+        inner.fail(FatalError::Broken { height: inner.versions.committed().height, detail });
     }
 }

@@ -15,6 +15,23 @@ pub struct AbciFault {
     pub what: FaultKind,
 }
 
+impl AbciFault {
+    /// Whether the application, or how it is spoken to, cannot be relied on any more: it panicked, and may be half
+    /// changed, or what came on a connection that `CometBFT` uses was no request. Then both are to begin anew. A
+    /// connection that ended within a frame says only that the process at its other end did; and garbage on one that
+    /// nothing was asked on yet may be a stranger's.
+    #[must_use]
+    pub fn is_breaking(&self) -> bool {
+        match &self.what {
+            FaultKind::Panic { .. } => true,
+            FaultKind::Frame(FrameError::Cut { .. }) | FaultKind::Refused { .. } | FaultKind::Socket { .. } => false,
+            FaultKind::Frame(FrameError::Length | FrameError::TooLong { .. } | FrameError::Malformed { .. })
+            | FaultKind::Empty
+            | FaultKind::WrongConnection { .. } => self.connection != ConnectionKind::Unnamed,
+        }
+    }
+}
+
 /// Why a connection was closed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultKind {

@@ -9,7 +9,8 @@
 //!
 //! What cannot be read, a call on the wrong connection, a panic in the application and an application that refuses
 //! to answer ([`refuse`]) close the connection and are reported as an [`AbciFault`]. There is never a made-up answer:
-//! `CometBFT` ends when a connection does, and its supervisor starts it again.
+//! `CometBFT` ends when a connection does, and its supervisor starts it again. After a panic and after what is no
+//! request ([`AbciServer::broken`]) the application is to be opened anew as well.
 
 mod address;
 mod connection;

@@ -35,6 +35,7 @@ struct Shared {
     opened: AtomicU64,
     stopped: AtomicBool,
     faults: watch::Sender<Option<AbciFault>>,
+    broken: watch::Sender<Option<AbciFault>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +63,7 @@ where
         opened: AtomicU64::new(0),
         stopped: AtomicBool::new(false),
         faults: watch::Sender::new(None),
+        broken: watch::Sender::new(None),
     });
     let accepts = Arc::clone(&shared);
     let accepting = thread::Builder::new().name("abci-accept".to_owned()).spawn(move || accept(&app, &accepts))?;
@@ -79,6 +81,12 @@ impl AbciServer {
     #[must_use]
     pub fn faults(&self) -> watch::Receiver<Option<AbciFault>> {
         self.shared.faults.subscribe()
+    }
+
+    /// The first fault after which the application is to be opened anew ([`AbciFault::is_breaking`]); none yet.
+    #[must_use]
+    pub fn broken(&self) -> watch::Receiver<Option<AbciFault>> {
+        self.shared.broken.subscribe()
     }
 
     /// Connections that are open.
@@ -172,6 +180,9 @@ impl Shared {
             let number = newest.as_ref().map_or(1, |fault| fault.number.saturating_add(1));
             let fault = AbciFault { number, connection, what };
             tracing::error!(connection = %fault.connection, what = %fault.what, "abci.fault");
+            if fault.is_breaking() {
+                self.broken.send_if_modified(|first| first.is_none() && first.replace(fault.clone()).is_none());
+            }
             *newest = Some(fault);
         });
     }

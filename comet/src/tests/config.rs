@@ -101,6 +101,19 @@ fn what_is_written_is_read_by_cometbft_and_signing_state_is_never_overwritten() 
 }
 
 #[test]
+fn strangers_take_no_place_from_the_peers_that_the_settings_name() {
+    let home = tempfile::tempdir().unwrap();
+    let layout = Layout::new(home.path()).unwrap();
+    let ids = ["0a", "B1"].map(|byte| byte.repeat(20));
+    let peers = ids.iter().zip([1, 2]).map(|(id, host)| format!("{id}@192.0.2.{host}:26656")).collect();
+    let settings = CometSettings { persistent_peers: peers, ..settings() };
+    let abci = layout.abci_address(&settings).unwrap();
+    write_config(&layout, &settings, &abci, "{}", None).unwrap();
+    let config = std::fs::read_to_string(layout.config().join("config.toml")).unwrap();
+    assert!(config.contains(&format!("\nunconditional_peer_ids = \"{}\"\n", ids.join(",").to_lowercase())), "{config}");
+}
+
+#[test]
 fn where_a_signer_elsewhere_has_the_validators_key_none_is_made_here() {
     let home = tempfile::tempdir().unwrap();
     let layout = Layout::new(home.path()).unwrap();

@@ -167,7 +167,31 @@ fn a_call_on_another_kind_of_connection_is_a_fault() {
     stream.write_all(&frame(Value::Info(RequestInfo::default()))).unwrap();
     let fault = served.fault(1);
     assert_eq!(fault.what, FaultKind::WrongConnection { expected: ConnectionKind::Query });
-    assert!(!fault.what.is_applications());
+    assert!(!fault.what.is_applications() && fault.is_breaking());
+}
+
+#[test]
+fn the_first_fault_that_breaks_the_application_stays_whatever_comes_after_it() {
+    let served = served(FrameLimits::default());
+    let garbage: &[u8] = &[3, 0xff, 0xff, 0xff];
+    // A stranger, and a process that ended while it wrote: nothing is wrong with the application.
+    served.connect().write_all(garbage).unwrap();
+    assert!(!served.fault(1).is_breaking());
+    let mut cut = check_tx(5);
+    cut.extend(&check_tx(5)[..3]);
+    served.connect().write_all(&cut).unwrap();
+    let fault = served.fault(2);
+    assert_eq!((fault.connection, fault.is_breaking()), (ConnectionKind::Mempool, false));
+    assert_eq!(*served.server.broken().borrow(), None);
+    // On a connection that is in use.
+    served.connect().write_all(&[check_tx(5).as_slice(), garbage].concat()).unwrap();
+    let fault = served.fault(3);
+    assert!(fault.is_breaking(), "{fault}");
+    let mut after = cut;
+    after.truncate(after.len() - 1);
+    served.connect().write_all(&after).unwrap();
+    assert!(!served.fault(4).is_breaking());
+    assert_eq!(served.server.broken().borrow().as_ref(), Some(&fault));
 }
 
 #[test]
@@ -187,7 +211,8 @@ fn a_panic_of_the_application_closes_the_connection_without_an_answer() {
     let fault = served.fault(1);
     assert_eq!(fault.connection, ConnectionKind::Consensus);
     assert!(matches!(&fault.what, FaultKind::Panic { call: "FinalizeBlock", text } if text.contains("wants a panic")));
-    assert!(fault.what.is_applications());
+    assert!(fault.what.is_applications() && fault.is_breaking());
+    assert_eq!(served.server.broken().borrow().as_ref(), Some(&fault));
     // The other connections go on, and calls that change the state are not locked out.
     let mut again = served.connect();
     again.write_all(&frame(Value::FinalizeBlock(RequestFinalizeBlock { height: 1, ..Default::default() }))).unwrap();

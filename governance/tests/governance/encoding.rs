@@ -1,7 +1,7 @@
 //! The bytes that are signed and kept: one encoding, and any other bytes are refused without a panic.
 
 use db3_carry::Peer;
-use db3_governance::{Action, CatchUp, Parameter, Proposal, Replacement, Signature, SignedProposal, decodes};
+use db3_governance::{Action, CatchUp, Evidence, Parameter, Proposal, Replacement, Signature, SignedProposal, decodes};
 use db3_light_client::{Options, TrustRoot, UnixTime};
 use db3_merkle_log::Frontier;
 use db3_primitives::hash::hex_text;
@@ -132,6 +132,9 @@ proptest! {
     fn any_leaf_is_judged_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         for tree_key in [key::governance(), key::plan(Height::new(1), 1), key::evidence(&[1; 20])] {
             prop_assert!(decodes(&tree_key, &bytes).is_some());
+        }
+        if let Ok(evidence) = Evidence::from_bytes([1; 20], &bytes) {
+            prop_assert_eq!(evidence.to_bytes(), bytes.clone());
         }
         prop_assert_eq!(decodes(b"chain", &bytes), None);
     }

@@ -236,9 +236,10 @@ fn misbehaviour_takes_the_power_is_recorded_and_counts_once() {
     let (report, _) = chain.block(&[double_vote(3), double_vote(3)], &[]);
     assert_eq!(report.validator_updates, [(validator_key(3), 0)]);
     assert_eq!(report.evidence.len(), 1);
-    assert!(report.evidence[0].removed && report.evidence[0].operator == operator(3).address());
+    let known = report.evidence[0].known.unwrap();
+    assert!(known.removed && known.operator == operator(3).address());
     let root = chain.tree.root();
-    let (report, _) = chain.block(&[double_vote(3), double_vote(9)], &[]);
+    let (report, _) = chain.block(&[double_vote(3)], &[]);
     assert_eq!((report.evidence.len(), report.validator_updates.len(), chain.tree.root()), (0, 0, root));
     assert_eq!(chain.session().evidence().count(), 1);
     // Its key never comes back; a new one of the same operator may.
@@ -254,8 +255,66 @@ fn the_last_validator_keeps_its_power_and_its_deed_is_recorded() {
     let mut chain = Chain::of(&[validator(1, 10), validator(2, 5)]);
     let (report, _) = chain.block(&[double_vote(2), double_vote(1)], &[]);
     assert_eq!(report.validator_updates, [(validator_key(2), 0)]);
-    assert_eq!(report.evidence.iter().map(|evidence| evidence.removed).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(report.evidence.iter().map(db3_governance::Evidence::removed).collect::<Vec<_>>(), [true, false]);
     assert_eq!(chain.powers().len(), 1);
+    let root = chain.tree.root();
+    let (report, _) = chain.block(&[double_vote(1)], &[]);
+    assert_eq!((report.evidence.len(), chain.tree.root()), (0, root), "as long as it is the last one");
+}
+
+#[test]
+fn a_deed_of_the_last_validator_is_no_leave_for_the_next_one() {
+    let mut chain = Chain::of(&[validator(1, 10)]);
+    chain.block(&[double_vote(1)], &[]);
+    let grown = chain.proposal((2..5).map(|number| Action::SetValidator(validator(number, 10))).collect());
+    chain.accepts(&signed(grown, &[1]));
+    chain.block(&[], &[]);
+    assert_eq!(chain.powers().len(), 4);
+    let (report, _) = chain.block(&[double_vote(1)], &[]);
+    assert_eq!(report.validator_updates, [(validator_key(1), 0)]);
+    assert_eq!((report.evidence.len(), report.evidence[0].recorded), (1, Height::new(4)));
+    assert_eq!(
+        chain.session().evidence().collect::<Vec<_>>(),
+        report.evidence,
+        "the newer deed, in place of the first"
+    );
+}
+
+#[test]
+fn a_deed_of_one_that_has_left_is_recorded_and_its_key_does_not_come_back() {
+    let mut chain = Chain::new();
+    let removal = chain.proposal(vec![Action::RemoveValidator { key: validator_key(4) }]);
+    chain.accepts(&signed(removal, &[1, 2, 3]));
+    let back = |chain: &Chain| {
+        let proposal = chain.proposal(vec![Action::SetValidator(validator(4, 10))]);
+        chain.judge(&signed(proposal, &[1, 2, 3]))
+    };
+    chain.block(&[], &[]);
+    assert!(back(&chain).is_ok(), "nothing is known against it");
+    let (report, _) = chain.block(&[double_vote(4), double_vote(4)], &[]);
+    assert!(report.validator_updates.is_empty());
+    let recorded: Vec<_> = chain.session().evidence().collect();
+    assert_eq!((report.evidence.len(), &recorded), (1, &report.evidence));
+    let [evidence] = recorded.as_slice() else { unreachable!() };
+    assert_eq!((evidence.validator, evidence.known), (validator_address(&validator_key(4)), None));
+    assert!(evidence.removed());
+    assert_eq!(back(&chain).unwrap_err().code(), 231);
+    let root = chain.tree.root();
+    chain.block(&[double_vote(4)], &[]);
+    assert_eq!(chain.tree.root(), root, "evidence again");
+}
+
+#[test]
+fn of_one_that_left_after_its_first_deed_it_stays_known_who_it_was() {
+    let mut chain = Chain::of(&[validator(1, 10)]);
+    chain.block(&[double_vote(1)], &[]);
+    let swap = vec![Action::RemoveValidator { key: validator_key(1) }, Action::SetValidator(validator(2, 1))];
+    let swap = chain.proposal(swap);
+    chain.accepts(&signed(swap, &[1]));
+    chain.block(&[], &[]);
+    let (report, _) = chain.block(&[double_vote(1)], &[]);
+    let known = report.evidence[0].known.unwrap();
+    assert_eq!((known.key, known.power, known.removed), (validator_key(1), 10, true));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! `start`: the chain and its server, until a signal or a fault ends them.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use db3_chain::{Chain, ChainConfig, StopReason};
+use db3_chain::{Chain, ChainConfig, Reopenings, StartError, StopReason};
 use db3_relay::Relay;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep};
 
 use super::failure::{self, Failure};
 use super::home;
@@ -20,6 +22,10 @@ pub const EXAMPLES: &str = "Examples:
   {program} start
   {program} start --home ./mine-shard-0 --listen 127.0.0.1:7401 --metrics 127.0.0.1:7501";
 
+/// How long a chain that broke may take to let go of its folder: calls that were open end first.
+const LET_GO_TIME: Duration = Duration::from_secs(60);
+const LET_GO_STEP: Duration = Duration::from_millis(20);
+
 /// Runs the node.
 pub fn run<K: Kind>(asked: Option<&Path>, args: &StartArgs) -> Result<()> {
     let home = home::existing::<K>(asked)?;
@@ -28,7 +34,7 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &StartArgs) -> Result<()> {
     let config = ChainConfig::load(&home, args.chain_flags()).map_err(wrong)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads")?;
     let result = runtime.block_on(serve_until_told::<K>(&home, args, config));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
@@ -36,12 +42,51 @@ fn wrong(error: impl Into<anyhow::Error>) -> anyhow::Error {
     Failure::Wrong(failure::text(&error.into())).into()
 }
 
+/// The signals that end a node.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+/// A chain that broke is opened anew, with everything that stands on it: consensus, its application, the server.
 async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainConfig) -> Result<()> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let mut signals =
+        Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
     let mut config = config;
     let _sync_servers = state_sync::start(&mut config).await.map_err(wrong)?;
-    let chain = Chain::<K::Machine>::launch(config).await?;
+    let mut reopenings = Reopenings::default();
+    let mut let_go = Duration::ZERO;
+    loop {
+        let chain = launch::<K>(&config, let_go).await?;
+        match reopenings.judge(serve::<K>(home, args, chain, &mut signals).await?) {
+            StopReason::Shutdown => return Ok(()),
+            StopReason::Fatal { detail } => bail!(Failure::Fatal(detail)),
+            StopReason::Broken { height, detail } => {
+                tracing::error!(%height, %detail, "node.broken: chain and CometBFT are started anew");
+                let_go = LET_GO_TIME;
+            }
+        }
+    }
+}
+
+/// Starts the chain; waits for so long while its folder is open.
+async fn launch<K: Kind>(config: &ChainConfig, let_go: Duration) -> Result<Chain<K::Machine>, StartError> {
+    let began = Instant::now();
+    loop {
+        match Chain::launch(config.clone()).await {
+            Err(error) if error.is_already_running() && began.elapsed() < let_go => sleep(LET_GO_STEP).await,
+            launched => return launched,
+        }
+    }
+}
+
+/// Serves a chain until a signal ends it, or it stops.
+async fn serve<K: Kind>(
+    home: &Path,
+    args: &StartArgs,
+    chain: Chain<K::Machine>,
+    signals: &mut Signals,
+) -> Result<StopReason> {
     let Open { served, relay } = match open::<K>(home, args, &chain).await {
         Ok(open) => open,
         Err(error) => {
@@ -52,9 +97,9 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
     let (chain_id, grpc) = (chain.chain_id(), served.addr());
     let told = async {
         tokio::select! {
-            _ = interrupted.recv() => None,
-            _ = terminated.recv() => None,
-            reason = chain.stopped() => Some(reason),
+            _ = signals.interrupt.recv() => StopReason::Shutdown,
+            _ = signals.terminate.recv() => StopReason::Shutdown,
+            reason = chain.stopped() => reason,
         }
     };
     let ready = async {
@@ -69,7 +114,7 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
     };
     let reason = tokio::select! {
         reason = told => reason,
-        () = ready => None,
+        () = ready => StopReason::Shutdown,
     };
     tracing::info!("node.stopping");
     if let Some(relay) = relay {
@@ -78,10 +123,7 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
     served.stop().await;
     chain.shutdown().await;
     tracing::info!("node.stopped");
-    match reason {
-        Some(StopReason::Fatal { detail }) => bail!(Failure::Fatal(detail)),
-        Some(StopReason::Shutdown) | None => Ok(()),
-    }
+    Ok(reason)
 }
 
 /// What a node runs beside its chain.

@@ -106,14 +106,16 @@ fn decision(row: &DecisionRow) -> v1::Decision {
 }
 
 fn recorded(evidence: &Evidence) -> v1::ValidatorEvidence {
+    let known = evidence.known;
     v1::ValidatorEvidence {
-        key: Bytes::copy_from_slice(&evidence.key),
+        validator: Bytes::copy_from_slice(&evidence.validator),
+        key: known.map(|known| Bytes::copy_from_slice(&known.key)).unwrap_or_default(),
         kind: u32::from(evidence.kind.number()),
         height: evidence.height.get(),
         time: Some(timestamp_of_secs(evidence.time_secs)),
         recorded_height: evidence.recorded.get(),
-        power: evidence.power,
-        operator: Bytes::copy_from_slice(evidence.operator.as_bytes()),
-        removed: evidence.removed,
+        power: known.map_or(0, |known| known.power),
+        operator: known.map(|known| Bytes::copy_from_slice(known.operator.as_bytes())).unwrap_or_default(),
+        removed: evidence.removed(),
     }
 }

@@ -1,14 +1,16 @@
 //! The shard of one validator on a real `CometBFT`, whose node ends at any moment, or fails again and again.
 
 use std::path::Path;
+use std::time::Duration;
 
 use db3_comet::CometSettings;
+use tokio::time::Instant;
 
 use super::super::real::free_ports;
 use super::super::support::{Settlement, home_of, lines_of, settings, settlement, soon, until};
 use super::shard::{HEARD, check_chain, work};
-use super::{Trial, acknowledged, told_home, told_settings, until_stopped};
-use crate::{ChainConfig, ChainHandle, EngineKind, ReceiptState, ShardMachine, audit};
+use super::{Trial, acknowledged, tell, told_home, told_settings, until_stopped};
+use crate::{ChainConfig, ChainHandle, EngineKind, ReceiptState, Reopenings, ShardMachine, StopReason, audit};
 
 /// The steps of a node whose blocks `CometBFT` keeps, and how often they pass before.
 const STEPS: [&str; 6] = [
@@ -42,18 +44,40 @@ async fn launch(config: ChainConfig) -> ChainHandle {
 #[tokio::test(flavor = "multi_thread")]
 async fn workload() {
     let Some(home) = told_home() else { return };
-    let chain = ChainHandle::launch(on_cometbft(told_settings(&home))).await.unwrap();
-    let begin = async {
-        chain.ready().await?;
-        if chain.committed().state.channel(&settlement()).unwrap().cursor() < HEARD {
-            let root = chain.committed().state.channel(&settlement()).unwrap().peer().root.clone();
-            let mut source = Settlement::of_root(&root);
-            source.says_lines(&lines_of(1..10));
-            chain.submit_delivery(source.delivery(0, 0)).await?.block(soon()).await?.ok_or("no block")?;
+    let mut reopenings = Reopenings::default();
+    loop {
+        let chain = opened(on_cometbft(told_settings(&home))).await;
+        let begin = async {
+            chain.ready().await?;
+            if chain.committed().state.channel(&settlement()).unwrap().cursor() < HEARD {
+                let root = chain.committed().state.channel(&settlement()).unwrap().peer().root.clone();
+                let mut source = Settlement::of_root(&root);
+                source.says_lines(&lines_of(1..10));
+                chain.submit_delivery(source.delivery(0, 0)).await?.block(soon()).await?.ok_or("no block")?;
+            }
+            work(&home, &chain, || Ok(())).await
+        };
+        let reason = reopenings.judge(until_stopped(begin, chain.stopped()).await);
+        if !matches!(reason, StopReason::Broken { .. }) {
+            tell(&home, &reason);
+            return;
         }
-        work(&home, &chain, || Ok(())).await
-    };
-    until_stopped(&home, begin, chain.stopped()).await;
+        // As a node does it.
+        chain.shutdown().await;
+    }
+}
+
+/// Waits until whoever had the folder has let go of it.
+async fn opened(config: ChainConfig) -> ChainHandle {
+    let deadline = soon();
+    loop {
+        match ChainHandle::launch(config.clone()).await {
+            Err(error) if error.is_already_running() && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            launched => return launched.unwrap(),
+        }
+    }
 }
 
 fn trial(home: &Path) -> Trial<'_> {
@@ -96,7 +120,7 @@ async fn nothing_is_lost_whichever_step_the_process_ends_at() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_that_fails_three_times_stops_the_node_for_good_and_nothing_is_lost() {
     let (_folder, home, _) = home_of(settings);
-    // A block, and its replays after that.
+    // A block, and its replays after that: each time the chain is opened anew, in the same process.
     let reason = trial(&home).stop_at("AfterHistory:20");
     assert!(reason.contains("Fatal") && reason.contains("panicked"), "{reason}");
     assert!(reason.contains("a test lets AfterHistory fail"), "{reason}");

@@ -59,21 +59,24 @@ impl Acknowledged {
 /// In the process: what went wrong, which a chain that stops is the reason of.
 type Failed = Box<dyn std::error::Error>;
 
-/// In the process: works until the chain stops, and notes why it did.
+/// In the process: works until the chain stops, and gives why it did.
 async fn until_stopped(
-    home: &Path,
     work: impl Future<Output = Result<(), Failed>>,
     stopped: impl Future<Output = StopReason>,
-) {
+) -> StopReason {
     let mut stopped = std::pin::pin!(stopped);
-    let reason = tokio::select! {
+    tokio::select! {
         biased;
         reason = &mut stopped => reason,
         worked = work => {
             let told = tokio::time::timeout(Duration::from_secs(20), stopped).await;
             told.unwrap_or_else(|_| panic!("the chain goes on, and the work failed: {worked:?}"))
         }
-    };
+    }
+}
+
+/// In the process: notes why the chain stopped.
+fn tell(home: &Path, reason: &StopReason) {
     std::fs::write(home.join("stopped"), format!("{reason:?}")).unwrap();
 }
 

@@ -6,7 +6,7 @@ use db3_primitives::{Epoch, Height, Tai, TransactionOperation};
 
 use super::super::stated::{BALANCE, Network, SHARD, Settlement, Shard, epoch_secs, shard_id, transaction};
 use super::super::support::{Account, settings, soon, until};
-use super::{Acknowledged, Failed, Trial, acknowledged, told_home, told_settings, until_stopped};
+use super::{Acknowledged, Failed, Trial, acknowledged, tell, told_home, told_settings, until_stopped};
 use crate::{PostingFilter, ReceiptState, SettlementMachine, StatementFilter, audit};
 
 /// Entries of one close: two statements and the close.
@@ -40,7 +40,7 @@ fn write_close(shard: &mut Shard, first: Epoch, closes: u64) {
 async fn workload() {
     let Some(home) = told_home() else { return };
     let chain = Settlement::start(told_settings(&home)).await.unwrap();
-    until_stopped(&home, work(&home, &chain), chain.stopped()).await;
+    tell(&home, &until_stopped(work(&home, &chain), chain.stopped()).await);
 }
 
 /// Closes epochs and moves money until it is killed, and notes every transaction, cursor and round that was acknowledged.

@@ -5,7 +5,7 @@ use std::path::Path;
 use db3_primitives::{CreditEntry, LineEntry, Tai};
 
 use super::super::support::{Account, CEILING, Settlement, home, lines_of, now, settings, settlement, soon, start};
-use super::{Acknowledged, Failed, Trial, acknowledged, told_home, told_settings, until_stopped};
+use super::{Acknowledged, Failed, Trial, acknowledged, tell, told_home, told_settings, until_stopped};
 use crate::{ChainHandle, ReceiptState, ShardMachine, audit};
 
 /// Entries that the chain has heard before a workload begins: a lease, and the lines of accounts 1 to 9.
@@ -38,7 +38,7 @@ async fn workload() {
     let Some(home) = told_home() else { return };
     let chain = ChainHandle::start(told_settings(&home)).await.unwrap();
     let pass = || chain.advance_time(30).map(|_| ()).map_err(Failed::from);
-    until_stopped(&home, work(&home, &chain, pass), chain.stopped()).await;
+    tell(&home, &until_stopped(work(&home, &chain, pass), chain.stopped()).await);
 }
 
 /// Writes and hears; now and then it lets time pass.

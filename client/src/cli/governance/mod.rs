@@ -203,7 +203,11 @@ async fn show(session: &Session, client: &Client, chain_id: &ChainId) -> Result<
             decisions,
             "this node knows of no decision",
         ),
-        (&["key", "deed", "height", "recorded_height", "power", "removed"][..], evidence, "no validator misbehaved"),
+        (
+            &["validator", "key", "deed", "height", "recorded_height", "power", "removed"][..],
+            evidence,
+            "no validator misbehaved",
+        ),
     ] {
         session.output.raw(b"\n")?;
         let mut list = session.output.list(columns);
@@ -245,15 +249,18 @@ fn decided(decision: &v1::Decision) -> Object {
 }
 
 fn recorded(evidence: &v1::ValidatorEvidence) -> Object {
+    // Of one that had left before, the address is all that there is.
+    let known = !evidence.key.is_empty();
     let deed = i32::try_from(evidence.kind).ok().and_then(MisbehaviourKind::from_number);
     Object::new()
-        .with("key", hex(&evidence.key))
+        .with("validator", hex(&evidence.validator))
+        .with_some("key", known.then(|| hex(&evidence.key)))
         .with("kind", evidence.kind)
         .with_some("deed", deed.map(MisbehaviourKind::text))
         .with("height", evidence.height)
         .with_some("time", evidence.time.as_ref().and_then(db3_proto::convert::block_time))
         .with("recorded_height", evidence.recorded_height)
-        .with("power", evidence.power)
-        .with("operator", hex(&evidence.operator))
+        .with_some("power", known.then_some(evidence.power))
+        .with_some("operator", known.then(|| hex(&evidence.operator)))
         .with("removed", evidence.removed)
 }
