@@ -80,7 +80,7 @@ def steps(options, folder):
     try:
         check("a devnet starts", net.start(), net.tail())
         load = net.load(folder / "history.ndjson")
-        load.start(36_000, options.seed, pause_ms=5)
+        load.start(36_000, options.seed, pause_ms=5, alone=2)
         load.wait_for(20)
         net.kill()
         kills = 600 if options.full else 18
@@ -118,7 +118,7 @@ def history(options, folder):
     try:
         check("a devnet starts", net.start(), net.tail())
         load = net.load(folder / "history.ndjson")
-        load.start(3600, options.seed)
+        load.start(3600, options.seed, alone=2)
         for number in range(30 if options.full else 3):
             load.wait_for(random.randrange(20, 120))
             if random.random() < 0.6:

@@ -13,7 +13,7 @@ use crate::call::{Arguments, Call, Kind, Outcome};
 use crate::checker::check;
 
 fn call(kind: Kind, arguments: Arguments, result: Outcome, (start, end): (u64, u64)) -> Call {
-    Call { client: 0, call: kind, arguments, result, start, end, node: String::new() }
+    Call { client: 0, alone: false, call: kind, arguments, result, start, end, node: String::new() }
 }
 
 fn ok(version: u64, value: Option<&str>) -> Outcome {
@@ -149,6 +149,14 @@ fn an_unknown_write_explains_a_mismatch_that_nothing_else_does() {
     let mismatch = put_if("c", 1, mismatch(), (4, 5));
     assert!(check(&[put("a", 1, (0, 1)), unknown_put("b", (2, 3)), mismatch.clone()]).is_ok());
     assert!(check(&[put("a", 1, (0, 1)), unknown_put("b", (6, 7)), mismatch]).is_err());
+}
+
+#[test]
+fn a_read_that_asked_for_no_newer_state_has_no_place_in_the_order() {
+    let stale = Call { alone: true, ..read(1, "a", (4, 5)) };
+    assert!(check(&[put("a", 1, (0, 1)), put("b", 2, (2, 3)), stale]).is_ok());
+    let write = Call { alone: true, ..put("c", 2, (4, 5)) };
+    assert!(check(&[put("a", 1, (0, 1)), put("b", 2, (2, 3)), write]).is_err());
 }
 
 #[test]
