@@ -2,8 +2,9 @@
 """Faults: processes are killed, stopped and cut off while clients write, and nothing that was acknowledged is lost.
 
 Parts, each on programs as users run them:
-  steps     a devnet is ended with SIGKILL at one storage call after the other (faults/die_at.c), also in the middle of a
-            write; it comes up again every time, and execution from genesis gives the root of every header.
+  steps     a node is ended with SIGKILL at every storage step of a start, of blocks and of snapshots (faults/die_at.c):
+            before each, after each, and in the middle of each write; it comes up again every time, and execution from
+            genesis gives the root of every header.
   history   a devnet is killed and stopped at random while clients read and write conditionally; what they were told is
             linearizable (docs/history.md).
   damage    files of a node are cut, flipped and removed; the node says which, ends with 70, and what it advises works.
@@ -25,8 +26,9 @@ import random
 import time
 
 from faults.damage import damage
-from faults.devnet import history, steps
+from faults.devnet import history
 from faults.network import network
+from faults.steps import steps
 from telling import a_story, the_end
 
 PARTS = {"steps": steps, "history": history, "damage": damage, "network": network}
