@@ -14,6 +14,8 @@ Parts, each on programs as users run them:
             have the same root within 30 seconds, by themselves.
 
 Usage: tests/faults.py --bin DIR [--part steps,history,damage,network] [--full] [--validators N] [--rounds N] [--seed N] [--keep]
+What failed keeps its folder, with the history of what clients were told, and names it.
+
 Needs a C compiler for `steps` and `network`, CometBFT for `network`. Talks to this machine alone and ends its own processes
 by id.
 
