@@ -14,6 +14,7 @@ Parts, each on programs as users run them:
             have the same root within 30 seconds, by themselves.
 
 Usage: tests/faults.py --bin DIR [--part steps,history,damage,network] [--full] [--validators N] [--rounds N] [--seed N] [--keep]
+                       [--porcupine FILE]
 What failed keeps its folder, with the history of what clients were told, and names it.
 
 Needs a C compiler for `steps` and `network`, CometBFT for `network`. Talks to this machine alone and ends its own processes
@@ -29,6 +30,7 @@ import time
 
 from faults.damage import damage
 from faults.devnet import history
+from faults.load import Load
 from faults.network import network
 from faults.steps import steps
 from telling import a_story, the_end
@@ -45,8 +47,10 @@ def main():
     parser.add_argument("--rounds", type=int, help="faults of the network")
     parser.add_argument("--together", type=float, default=30, help="seconds after a fault until all have one root [30]")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--porcupine", help="program of tests/porcupine, which judges histories as well")
     parser.add_argument("--keep", action="store_true", help="keep the folders")
     options = parser.parse_args()
+    Load.porcupine = options.porcupine
     for part in options.part.split(","):
         with a_story("faults", options.seed, options.keep) as (folder, _):
             random.seed(f"{options.seed} {part}")

@@ -12,6 +12,8 @@ from telling import check
 class Load:
     """`db3-history record` at work on a network."""
 
+    porcupine = None  # Program that judges as well (tests/porcupine).
+
     def __init__(self, programs, network_file, keystore, account, password, out):
         self.program, self.out = str(Path(programs) / "db3-history"), Path(out)
         self.account = ["--network", str(network_file), "--keystore", str(keystore), "--account", account]
@@ -71,6 +73,9 @@ class Load:
         resolved = self.out.with_suffix(".resolved.ndjson")
         self.run("audit", *self.account, "--resolved", resolved)
         self.run("check", of=resolved)
+        if self.porcupine:
+            done = subprocess.run([self.porcupine, resolved], capture_output=True, text=True, timeout=900)
+            check(f"Porcupine: {done.stdout.strip() or 'nothing'}", done.returncode == 0, done.stdout + done.stderr)
         return found
 
     def end(self):
