@@ -2,8 +2,9 @@
 """Faults: processes are killed, stopped and cut off while clients write, and nothing that was acknowledged is lost.
 
 Parts, each on programs as users run them:
-  steps     a devnet is ended with SIGKILL at one storage call after the other (faults/die_at.c), also in the middle of a
-            write; it comes up again every time, and execution from genesis gives the root of every header.
+  steps     a node is ended with SIGKILL at every storage step of a start, of blocks and of snapshots (faults/die_at.c):
+            before each, after each, and in the middle of each write; it comes up again every time, and execution from
+            genesis gives the root of every header.
   history   a devnet is killed and stopped at random while clients read and write conditionally; what they were told is
             linearizable (docs/history.md).
   damage    files of a node are cut, flipped and removed; the node says which, ends with 70, and what it advises works.
@@ -13,6 +14,9 @@ Parts, each on programs as users run them:
             have the same root within 30 seconds, by themselves.
 
 Usage: tests/faults.py --bin DIR [--part steps,history,damage,network] [--full] [--validators N] [--rounds N] [--seed N] [--keep]
+                       [--porcupine FILE]
+What failed keeps its folder, with the history of what clients were told, and names it.
+
 Needs a C compiler for `steps` and `network`, CometBFT for `network`. Talks to this machine alone and ends its own processes
 by id.
 
@@ -25,8 +29,10 @@ import random
 import time
 
 from faults.damage import damage
-from faults.devnet import history, steps
+from faults.devnet import history
+from faults.load import Load
 from faults.network import network
+from faults.steps import steps
 from telling import a_story, the_end
 
 PARTS = {"steps": steps, "history": history, "damage": damage, "network": network}
@@ -41,8 +47,10 @@ def main():
     parser.add_argument("--rounds", type=int, help="faults of the network")
     parser.add_argument("--together", type=float, default=30, help="seconds after a fault until all have one root [30]")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--porcupine", help="program of tests/porcupine, which judges histories as well")
     parser.add_argument("--keep", action="store_true", help="keep the folders")
     options = parser.parse_args()
+    Load.porcupine = options.porcupine
     for part in options.part.split(","):
         with a_story("faults", options.seed, options.keep) as (folder, _):
             random.seed(f"{options.seed} {part}")

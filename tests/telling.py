@@ -20,20 +20,26 @@ passed = 0
 @contextmanager
 def a_story(name, seed, keep=False):
     """A folder, and what is called at the end with a function that ends what the story started. However the story ends, also
-    by a signal, those are called, the last first, and the folder is removed."""
+    by a signal, those are called, the last first, and the folder is removed: but not what failed, which is named with the
+    histories in it."""
     def told(number, _frame):
         raise SystemExit(128 + number)
     signal.signal(signal.SIGTERM, told)
     signal.signal(signal.SIGINT, told)
     random.seed(seed)
     print(f"seed {seed}", flush=True)
-    with ExitStack() as ends:
-        folder = Path(tempfile.mkdtemp(prefix=f"db3-{name}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"db3-{name}-"))
+    try:
+        with ExitStack() as ends:
+            yield folder, ends.callback
+    except BaseException as error:
+        keep = keep or not isinstance(error, SystemExit) or error.code == 1
+        raise
+    finally:
         if keep:
-            print(f"kept: {folder}", flush=True)
+            print("\n".join(["kept:", *map(str, [folder, *sorted(folder.rglob("*.ndjson"))])]), flush=True)
         else:
-            ends.callback(shutil.rmtree, folder, ignore_errors=True)
-        yield folder, ends.callback
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def check(claim, holds, detail=""):

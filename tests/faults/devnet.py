@@ -12,7 +12,6 @@ from pathlib import Path
 from telling import chapter, check, free_port
 
 from .load import Load
-from .shim import Shim, plan
 
 
 class Devnet:
@@ -26,8 +25,7 @@ class Devnet:
         """Starts it; false where it ended before it served."""
         ready_file = self.folder / "ready.json"
         ready_file.unlink(missing_ok=True)
-        settings = {"DB3_HOME": str(self.folder / "user"), "NO_COLOR": "1", "DB3_NODE_SNAPSHOT_INTERVAL_BLOCKS": "6",
-                    "DB3_NODE_BLOCK_MS": "20"}
+        settings = {"DB3_HOME": str(self.folder / "user"), "NO_COLOR": "1"}
         with open(self.folder / "devnet.log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "db3-devnet", "start", "--home", self.folder / "net", "--port", str(self.port), "--shards",
@@ -74,51 +72,13 @@ class Devnet:
         return heights
 
 
-def steps(options, folder):
-    chapter("SIGKILL at every storage call")
-    net, shim, load = Devnet(options.bin, folder), Shim(folder), None
-    try:
-        check("a devnet starts", net.start(), net.tail())
-        load = net.load(folder / "history.ndjson")
-        load.start(36_000, options.seed, pause_ms=5)
-        load.wait_for(20)
-        net.kill()
-        kills = 600 if options.full else 18
-        died, before_ready = 0, 0
-        for number, (at, how) in enumerate(plan(kills, 900)):
-            before_ready += not net.start(shim.environment(folder / "net", at, how))
-            end = time.monotonic() + 15
-            while net.process.poll() is None and time.monotonic() < end:
-                time.sleep(0.01)
-            if net.process.poll() is None:
-                # So many calls do not come while clients find it busy starting: then here.
-                net.kill()
-            elif net.process.returncode != -signal.SIGKILL:
-                check(f"kill {number}: the devnet ends by SIGKILL alone", False, f"{net.process.returncode}\n{net.tail()}")
-            else:
-                died += 1
-        check(f"{died} ends at a storage call, {before_ready} of them while starting", died >= kills * 3 // 4)
-        shim.tell()
-        check("it comes up once more", net.start(), net.tail())
-        load.wait_for(10)
-        load.stop()
-        load.judge()
-        net.stop()
-        heights = net.check_from_genesis()
-        check(f"at least 200 blocks ({heights})", max(heights) >= 200 or not options.full)
-    finally:
-        if load:
-            load.end()
-        net.stop()
-
-
 def history(options, folder):
     chapter("A history over kills and stops")
     net, load = Devnet(options.bin, folder), None
     try:
         check("a devnet starts", net.start(), net.tail())
         load = net.load(folder / "history.ndjson")
-        load.start(3600, options.seed)
+        load.start(3600, options.seed, alone=2)
         for number in range(30 if options.full else 3):
             load.wait_for(random.randrange(20, 120))
             if random.random() < 0.6:

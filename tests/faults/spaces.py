@@ -7,7 +7,7 @@ import subprocess
 
 class Spaces:
     """A network namespace for every node, joined by one bridge, or by two while they are parted; none, where this machine
-    allows none."""
+    allows none. Clients, on this machine, reach each node by a link of its own: also one that is cut off from the others."""
 
     def __init__(self, count):
         self.count, self.tag = count, f"f{os.getpid() % 10_000}"
@@ -41,21 +41,32 @@ class Spaces:
                 self.ip("-n", space, "link", "set", "lo", "up")
                 self.ip("-n", space, "addr", "add", f"{self.address(at)}/24", "dev", there)
                 self.ip("-n", space, "link", "set", there, "up")
+                self.link_to_clients(at, space)
             return True
         except OSError as error:
             print(f"        no network namespaces here: {error}", flush=True)
             self.remove()
             return False
 
+    def link_to_clients(self, at, space):
+        """The same two addresses, and no other, are reached by it from either end."""
+        here, there = f"{self.tag}k{at}", f"{self.tag}m{at}"
+        self.ip("link", "add", here, "type", "veth", "peer", "name", there)
+        self.ip("link", "set", there, "netns", space)
+        self.ip("link", "set", here, "up")
+        self.ip("-n", space, "link", "set", there, "up")
+        self.ip("route", "add", f"{self.address(at)}/32", "dev", here, "src", f"{self.net}.1")
+        self.ip("-n", space, "route", "add", f"{self.net}.1/32", "dev", there, "src", self.address(at))
+
     def address(self, at):
         return f"{self.net}.{10 + at}"
 
     def cut(self, at):
-        """Nobody reaches it."""
+        """No other node reaches it."""
         self.ip("link", "set", f"{self.tag}h{at}", "down")
 
     def part(self, at):
-        """Only those that were parted as well reach it."""
+        """Of the nodes, only those that were parted as well reach it."""
         self.ip("link", "set", f"{self.tag}h{at}", "master", f"{self.tag}o")
 
     def join(self, at):

@@ -1,5 +1,5 @@
-//! After the faults: every node tells the same of every mutation of a history, what was acknowledged is there, and each
-//! register has exactly as many versions as writes were applied.
+//! After the faults: every node tells the same of every mutation of a history, what was acknowledged is there, each
+//! register has exactly as many versions as writes were applied, and what a block holds is billed once.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,32 +9,41 @@ use bytes::Bytes;
 use db3_proto::v1;
 use tokio::time::sleep;
 
+use crate::bills;
 use crate::call::{Call, Kind, Outcome};
-use crate::caller::{Caller, EXPIRE_SECS, Node, timed};
+use crate::caller::{Caller, EXPIRE_SECS, Node, Seen, said_by, timed};
 
 /// How long nodes may take to come together.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was compared.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Audited {
     pub nodes: usize,
     pub mutations: usize,
     pub applied: usize,
     /// Of those whose outcome the caller did not know.
     pub found_applied: usize,
+    /// Those that a block holds, each with its one bill.
+    pub billed: usize,
     pub height: u64,
     /// Milliseconds until every node had the same state.
     pub together_ms: u128,
+    /// The history without a question: what became of every write, at the latest when the last call ended.
+    pub resolved: Vec<Call>,
 }
 
 /// Compares everything.
 pub async fn audit(caller: &Caller, calls: &[Call]) -> Result<Audited> {
     let nodes = caller.nodes()?;
-    let (height, together_ms) = together(caller, &nodes).await?;
-    let mut audited = Audited { nodes: nodes.len(), height, together_ms, ..Audited::default() };
+    let seen = Seen::default();
+    let (height, together_ms) = together(caller, &nodes, &seen).await?;
+    let mut audited =
+        Audited { nodes: nodes.len(), height, together_ms, resolved: calls.to_vec(), ..Audited::default() };
+    let last_end = calls.iter().map(|call| call.end).max().unwrap_or(0);
     let mut versions: BTreeMap<&str, u64> = BTreeMap::new();
-    for call in calls {
+    let mut receipts = BTreeMap::new();
+    for (call, resolved) in calls.iter().zip(&mut audited.resolved) {
         let Some(id) = call.result.id() else { continue };
         if call.call == Kind::Read {
             continue;
@@ -54,46 +63,62 @@ pub async fn audit(caller: &Caller, calls: &[Call]) -> Result<Audited> {
                 state == v1::ReceiptState::Failed && receipt.height == *height,
                 "{id} failed at height {height}, and is now {receipt:?}"
             ),
-            Outcome::Info { .. } if state == v1::ReceiptState::Applied => {
-                audited.found_applied = audited.found_applied.saturating_add(1);
+            Outcome::Info { .. } => {
+                let applied = usize::from(state == v1::ReceiptState::Applied);
+                audited.found_applied = audited.found_applied.saturating_add(applied);
+                (resolved.result, resolved.end) = (became(&receipt, id), last_end);
             }
-            Outcome::Info { .. } | Outcome::None { .. } => {}
+            Outcome::None { .. } => {}
         }
         if state == v1::ReceiptState::Applied {
             audited.applied = audited.applied.saturating_add(1);
             let version = versions.entry(&call.arguments.key).or_default();
             *version = version.saturating_add(1);
         }
+        let before = receipts.insert(Bytes::from(hex::decode(id)?), receipt);
+        ensure!(before.is_none(), "{id} was sent twice");
     }
     for (key, applied) in versions {
         for node in &nodes {
-            let found = caller.read(node, key).await;
+            let found = caller.read(node, key, &seen).await;
             let Outcome::Ok { version, .. } = found else { anyhow::bail!("{}: {key}: {found:?}", node.url) };
             ensure!(version == applied, "{}: {key} has version {version} after {applied} applied writes", node.url);
         }
     }
+    for node in &nodes {
+        let (line, bills) = bills::of_account(caller, node, seen.height()).await?;
+        audited.billed = bills::compare(&line, &bills, &receipts).with_context(|| node.url.clone())?;
+    }
     Ok(audited)
 }
 
+/// What became of a write, when no block can take it any more.
+fn became(receipt: &v1::Receipt, id: &str) -> Outcome {
+    match said_by(receipt.clone(), id.to_owned()) {
+        Outcome::Info { why, .. } => Outcome::None { why: format!("in no block: {why}") },
+        told => told,
+    }
+}
+
 /// Waits until no mutation of the history can be applied any more, and every node has the same root at one height.
-async fn together(caller: &Caller, nodes: &[Node]) -> Result<(u64, u128)> {
+async fn together(caller: &Caller, nodes: &[Node], seen: &Seen) -> Result<(u64, u128)> {
     let began = Instant::now();
-    let mut roots = agree(caller, nodes, began).await?;
+    let mut roots = agree(caller, nodes, seen, began).await?;
     let together = began.elapsed().as_millis();
     // What still waits somewhere may come into a block until it expires; then a block whose time is past that.
     sleep(Duration::from_secs(EXPIRE_SECS).saturating_sub(began.elapsed())).await;
     let first = nodes.first().context("no node")?;
-    caller.prepare(first).await?;
-    let last = caller.write(first, "end", "of the history", None).await?;
+    caller.prepare(first, seen).await?;
+    let last = caller.write(first, "end", "of the history", None, seen).await?;
     ensure!(matches!(last, Outcome::Ok { .. }), "the network takes no more writes: {last:?}");
     if nodes.len() > 1 {
-        roots = agree(caller, nodes, Instant::now()).await?;
+        roots = agree(caller, nodes, seen, Instant::now()).await?;
     }
     Ok((roots, together))
 }
 
 /// A height at which every node has the same root.
-async fn agree(caller: &Caller, nodes: &[Node], began: Instant) -> Result<u64> {
+async fn agree(caller: &Caller, nodes: &[Node], seen: &Seen, began: Instant) -> Result<u64> {
     loop {
         match same_root(nodes).await {
             Ok(height) => return Ok(height),
@@ -102,7 +127,7 @@ async fn agree(caller: &Caller, nodes: &[Node], began: Instant) -> Result<u64> {
         }
         // Nodes that have lost their connections take them up again when something is asked of them.
         for node in nodes {
-            let _ = caller.prepare(node).await;
+            let _ = caller.prepare(node, seen).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One line of a history: what a client asked for and what it was told, with the times around it. docs/history.md
 //! describes it for other programs.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Call {
     /// Who called. A client makes one call at a time.
     pub client: u32,
+    /// Whether it asks for no newer state than it was told of itself; [`crate::heights`] says what that promises.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
     /// What was called.
     pub call: Kind,
     /// With what.
@@ -94,6 +97,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The block after which the answer held.
+    pub fn height(&self) -> Option<u64> {
+        match self {
+            Self::Ok { height, .. } | Self::Mismatch { height, .. } => Some(*height),
+            Self::None { .. } | Self::Info { .. } => None,
+        }
+    }
+
     /// The mutation, where one was sent that may have reached a block.
     pub fn id(&self) -> Option<&str> {
         match self {
@@ -115,6 +126,14 @@ pub fn load(path: &Path) -> Result<Vec<Call>> {
         line.clear();
     }
     Ok(calls)
+}
+
+/// Writes a whole history.
+pub fn store(path: &Path, calls: &[Call]) -> Result<()> {
+    let file = std::fs::File::create(path).with_context(|| path.display().to_string())?;
+    let mut writer = BufWriter::new(file);
+    calls.iter().try_for_each(|call| write(&mut writer, call))?;
+    Ok(writer.flush()?)
 }
 
 /// Writes one line.

@@ -7,8 +7,13 @@
 //!
 //! A register holds a version and a value; 0 and nothing before the first write. A write makes the next version. A write
 //! whose outcome is unknown may take effect at any moment after its start, or never.
+//!
+//! Reads of clients that asked for no newer state than they knew have no place in the order: [`crate::heights`].
+//!
+//! A version is made once and every value is written once, so few unknown writes can take effect at a moment, and those
+//! that can are alike ([`Search::unknown`]): their number does not multiply the ways to look at.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use crate::call::{Call, Kind, Outcome};
@@ -58,12 +63,14 @@ pub struct Report {
 /// Looks for an order of the calls, register by register.
 pub fn check(calls: &[Call]) -> Result<Report, Box<Violation>> {
     let mut registers: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
-    for call in calls.iter().filter(|call| !matches!(call.result, Outcome::None { .. })) {
+    let has_place =
+        |call: &&Call| !(matches!(call.result, Outcome::None { .. }) || call.alone && call.call == Kind::Read);
+    for call in calls.iter().filter(has_place) {
         registers.entry(&call.arguments.key).or_default().push(call);
     }
     let mut report = Report::default();
     for (key, mut calls) in registers {
-        calls.sort_by_key(|call| call.start);
+        calls.sort_by_key(|call| (!is_answered(call), call.start));
         let search = Search::new(calls);
         report.keys = report.keys.saturating_add(1);
         report.answered = report.answered.saturating_add(search.answered);
@@ -80,118 +87,139 @@ struct Register {
     writer: Option<usize>,
 }
 
-/// Which calls were put in the order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Set(Vec<u64>);
-
-impl Set {
-    fn new(members: usize) -> Self {
-        Self(vec![0; members.div_ceil(64)])
-    }
-
-    fn has(&self, member: usize) -> bool {
-        self.0.get(member / 64).is_some_and(|word| word & bit(member) != 0)
-    }
-
-    fn with(&self, member: usize) -> Self {
-        let mut set = self.clone();
-        if let Some(word) = set.0.get_mut(member / 64) {
-            *word |= bit(member);
-        }
-        set
-    }
-}
-
-/// The bit of a member in its word.
-fn bit(member: usize) -> u64 {
-    1_u64.rotate_left(u32::try_from(member % 64).unwrap_or(0))
-}
-
 /// A set of calls in some order, and what the register holds after them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Configuration {
-    ordered: Set,
+    /// All answered calls before this one are in it.
+    from: usize,
+    /// And these of the others.
+    ahead: BTreeSet<usize>,
+    /// Unknown writes that took effect.
+    unknown: BTreeSet<usize>,
     register: Register,
 }
 
-/// The calls of one register by their start.
+impl Configuration {
+    /// Whether an answered call is in it.
+    fn holds(&self, at: usize) -> bool {
+        at < self.from || self.ahead.contains(&at)
+    }
+
+    /// Answered calls in it.
+    fn ordered(&self) -> usize {
+        self.from.saturating_add(self.ahead.len())
+    }
+}
+
+/// The calls of one register: those that were answered by their start, then the unknown ones by theirs.
 struct Search<'a> {
     calls: Vec<&'a Call>,
     answered: usize,
-}
-
-/// The furthest that the search came.
-struct Furthest {
-    ordered: usize,
-    configuration: Configuration,
+    /// Versions that answered writes made.
+    made: HashSet<u64>,
+    /// Version and value of every read.
+    read: BTreeMap<u64, &'a str>,
+    /// Values that were read.
+    values: HashSet<&'a str>,
+    /// No answer needs a newer version than this.
+    newest: u64,
 }
 
 impl<'a> Search<'a> {
     fn new(calls: Vec<&'a Call>) -> Self {
         let answered = calls.iter().filter(|call| is_answered(call)).count();
-        Self { calls, answered }
+        let (mut made, mut read, mut newest) = (HashSet::new(), BTreeMap::new(), 0);
+        for call in &calls {
+            match (&call.result, call.call) {
+                (Outcome::Ok { version, value, .. }, Kind::Read) => {
+                    newest = newest.max(*version);
+                    read.extend(value.as_deref().map(|value| (*version, value)));
+                }
+                (Outcome::Ok { version, .. }, Kind::Put | Kind::PutIf) => {
+                    newest = newest.max(*version);
+                    made.insert(*version);
+                }
+                // Any other version than the one that it wanted; the next one is another.
+                (Outcome::Mismatch { .. }, _) => {
+                    newest = newest.max(call.arguments.if_version.map_or(0, |version| version.saturating_add(1)));
+                }
+                (Outcome::Info { .. } | Outcome::None { .. }, _) => {}
+            }
+        }
+        let values = read.values().copied().collect();
+        Self { calls, answered, made, read, values, newest }
     }
 
     /// Goes through configurations, the deepest first, until one holds every answered call.
     fn run(&self, key: &str) -> Result<usize, Box<Violation>> {
-        let first = Configuration { ordered: Set::new(self.calls.len()), register: Register::default() };
-        let mut furthest = Furthest { ordered: 0, configuration: first.clone() };
+        let mut furthest = Configuration::default();
         let mut seen = HashSet::new();
-        // With each the number of answered calls in it, and below which number all are.
-        let mut open = vec![(first, 0_usize, 0_usize)];
-        while let Some((configuration, ordered, from)) = open.pop() {
-            if ordered == self.answered {
+        let mut open = vec![furthest.clone()];
+        while let Some(configuration) = open.pop() {
+            if configuration.ordered() == self.answered {
                 return Ok(seen.len());
             }
             if !seen.insert(configuration.clone()) {
                 continue;
             }
-            if ordered > furthest.ordered {
-                furthest = Furthest { ordered, configuration: configuration.clone() };
+            if configuration.ordered() > furthest.ordered() {
+                furthest = configuration.clone();
             }
-            let from = self.first_open(&configuration.ordered, from);
-            // The last is looked at first, so the calls that began first are tried first.
-            for next in self.candidates(&configuration.ordered, from).into_iter().rev() {
-                let Some((call, register)) = self.after(next, configuration.register) else { continue };
-                let counted = usize::from(is_answered(call));
-                let configuration = Configuration { ordered: configuration.ordered.with(next), register };
-                open.push((configuration, ordered.saturating_add(counted), from));
-            }
+            let (candidates, until) = self.candidates(&configuration);
+            // The last is looked at first: an unknown write only where nothing else helps, and of the others those that
+            // began first.
+            open.extend(self.unknown(&configuration, until).and_then(|next| self.after(next, &configuration)));
+            open.extend(candidates.into_iter().rev().filter_map(|next| self.after(next, &configuration)));
         }
         Err(Box::new(self.violation(key, &furthest)))
     }
 
-    fn first_open(&self, ordered: &Set, from: usize) -> usize {
-        (from..self.calls.len()).find(|at| !ordered.has(*at)).unwrap_or(self.calls.len())
-    }
-
-    /// The calls that may come next: those that began before every call that is still missing had ended.
-    fn candidates(&self, ordered: &Set, from: usize) -> Vec<usize> {
+    /// The answered calls that may come next: those that began before every one that is still missing had ended; and the
+    /// moment when the first of them had.
+    fn candidates(&self, configuration: &Configuration) -> (Vec<usize>, u64) {
         let mut found = Vec::new();
         let mut first_end = u64::MAX;
-        for (at, call) in self.calls.iter().enumerate().skip(from) {
+        for (at, call) in self.calls.iter().enumerate().take(self.answered).skip(configuration.from) {
             if call.start > first_end {
                 break;
             }
-            if !ordered.has(at) {
+            if !configuration.holds(at) {
                 found.push(at);
-                if is_answered(call) {
-                    first_end = first_end.min(call.end);
-                }
+                first_end = first_end.min(call.end);
             }
         }
-        found
+        (found, first_end)
     }
 
-    /// What the register holds after a call; none where its answer does not fit.
-    fn after(&self, at: usize, register: Register) -> Option<(&'a Call, Register)> {
-        let call = *self.calls.get(at)?;
+    /// The unknown write that may come next, of those that began by `until`: none where an answered write makes the next
+    /// version, or no answer needs it; the one whose value was read at that version; else any whose value nobody read.
+    /// Those are alike, as each may take effect at any later moment: but a write onto this very version could not, so it
+    /// goes first.
+    fn unknown(&self, configuration: &Configuration, until: u64) -> Option<usize> {
+        let version = configuration.register.version.saturating_add(1);
+        if version > self.newest || self.made.contains(&version) {
+            return None;
+        }
+        let wanted = self.read.get(&version);
+        let fits = |(at, call): &(usize, &&Call)| {
+            let value = call.arguments.value.as_deref().unwrap_or_default();
+            let condition = call.arguments.if_version;
+            condition.is_none_or(|wanted| wanted == configuration.register.version)
+                && wanted.map_or_else(|| !self.values.contains(value), |wanted| *wanted == value)
+                && !configuration.unknown.contains(at)
+        };
+        let unknown = self.calls.iter().enumerate().skip(self.answered).take_while(|(_, call)| call.start <= until);
+        unknown.filter(fits).min_by_key(|(_, call)| call.arguments.if_version.is_none()).map(|(at, _)| at)
+    }
+
+    /// The configuration with one call more; none where its answer does not fit.
+    fn after(&self, at: usize, before: &Configuration) -> Option<Configuration> {
+        let (call, register) = (*self.calls.get(at)?, before.register);
         let condition = call.arguments.if_version.is_none_or(|version| version == register.version);
         let written = Register { version: register.version.saturating_add(1), writer: Some(at) };
-        let after = match (&call.result, call.call) {
+        let register = match (&call.result, call.call) {
             (Outcome::Ok { version, value, .. }, Kind::Read) => {
-                let held = register.writer.and_then(|writer| self.calls.get(writer)?.arguments.value.as_ref());
-                (*version == register.version && value.as_ref() == held).then_some(register)
+                (*version == register.version && value.as_deref() == self.value(register)).then_some(register)
             }
             (Outcome::Ok { version, .. }, Kind::Put | Kind::PutIf) => {
                 (condition && *version == written.version).then_some(written)
@@ -199,20 +227,35 @@ impl<'a> Search<'a> {
             (Outcome::Mismatch { .. }, Kind::PutIf) => (!condition).then_some(register),
             (Outcome::Info { .. }, Kind::Put | Kind::PutIf) => condition.then_some(written),
             (Outcome::Mismatch { .. } | Outcome::Info { .. } | Outcome::None { .. }, _) => None,
-        };
-        after.map(|after| (call, after))
+        }?;
+        let mut after = Configuration { register, ..before.clone() };
+        if at >= self.answered {
+            after.unknown.insert(at);
+            return Some(after);
+        }
+        after.ahead.insert(at);
+        while after.ahead.remove(&after.from) {
+            after.from = after.from.saturating_add(1);
+        }
+        Some(after)
     }
 
-    fn violation(&self, key: &str, furthest: &Furthest) -> Violation {
-        let Configuration { ordered, register } = &furthest.configuration;
-        let stuck = self.candidates(ordered, self.first_open(ordered, 0)).into_iter();
-        let value = register.writer.and_then(|writer| self.calls.get(writer)?.arguments.value.as_deref());
+    fn value(&self, register: Register) -> Option<&'a str> {
+        self.calls.get(register.writer?)?.arguments.value.as_deref()
+    }
+
+    fn violation(&self, key: &str, furthest: &Configuration) -> Violation {
+        let (candidates, _) = self.candidates(furthest);
         Violation {
             key: key.to_owned(),
-            ordered: furthest.ordered,
+            ordered: furthest.ordered(),
             answered: self.answered,
-            held: format!("version {} ({})", register.version, value.unwrap_or("nothing")),
-            stuck: stuck.filter_map(|at| self.calls.get(at).map(|call| (*call).clone())).collect(),
+            held: format!(
+                "version {} ({})",
+                furthest.register.version,
+                self.value(furthest.register).unwrap_or("nothing")
+            ),
+            stuck: candidates.into_iter().filter_map(|at| self.calls.get(at).map(|call| (*call).clone())).collect(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::call::{Arguments, Call, Kind, Outcome};
 use crate::checker::check;
 
 fn call(kind: Kind, arguments: Arguments, result: Outcome, (start, end): (u64, u64)) -> Call {
-    Call { client: 0, call: kind, arguments, result, start, end, node: String::new() }
+    Call { client: 0, alone: false, call: kind, arguments, result, start, end, node: String::new() }
 }
 
 fn ok(version: u64, value: Option<&str>) -> Outcome {
@@ -118,6 +118,47 @@ fn an_unknown_write_may_have_happened_or_not_and_late() {
     assert!(check(&[read(1, "a", (0, 1)), put_if("a", 0, info(), (2, 3))]).is_err(), "not before it began");
 }
 
+fn unknown_put(value: &str, times: (u64, u64)) -> Call {
+    let arguments = Arguments { key: "k".into(), value: Some(value.into()), if_version: None };
+    call(Kind::Put, arguments, info(), times)
+}
+
+#[test]
+fn unknown_writes_do_not_multiply_the_ways_to_look_at() {
+    let mut calls: Vec<_> = (0..300).map(|at| unknown_put(&format!("u{at}"), (at, at + 1))).collect();
+    for version in 1..=2_000 {
+        let (start, value) = (1_000 * version, format!("w{version}"));
+        calls.push(put(&value, version, (start, start + 700)));
+        calls.push(read(version, &value, (start + 300, start + 1_200)));
+    }
+    // None of them happened; and all of them did, before the rest, with nobody looking.
+    assert!(check(&calls).unwrap().visited < 10_000);
+    for call in &mut calls {
+        if let Outcome::Ok { version, .. } = &mut call.result {
+            *version += 300;
+        }
+    }
+    assert!(check(&calls).unwrap().visited < 10_000);
+    // One more than there are.
+    calls.push(read(2_302, "u7", (4_000_000, 4_000_001)));
+    assert!(check(&calls).is_err());
+}
+
+#[test]
+fn an_unknown_write_explains_a_mismatch_that_nothing_else_does() {
+    let mismatch = put_if("c", 1, mismatch(), (4, 5));
+    assert!(check(&[put("a", 1, (0, 1)), unknown_put("b", (2, 3)), mismatch.clone()]).is_ok());
+    assert!(check(&[put("a", 1, (0, 1)), unknown_put("b", (6, 7)), mismatch]).is_err());
+}
+
+#[test]
+fn a_read_that_asked_for_no_newer_state_has_no_place_in_the_order() {
+    let stale = Call { alone: true, ..read(1, "a", (4, 5)) };
+    assert!(check(&[put("a", 1, (0, 1)), put("b", 2, (2, 3)), stale]).is_ok());
+    let write = Call { alone: true, ..put("c", 2, (4, 5)) };
+    assert!(check(&[put("a", 1, (0, 1)), put("b", 2, (2, 3)), write]).is_err());
+}
+
 #[test]
 fn calls_without_effect_say_nothing() {
     let arguments = Arguments { key: "k".into(), value: Some("a".into()), if_version: None };
@@ -161,7 +202,7 @@ fn by_trying(calls: &[Call], rest: &[usize], version: u64, value: Option<&str>) 
 
 fn any_call(at: usize) -> impl Strategy<Value = Call> {
     let times = (0_u64..12, 0_u64..5);
-    (0..6_u8, 0_u64..4, 0_u64..4, 0_usize..4, times).prop_map(
+    (0..9_u8, 0_u64..4, 0_u64..4, 0_usize..4, times).prop_map(
         move |(kind, version, condition, seen, (start, lasts))| {
             let times = (start, start + lasts);
             let own = format!("v{at}");
@@ -170,14 +211,15 @@ fn any_call(at: usize) -> impl Strategy<Value = Call> {
                 2 => put(&own, version, times),
                 3 => put_if(&own, condition, ok(condition + 1, None), times),
                 4 => put_if(&own, condition, mismatch(), times),
-                _ => put_if(&own, condition, info(), times),
+                5 | 6 => put_if(&own, condition, info(), times),
+                _ => unknown_put(&own, times),
             }
         },
     )
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(8_000))]
 
     #[test]
     fn the_search_finds_an_order_exactly_where_there_is_one(

@@ -3,11 +3,16 @@
 //! checkers.
 
 mod audit;
+mod bills;
 mod call;
 mod caller;
 mod checker;
 #[cfg(test)]
 mod checker_tests;
+mod heights;
+#[cfg(test)]
+mod heights_tests;
+mod nonces;
 mod record;
 
 use std::path::PathBuf;
@@ -38,6 +43,9 @@ enum Command {
         /// Clients
         #[arg(long, default_value_t = 6)]
         clients: u32,
+        /// Clients besides that ask for no newer state than they were told of themselves, each at one node all the time
+        #[arg(long, default_value_t = 2)]
+        alone: u32,
         /// Registers
         #[arg(long, default_value_t = 4)]
         keys: u32,
@@ -51,7 +59,7 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Say whether a history is linearizable
+    /// Say whether a history is linearizable, and every answer what a block of its height holds
     Check {
         /// The history
         file: PathBuf,
@@ -60,6 +68,9 @@ enum Command {
     Audit {
         #[command(flatten)]
         account: Account,
+        /// The history to write in which no outcome is unknown
+        #[arg(long, value_name = "FILE")]
+        resolved: Option<PathBuf>,
         /// The history
         file: PathBuf,
     },
@@ -103,24 +114,29 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<String> {
     match command {
-        Command::Record { account, out, clients, keys, seconds, pause_ms, seed } => {
-            record::record(account.open()?, Plan { clients, keys, seconds, pause_ms, seed }, &out).await?;
+        Command::Record { account, out, clients, alone, keys, seconds, pause_ms, seed } => {
+            record::record(account.open()?, Plan { clients, alone, keys, seconds, pause_ms, seed }, &out).await?;
             Ok(format!("{} calls", call::load(&out)?.len()))
         }
         Command::Check { file } => {
-            let report = checker::check(&call::load(&file)?).map_err(|violation| anyhow::anyhow!("{violation}"))?;
+            let calls = call::load(&file)?;
+            let report = checker::check(&calls).map_err(|violation| anyhow::anyhow!("{violation}"))?;
+            let heights = heights::check(&calls)?;
             Ok(serde_json::json!({
                 "linearizable": true, "keys": report.keys, "answered": report.answered, "unknown": report.unknown,
-                "configurations": report.visited,
+                "configurations": report.visited, "reads_alone": heights.alone, "of_older_states": heights.behind,
             })
             .to_string())
         }
-        Command::Audit { account, file } => {
+        Command::Audit { account, resolved, file } => {
             let caller = account.open()?;
             let audited = audit::audit(&caller, &call::load(&file)?).await?;
+            if let Some(resolved) = resolved {
+                call::store(&resolved, &audited.resolved)?;
+            }
             Ok(serde_json::json!({
                 "nodes": audited.nodes, "mutations": audited.mutations, "applied": audited.applied,
-                "unknown_but_applied": audited.found_applied, "height": audited.height,
+                "unknown_but_applied": audited.found_applied, "billed": audited.billed, "height": audited.height,
                 "same_root_after_ms": u64::try_from(audited.together_ms).unwrap_or(u64::MAX),
             })
             .to_string())

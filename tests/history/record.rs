@@ -1,5 +1,6 @@
 //! Clients that read and write a few registers at the same time, each at one node until that fails, and write down every
-//! call.
+//! call. They tell one another of the newest height. Others tell what they know and are told nothing; they mostly read, and
+//! stay with their node whatever happens to it, also on the side of a network that is cut off.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -12,12 +13,14 @@ use anyhow::{Context as _, Result, bail};
 use tokio::time::sleep;
 
 use crate::call::{self, Arguments, Call, Kind, Outcome};
-use crate::caller::{Caller, Node};
+use crate::caller::{Caller, Node, Seen};
 
 /// How much is recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub clients: u32,
+    /// Besides, clients that ask for nothing newer than they know.
+    pub alone: u32,
     pub keys: u32,
     pub seconds: u64,
     pub pause_ms: u64,
@@ -50,20 +53,23 @@ pub async fn record(caller: Caller, plan: Plan, out: &Path) -> Result<()> {
     if nodes.is_empty() {
         bail!("the network file names no node of the account's shard");
     }
-    prepare(&caller, &nodes).await?;
+    let shared = Arc::new(Seen::default());
+    prepare(&caller, &nodes, &shared).await?;
     let file = File::create(out).with_context(|| out.display().to_string())?;
     let recorder = Arc::new(Recorder { file: Mutex::new(BufWriter::new(file)), began: Instant::now() });
     let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..plan.clients)
+    let clients: Vec<_> = (0..plan.clients.saturating_add(plan.alone))
         .map(|number| {
             let client = Client {
                 number,
+                alone: number >= plan.clients,
                 plan,
                 caller: Arc::clone(&caller),
                 nodes: nodes.clone(),
                 recorder: Arc::clone(&recorder),
                 stop: Arc::clone(&stop),
                 random: Random(plan.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(u64::from(number))),
+                seen: if number < plan.clients { Arc::clone(&shared) } else { Arc::new(Seen::alone(&shared)) },
                 known: vec![0; usize::try_from(plan.keys).unwrap_or(0)],
             };
             tokio::spawn(client.run())
@@ -82,10 +88,10 @@ pub async fn record(caller: Caller, plan: Plan, out: &Path) -> Result<()> {
 }
 
 /// Asks the nodes in turn until one answers.
-async fn prepare(caller: &Caller, nodes: &[Node]) -> Result<()> {
+async fn prepare(caller: &Caller, nodes: &[Node], seen: &Seen) -> Result<()> {
     let mut last = None;
     for node in nodes {
-        match caller.prepare(node).await {
+        match caller.prepare(node, seen).await {
             Ok(()) => return Ok(()),
             Err(error) => last = Some(error),
         }
@@ -108,19 +114,23 @@ impl Random {
 
 struct Client {
     number: u32,
+    alone: bool,
     plan: Plan,
     caller: Arc<Caller>,
     nodes: Vec<Node>,
     recorder: Arc<Recorder>,
     stop: Arc<AtomicBool>,
     random: Random,
+    /// What it and those that it talks to were told of.
+    seen: Arc<Seen>,
     /// The version of each register that this client has seen last.
     known: Vec<u64>,
 }
 
 impl Client {
     async fn run(mut self) -> Result<()> {
-        let mut at = usize::try_from(self.number)?;
+        let first = if self.alone { self.number.saturating_sub(self.plan.clients) } else { self.number };
+        let mut at = usize::try_from(first)?;
         let mut count = 0_u64;
         while !self.stop.load(Ordering::SeqCst) {
             count = count.saturating_add(1);
@@ -131,7 +141,7 @@ impl Client {
             self.recorder.write(&call)?;
             if failed {
                 // The next node, and not at once: nobody answers, or this one has no room.
-                at = at.saturating_add(1);
+                at = at.saturating_add(usize::from(!self.alone));
                 sleep(Duration::from_millis(200)).await;
             }
             sleep(Duration::from_millis(self.random.below(self.plan.pause_ms.saturating_mul(2).saturating_add(1))))
@@ -142,25 +152,29 @@ impl Client {
 
     async fn call(&mut self, node: &Node, count: u64) -> Result<Call> {
         let register = usize::try_from(self.random.below(u64::from(self.plan.keys)))?;
-        let key = format!("r{register}");
+        // Registers that no other recording has written.
+        let key = format!("r{}-{register}", self.plan.seed);
         let known = self.known.get(register).copied().unwrap_or(0);
         let value = format!("{}-{}-{count}", self.plan.seed, self.number);
-        let (kind, arguments) = match self.random.below(10) {
+        // One that keeps to itself is there to be told of old states, and does not wait for what no block takes.
+        let choice = if self.alone { self.random.below(14).saturating_sub(4) } else { self.random.below(10) };
+        let (kind, arguments) = match choice {
             0..=4 => (Kind::Read, Arguments { key, ..Arguments::default() }),
             5 | 6 => (Kind::Put, Arguments { key, value: Some(value), if_version: None }),
             _ => (Kind::PutIf, Arguments { key, value: Some(value), if_version: Some(known) }),
         };
         let start = self.recorder.now();
         let result = match &arguments {
-            Arguments { key, value: None, .. } => self.caller.read(node, key).await,
+            Arguments { key, value: None, .. } => self.caller.read(node, key, &self.seen).await,
             Arguments { key, value: Some(value), if_version } => {
-                self.caller.write(node, key, value, *if_version).await?
+                self.caller.write(node, key, value, *if_version, &self.seen).await?
             }
         };
         let end = self.recorder.now();
         if let (Outcome::Ok { version, .. }, Some(known)) = (&result, self.known.get_mut(register)) {
             *known = *version;
         }
-        Ok(Call { client: self.number, call: kind, arguments, result, start, end, node: node.url.clone() })
+        let (client, alone, node) = (self.number, self.alone, node.url.clone());
+        Ok(Call { client, alone, call: kind, arguments, result, start, end, node })
     }
 }
