@@ -64,6 +64,15 @@ impl<'d> Received<'d> {
         }
     }
 
+    /// Time of the root of trust in the source.
+    #[must_use]
+    pub fn root_time(&self) -> UnixTime {
+        match self {
+            Self::Entries(new) => new.before.peer().root.time(),
+            Self::Headers(channel) | Self::Frozen(channel) => channel.peer().root.time(),
+        }
+    }
+
     /// Whether the channel froze.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
