@@ -1,6 +1,6 @@
 //! What a good delivery brings, and what the reader's state becomes when it takes it, or the first part of it.
 
-use db3_light_client::{LightClient, UnixTime};
+use db3_light_client::{LightClient, TrustRoot, UnixTime};
 use db3_merkle_log::CompletedNode;
 
 use crate::channel::{Channel, Leaf};
@@ -64,12 +64,12 @@ impl<'d> Received<'d> {
         }
     }
 
-    /// Time of the root of trust in the source.
+    /// Where trust in the source begins.
     #[must_use]
-    pub fn root_time(&self) -> UnixTime {
+    pub fn root(&self) -> &TrustRoot {
         match self {
-            Self::Entries(new) => new.before.peer().root.time(),
-            Self::Headers(channel) | Self::Frozen(channel) => channel.peer().root.time(),
+            Self::Entries(new) => &new.before.peer().root,
+            Self::Headers(channel) | Self::Frozen(channel) => &channel.peer().root,
         }
     }
 

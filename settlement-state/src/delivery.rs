@@ -97,11 +97,13 @@ pub(crate) fn deliver(ledger: &mut Ledger, delivery: &Delivery, inbound: &mut In
     Ok(delivered)
 }
 
-/// What a delivery's headers and the root of trust say of its shard's time. A root is of the second before the first block.
+/// What a delivery's headers and the root of trust say of its shard's time. The root of a whole chain is of the second before
+/// its first block; governance, which opens a channel anew, may give one of later.
 fn moments(ledger: &Ledger, received: &Received<'_>) -> Moments {
     let secs = |time: UnixTime| u64::try_from(time.secs()).unwrap_or(0);
-    let began = Epoch::of(secs(received.root_time()).saturating_add(1), ledger.chain.epoch_secs);
-    Moments { began, trusted_secs: secs(received.trusted_time()) }
+    let root = received.root();
+    let began = Epoch::of(secs(root.time()).saturating_add(1), ledger.chain.epoch_secs);
+    Moments { began: (root.height() == 0).then_some(began), trusted_secs: secs(received.trusted_time()) }
 }
 
 /// Applies entries up to the first that is a fault, and tells how many were taken, that one included.

@@ -108,7 +108,7 @@ impl Executor {
         first: u64,
         entries: &[Vec<u8>],
     ) -> Result<(), db3_primitives::Fault> {
-        let moments = crate::inbound::Moments { began, trusted_secs: u64::MAX };
+        let moments = crate::inbound::Moments { began: Some(began), trusted_secs: u64::MAX };
         let (_, fault) = delivery::apply(&mut self.ledger, shard, moments, first, entries, &mut self.inbound);
         self.ledger.keep();
         fault.map_or(Ok(()), Err)

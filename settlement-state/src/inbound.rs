@@ -21,8 +21,8 @@ use crate::reads::Reads;
 /// What is proven of a shard's time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moments {
-    /// The epoch in which it began, by the root of trust in it: the first that it closes.
-    pub(crate) began: Epoch,
+    /// The epoch in which it began, by the root of trust in it: the first that it closes; none where that root does not tell.
+    pub(crate) began: Option<Epoch>,
     /// Time of its newest trusted header, Unix seconds.
     pub(crate) trusted_secs: u64,
 }
@@ -135,7 +135,11 @@ impl Reading {
         if close.shard != self.shard {
             return Err(ShardFault::CloseShard);
         }
-        if leaf.last_close.map_or(Some(self.moments.began), Epoch::next) != Some(close.first) {
+        let follows = match leaf.last_close {
+            Some(last) => last.next() == Some(close.first),
+            None => self.moments.began.is_none_or(|began| began == close.first),
+        };
+        if !follows {
             return Err(ShardFault::CloseNotContiguous);
         }
         if close.previous != leaf.close_hash {
