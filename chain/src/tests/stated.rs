@@ -93,6 +93,12 @@ impl Shard {
         shard
     }
 
+    /// The epoch in which it began, and which it closes first.
+    fn began(&self) -> Epoch {
+        let root = self.source.headers().root().time();
+        Epoch::of(u64::try_from(root.secs()).unwrap() + 1, epoch_secs())
+    }
+
     /// Closes an epoch in which these accounts came to owe so much in all, and brings it over.
     pub(super) async fn close(&mut self, chain: &Settlement, epoch: Epoch, sums: &[(Address, u128, u128)]) -> Height {
         self.write_close(epoch, sums);
@@ -110,7 +116,7 @@ impl Shard {
         }
         let close = EpochClose {
             shard: SHARD,
-            first: self.last.map_or(epoch, |last| last.last.next().unwrap()),
+            first: self.last.map_or_else(|| self.began(), |last| last.last.next().unwrap()),
             last: epoch,
             first_height: Height::new(1),
             last_height: Height::new(2),
