@@ -5,6 +5,7 @@
 //! before in the same block, and whoever judges it refuses it as a whole. Both execute, and keep the result: it is
 //! taken when the block is decided.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use db3_primitives::limits::{BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, DELIVERY_TX_
 use db3_primitives::{MutationId, Rejection, Verified};
 use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle, encode_delivery_tx};
 
+use super::delivery::worthiest_first;
 use super::governance::misplaced_decision;
 use super::{Executed, Inner, Place};
 use crate::lock;
@@ -91,6 +93,7 @@ impl<M: Machine> Inner<M> {
         let version = self.versions.committed();
         let mut executor = M::begin(&version.state, place.height, place.time, &place.misbehaviour);
         let offered_deliveries: Vec<Bytes> = deliveries.iter().map(|placed| placed.tx.clone()).collect();
+        let deliveries = worthiest_first::<M>(&version.state, deliveries);
         let delivered = self.deliver(&mut executor, deliveries, bytes_max);
         let offered_decisions = decisions.len();
         let bytes_left = bytes_max.saturating_sub(total_bytes(&delivered));
@@ -120,8 +123,13 @@ impl<M: Machine> Inner<M> {
     fn deliver(&self, executor: &mut M::Executor, deliveries: Vec<Placed>, bytes_max: usize) -> Vec<Bytes> {
         let mut bytes_left = bytes_max.min(DELIVERY_BYTES_MAX);
         let mut delivered = Vec::new();
+        // Of each source that was delivered, how far.
+        let mut cursors = BTreeMap::new();
         for Placed { tx, delivery, .. } in deliveries {
-            if tx.len() > bytes_left {
+            // What is in this block already stops waiting when it is decided.
+            let end = delivery.log.start.saturating_add(delivery.log.entries.len() as u64);
+            let is_there = cursors.get(&delivery.source).is_some_and(|cursor| end <= *cursor);
+            if tx.len() > bytes_left || (is_there && !delivery.is_headers_alone()) {
                 continue;
             }
             if delivered.len() >= BLOCK_DELIVERIES_MAX {
@@ -134,6 +142,7 @@ impl<M: Machine> Inner<M> {
                     lighter.log.skip_to(done.first);
                     let tx = if lighter == delivery { tx } else { Bytes::from(encode_delivery_tx(&lighter)) };
                     bytes_left = bytes_left.saturating_sub(tx.len());
+                    cursors.insert(done.source, done.cursor);
                     delivered.push(tx);
                 }
                 // Block time catches up, and a later block has room.
