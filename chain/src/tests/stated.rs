@@ -56,7 +56,8 @@ impl Network {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("node");
         let now = Clock::default().now().secs;
-        let shard = Shard::beginning(now - 10);
+        // A while ago, but in the epoch that is open.
+        let shard = Shard::beginning((now - 10).max(now - now % EPOCH_SECS));
         let peer = PeerEntry::new(&shard_id(), &trust(&shard.source.peer(Options::never_expires()).root), None);
         let account = |number: u8| {
             let (balance, credit) = (Tai::new(BALANCE), Tai::new(CREDIT));
