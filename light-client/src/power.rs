@@ -47,6 +47,18 @@ impl VotingPowerCalculator for BatchedPower {
     }
 }
 
+/// How much power of a set's validators a commit says is behind its block. No signature is looked at, so it may be less that
+/// is, and never more.
+#[expect(clippy::result_large_err, reason = "it is the verifier's own error")]
+pub(crate) fn claimed_power(
+    signed_header: &SignedHeader,
+    validator_set: &ValidatorSet,
+    trust_threshold: TrustThreshold,
+) -> Result<VotingPowerTally, VerificationError> {
+    let total = BatchedPower.total_power_of(validator_set);
+    Ok(Votes::of(signed_header)?.walk(total, validator_set, trust_threshold).tally)
+}
+
 /// The votes for the block in a commit, by the voter's address.
 struct Votes<'h> {
     commit: &'h Commit,

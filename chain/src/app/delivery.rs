@@ -160,7 +160,7 @@ impl<M: Machine> Inner<M> {
         }
         let begun = Instant::now();
         let taken = self.take_delivery(delivery).map(|_| ());
-        if taken.as_ref().is_err_and(cost_signatures) {
+        if taken.is_err() {
             lock(&self.gate.on_engine).spend(begun.elapsed());
         }
         taken
@@ -172,8 +172,8 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-/// Whether a refusal comes after signatures were looked at: no honest relay earns it, and it costs the most. (That the header
-/// is missing, which a relay that was slow earns, is `DELIVERY_FALSE`.)
+/// Whether a refusal may come after signatures were looked at: no honest relay earns it, and it costs the most. No other one
+/// does. (That the header is missing, which a relay that was slow earns, is `DELIVERY_FALSE`.)
 #[must_use]
 pub fn cost_signatures(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::HeaderRefused { .. })
