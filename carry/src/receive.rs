@@ -1,5 +1,6 @@
-//! The judging of a delivery, in order of cost: form, cursor, fold, state proof, signatures. So what is false is refused before
-//! anything of it costs more than hashes.
+//! The judging of a delivery, in order of cost: form, cursor, fold, state proof, what its headers say, signatures. So what is
+//! false is refused before anything of it costs more than hashes, and whatever is refused after a look at a signature is
+//! [`Rejection::HeaderRefused`].
 //!
 //! Relayers never make each other fail: what another one brought meanwhile is skipped (entries before the cursor, headers that
 //! are known), and what brings nothing new at all is named [`Rejection::DeliveryStale`], which tells a relayer that the work is
@@ -47,7 +48,9 @@ impl Channel {
         self.check_cursor(delivery)?;
         let outbox = Frontier::from_bytes(&delivery.outbox_leaf).map_err(|e| malformed(e.to_string()))?;
         let new = self.inbox.receive(&delivery.log, outbox.size(), &outbox.root()).map_err(|error| refused(&error))?;
-        self.check_proof(own, delivery)?;
+        let claims = claims(delivery)?;
+        self.check_proof(own, delivery, claims.last())?;
+        self.check_claims(&claims, delivery, now)?;
         Ok(match self.updated(delivery, now)? {
             Updated::Client(client) => Received::Entries(NewEntries::new(self, client, new)),
             Updated::Frozen(client) => self.frozen_by(client),
@@ -61,13 +64,14 @@ impl Channel {
             self.client.trusted(claim.height).is_some_and(|known| known.header_hash != claim.header_hash)
         };
         if !claims.iter().any(contradicts) {
-            if !self.headers_due(now) && !self.catches_up(&claims, delivery, now)? {
+            if !self.headers_due(now) && !self.catches_up(&claims, delivery)? {
                 return Err(Rejection::HeadersNotDue { height: Height::new(self.trusted_height()) });
             }
             if claims.last().is_none_or(|newest| newest.height <= self.trusted_height()) {
                 return Err(Rejection::DeliveryStale { cursor: self.cursor() });
             }
         }
+        self.check_claims(&claims, delivery, now)?;
         Ok(match self.updated(delivery, now)? {
             Updated::Client(client) => Received::Headers(Self { client, ..self.clone() }),
             Updated::Frozen(client) => self.frozen_by(client),
@@ -78,20 +82,14 @@ impl Channel {
     /// two thirds of its validators' power between them. Such headers a reader has to take before any entry beyond them, and
     /// more of them than one delivery holds come in several. Each such delivery costs its relayer a change of validators that
     /// really happened, so nobody fills blocks with headers that are not needed.
-    fn catches_up(&self, claims: &[ClaimedHeader], delivery: &Delivery, now: UnixTime) -> Result<bool, Rejection> {
+    fn catches_up(&self, claims: &[ClaimedHeader], delivery: &Delivery) -> Result<bool, Rejection> {
         let new = claims.iter().position(|claim| claim.height > self.trusted_height());
         let [first, .., last] = new.and_then(|new| delivery.headers.get(new..)).unwrap_or_default() else {
             return Ok(false);
         };
         let refused = |error: LightClientError| Rejection::HeaderRefused { detail: error.to_string() };
         let Some(named) = self.named_beside(first).map_err(refused)? else { return Ok(false) };
-        match self.client.is_out_of_reach(&last.light_block, &named, now) {
-            Ok(out_of_reach) => Ok(out_of_reach),
-            Err(error @ LightClientError::FromTheFuture { .. }) => {
-                Err(Rejection::HeaderTooEarly { detail: error.to_string() })
-            }
-            Err(error) => Err(refused(error)),
-        }
+        self.client.is_out_of_reach(&last.light_block, &named).map_err(refused)
     }
 
     /// The validators that the newest trusted header names, where they are at hand: beside a header, as its own, or the root's.
@@ -118,9 +116,9 @@ impl Channel {
 
     /// That the outbox leaf stands under the app hash which the header of `proof_height` claims; whether that header is one to
     /// trust comes afterwards.
-    fn check_proof(&self, own: &ChainId, delivery: &Delivery) -> Result<(), Rejection> {
+    fn check_proof(&self, own: &ChainId, delivery: &Delivery, last: Option<&ClaimedHeader>) -> Result<(), Rejection> {
         let height = delivery.proof_height;
-        let app_hash = match claims(delivery)?.pop() {
+        let app_hash = match last {
             Some(claim) if claim.height == height => claim.app_hash,
             Some(claim) => {
                 return Err(malformed(format!(
@@ -140,17 +138,54 @@ impl Channel {
             .map_err(|error| unproven(format!("the outbox to {own} at height {height}: {error}")))
     }
 
+    /// All that the headers must be and that needs no signature, of every one of them before a signature of any is looked at:
+    /// of the source, in order of time, not of the future, and with no set beside them but those that come in useful.
+    fn check_claims(&self, claims: &[ClaimedHeader], delivery: &Delivery, now: UnixTime) -> Result<(), Rejection> {
+        let header_refused = |error: LightClientError| Rejection::HeaderRefused { detail: error.to_string() };
+        let mut before: Option<&ClaimedHeader> = None;
+        let mut named: Vec<[u8; 32]> = Vec::with_capacity(claims.len());
+        for (claim, header) in claims.iter().zip(&delivery.headers) {
+            let ClaimedHeader { chain_id, height, time, .. } = claim;
+            if *chain_id != self.source.as_str() {
+                let (expected, got) = (self.source.as_str().to_owned(), chain_id.clone());
+                return Err(header_refused(LightClientError::WrongChain { expected, got }));
+            }
+            if before.is_some_and(|before| before.time >= *time) {
+                return Err(header_refused(LightClientError::TimeNotBetween { height: *height, header_time: *time }));
+            }
+            // One that is known was in time, and to sign two of a height is fraud at any time.
+            if self.client.trusted(*height).is_none() && self.client.is_ahead(*time, now) {
+                let error = LightClientError::FromTheFuture { header_time: *time, now };
+                return Err(Rejection::HeaderTooEarly { detail: error.to_string() });
+            }
+            self.check_named(&named, header)?;
+            named.push(claim.next_validators_hash);
+            before = Some(claim);
+        }
+        Ok(())
+    }
+
+    /// A set that comes along is one that a trusted header or one before it names, in its one encoding. What a header needs, or
+    /// needed before another relay was faster, is such a set; everything else is freight that nobody pays for.
+    fn check_named(&self, named: &[[u8; 32]], header: &HeaderUpdate) -> Result<(), Rejection> {
+        let Some(bytes) = &header.trusted_next_validators else { return Ok(()) };
+        let set = ValidatorSet::from_proto_bytes(bytes).map_err(|error| malformed(error.to_string()))?;
+        if set.to_proto_bytes() != *bytes {
+            return Err(malformed("the bytes of its validators are not the one encoding of what they say"));
+        }
+        if self.client.names(set.hash()) || named.contains(&set.hash()) {
+            return Ok(());
+        }
+        Err(unproven("it brings validators that no trusted header names".to_owned()))
+    }
+
     /// The light client after the delivery's headers. Those that it knows cost no signatures.
     fn updated(&self, delivery: &Delivery, now: UnixTime) -> Result<Updated, Rejection> {
         let mut client = self.client.clone();
         for header in &delivery.headers {
-            check_named(&client, header)?;
             match client.verify(&header.light_block, header.trusted_next_validators.as_deref(), now) {
                 Ok(_) => {}
                 Err(LightClientError::Conflict(_)) => return Ok(Updated::Frozen(client)),
-                Err(error @ LightClientError::FromTheFuture { .. }) => {
-                    return Err(Rejection::HeaderTooEarly { detail: error.to_string() });
-                }
                 Err(error) => return Err(Rejection::HeaderRefused { detail: error.to_string() }),
             }
         }
@@ -168,20 +203,6 @@ enum Updated {
     Client(LightClient),
     /// Two verified headers at one height.
     Frozen(LightClient),
-}
-
-/// A set that comes along is one that a trusted header names, in its one encoding. What a header needs, or needed before another
-/// relay was faster, is such a set; everything else is freight that nobody pays for.
-fn check_named(client: &LightClient, header: &HeaderUpdate) -> Result<(), Rejection> {
-    let Some(bytes) = &header.trusted_next_validators else { return Ok(()) };
-    let set = ValidatorSet::from_proto_bytes(bytes).map_err(|error| malformed(error.to_string()))?;
-    if set.to_proto_bytes() != *bytes {
-        return Err(malformed("the bytes of its validators are not the one encoding of what they say"));
-    }
-    if client.names(set.hash()) {
-        return Ok(());
-    }
-    Err(unproven("it brings validators that no trusted header names".to_owned()))
 }
 
 /// What the delivery's headers say of themselves; heights must grow. Also one that is known already must be a whole light block

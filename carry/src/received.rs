@@ -1,6 +1,6 @@
 //! What a good delivery brings, and what the reader's state becomes when it takes it, or the first part of it.
 
-use db3_light_client::{LightClient, UnixTime};
+use db3_light_client::{LightClient, TrustRoot, UnixTime};
 use db3_merkle_log::CompletedNode;
 
 use crate::channel::{Channel, Leaf};
@@ -61,6 +61,15 @@ impl<'d> Received<'d> {
         match self {
             Self::Entries(new) => new.client.newest().map_or(new.before.peer().root.time(), |header| header.time),
             Self::Headers(channel) | Self::Frozen(channel) => channel.trusted_time(),
+        }
+    }
+
+    /// Where trust in the source begins.
+    #[must_use]
+    pub fn root(&self) -> &TrustRoot {
+        match self {
+            Self::Entries(new) => &new.before.peer().root,
+            Self::Headers(channel) | Self::Frozen(channel) => &channel.peer().root,
         }
     }
 

@@ -9,7 +9,9 @@ use db3_carry::{Delivery, HeaderUpdate, Received};
 use db3_light_client::Options;
 use db3_primitives::Rejection;
 use proptest::prelude::*;
+use prost::Message as _;
 use support::{Reader, at, entry, reader, seeds, shard, source, source_with};
+use tendermint_proto::v0_38::types::LightBlock;
 
 const PERIOD: u64 = 3_000;
 
@@ -218,6 +220,107 @@ proptest! {
                 break;
             }
             state.take(&steps(&source, trusted, &heights), now).unwrap();
+        }
+    }
+}
+
+/// The delivery with false signatures in all its headers.
+fn unsigned(delivery: &Delivery) -> Delivery {
+    let mut unsigned = delivery.clone();
+    for header in &mut unsigned.headers {
+        let mut block = LightBlock::decode(header.light_block.as_slice()).unwrap();
+        for vote in &mut block.signed_header.as_mut().unwrap().commit.as_mut().unwrap().signatures {
+            vote.signature.iter_mut().for_each(|byte| *byte ^= 1);
+        }
+        header.light_block = block.encode_to_vec();
+    }
+    unsigned
+}
+
+#[test]
+fn what_needs_no_signature_is_asked_of_all_headers_before_the_first_signature() {
+    let mut source = source_with(1);
+    for height in 2..=16 {
+        source.block(at(height * 10)).unwrap();
+    }
+    let state = Reader::new(&source);
+    let good = Delivery {
+        headers: steps(&source, 0, &(1..=16).collect::<Vec<_>>()).headers,
+        ..source.delivery(&reader(), 0, usize::MAX, 0).unwrap()
+    };
+    state.clone().take(&good, at(200)).unwrap();
+    // The last header is of next year, of another chain, or not after the one before.
+    let forged = |name: &str, last: i64| {
+        let mut forger = Source::new(support::chain(name), &seeds(9, 13), at(0)).unwrap();
+        forger.append(&reader(), &entry(0)).unwrap();
+        for height in 1..=18 {
+            forger.block(at(if height == 18 { last } else { height })).unwrap();
+        }
+        let mut delivery = forger.delivery(&reader(), 0, usize::MAX, 0).unwrap();
+        delivery.headers.splice(0..0, good.headers[..15].iter().cloned());
+        Delivery { source: shard(), ..delivery }
+    };
+    let foreign = Source::new(shard(), &seeds(9, 13), at(0)).unwrap().headers().root().validators().to_proto_bytes();
+    let with_set = |set: Vec<u8>| {
+        let mut delivery = good.clone();
+        delivery.headers[15].trusted_next_validators = Some(set);
+        delivery
+    };
+    for (delivery, code) in [
+        (forged("test-shard-0", 31_000_000), 220),
+        (forged("test-shard-1", 200), 219),
+        (forged("test-shard-0", 149), 219),
+        (with_set(foreign.clone()), 218),
+        (with_set([foreign, vec![0x40, 0]].concat()), 123),
+        (with_set(vec![7; 40]), 123),
+        (steps(&source, 0, &[1, 2]), 222),
+    ] {
+        let refused = state.clone().take(&delivery, at(200)).unwrap_err();
+        assert_eq!(refused.code(), code, "{refused}");
+        assert_eq!(state.clone().take(&unsigned(&delivery), at(200)).unwrap_err(), refused, "no signature was asked");
+    }
+    assert_eq!(state.clone().take(&unsigned(&good), at(200)).unwrap_err().code(), 219);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Who is refused after a look at a signature is told so by the code, on which it rests who has to wait.
+    #[test]
+    fn only_a_refused_header_is_refused_after_a_look_at_signatures(
+        heights in prop::collection::btree_set(1..24_u64, 1..16),
+        entries in any::<bool>(),
+        twists in prop::collection::vec((0..4_u8, any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..3),
+        now in 0..300_i64,
+    ) {
+        let source = restless(24);
+        let state = Reader::of(&source, expiring());
+        let heights: Vec<u64> = heights.into_iter().collect();
+        let mut delivery = steps(&source, 0, &heights);
+        if entries {
+            let newest = *heights.last().unwrap();
+            let whole = source.delivery_at(newest, &reader(), 0, usize::MAX, 0).unwrap();
+            delivery = Delivery { headers: delivery.headers, ..whole };
+        }
+        for (twist, at, byte) in twists {
+            let at = at.index(delivery.headers.len());
+            let headers = &mut delivery.headers;
+            match twist {
+                0 => headers[at].trusted_next_validators = None,
+                1 => headers[at].trusted_next_validators = Some(source.headers().root().validators().to_proto_bytes()),
+                2 => headers.reverse(),
+                _ => {
+                    if let Some(set) = &mut headers[at].trusted_next_validators {
+                        let byte = byte.index(set.len());
+                        set[byte] ^= 1;
+                    }
+                }
+            }
+        }
+        if let Err(refused) = state.clone().take(&delivery, at(now))
+            && !matches!(refused, Rejection::HeaderRefused { .. })
+        {
+            prop_assert_eq!(state.clone().take(&unsigned(&delivery), at(now)).unwrap_err(), refused);
         }
     }
 }

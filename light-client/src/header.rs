@@ -32,6 +32,10 @@ pub struct ClaimedHeader {
     pub height: u64,
     /// The hash of its header.
     pub header_hash: [u8; 32],
+    /// The time it names.
+    pub time: UnixTime,
+    /// The hash of the set that it names for the next height.
+    pub next_validators_hash: [u8; 32],
     /// The app hash it names; none where that is empty.
     pub app_hash: Option<[u8; 32]>,
 }
@@ -54,7 +58,8 @@ impl ClaimedHeader {
 
     fn of(envelope: &Envelope) -> Self {
         let (chain_id, kept) = (envelope.chain_id().to_string(), &envelope.kept);
-        Self { chain_id, height: kept.height, header_hash: kept.header_hash, app_hash: kept.app_hash }
+        let TrustedHeader { height, header_hash, time, next_validators_hash, app_hash } = *kept;
+        Self { chain_id, height, header_hash, time, next_validators_hash, app_hash }
     }
 }
 

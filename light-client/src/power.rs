@@ -47,6 +47,18 @@ impl VotingPowerCalculator for BatchedPower {
     }
 }
 
+/// How much power of a set's validators a commit says is behind its block. No signature is looked at, so it may be less that
+/// is, and never more.
+#[expect(clippy::result_large_err, reason = "it is the verifier's own error")]
+pub(crate) fn claimed_power(
+    signed_header: &SignedHeader,
+    validator_set: &ValidatorSet,
+    trust_threshold: TrustThreshold,
+) -> Result<VotingPowerTally, VerificationError> {
+    let total = BatchedPower.total_power_of(validator_set);
+    Ok(Votes::of(signed_header)?.walk(total, validator_set, trust_threshold).tally)
+}
+
 /// The votes for the block in a commit, by the voter's address.
 struct Votes<'h> {
     commit: &'h Commit,
@@ -113,17 +125,17 @@ impl<'h> Votes<'h> {
         walk
     }
 
-    /// Verifies the votes that the walks count, each once.
+    /// Verifies the votes that the walks count, each once for each key: a set's hash says nothing of addresses, so that two sets
+    /// mean the same key by one is not taken for granted.
     #[expect(clippy::result_large_err, reason = "it is the verifier's own error")]
     fn verify<const WALKS: usize>(&self, walks: [&Walk<'_>; WALKS]) -> Result<(), VerificationError> {
-        let mut verified = vec![false; self.by_voter.len()];
+        let mut verified: Vec<Option<&PublicKey>> = vec![None; self.by_voter.len()];
         let mut claims = Vec::new();
         let mut ends = Vec::with_capacity(WALKS);
         for walk in walks {
             for (validator, at) in &walk.counted {
-                if let (Some(vote), Some(false)) =
-                    (self.by_voter.get(*at), verified.get_mut(*at).map(|done| std::mem::replace(done, true)))
-                {
+                let by = verified.get_mut(*at).and_then(|by| by.replace(&validator.pub_key));
+                if let Some(vote) = self.by_voter.get(*at).filter(|_| by != Some(&validator.pub_key)) {
                     claims.push((*validator, vote, self.sign_bytes(vote)));
                 }
             }
@@ -174,4 +186,39 @@ fn claim<'c>(validator: &'c validator::Info, vote: &'c CommitVote<'_>, message: 
         _ => &[],
     };
     Claim { key, message, signature: vote.signature.as_bytes() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use tendermint_light_client_verifier::errors::VerificationErrorDetail;
+
+    use super::*;
+    use crate::build::{HeaderChain, ValidatorKey};
+    use crate::decode::Envelope;
+    use crate::time::UnixTime;
+
+    #[test]
+    fn a_vote_counts_only_for_the_key_that_signed_it_whatever_address_a_set_gives_another() {
+        let genesis = UnixTime::new(1_700_000_000, 0).unwrap();
+        let mut chain = HeaderChain::new("test-shard-0", &[([1; 32], 10)], genesis).unwrap();
+        chain.make([7; 32], UnixTime::new(1_700_000_010, 0).unwrap()).unwrap();
+        let block = Envelope::decode(chain.light_block(1).unwrap()).unwrap().open().unwrap();
+        let own = block.validators.tendermint();
+        let other = ValidatorKey::from_seed([2; 32]).public_key();
+        let with_other_key = own
+            .validators()
+            .iter()
+            .map(|info| validator::Info { pub_key: PublicKey::from_raw_ed25519(&other).unwrap(), ..info.clone() });
+        let impostor = ValidatorSet::new(with_other_key.collect(), None);
+        let (third, two_thirds) = (TrustThreshold::ONE_THIRD, TrustThreshold::TWO_THIRDS);
+        let counted = BatchedPower.voting_power_in_sets(&block.signed_header, (own, third), (own, two_thirds)).unwrap();
+        assert_eq!((counted.0.tallied, counted.1.tallied), (10, 10));
+        for sets in [(own, &impostor), (&impostor, own)] {
+            let error = BatchedPower
+                .voting_power_in_sets(&block.signed_header, (sets.0, third), (sets.1, two_thirds))
+                .unwrap_err();
+            assert!(matches!(error.detail(), VerificationErrorDetail::InvalidSignature(_)), "{error}");
+        }
+    }
 }

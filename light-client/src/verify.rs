@@ -2,6 +2,7 @@
 //! here its questions are put and its verdicts are named.
 
 use tendermint::block::Height;
+use tendermint::trust_threshold::TrustThreshold as _;
 use tendermint::{Hash, chain};
 use tendermint_light_client_verifier::errors::VerificationErrorDetail as Detail;
 use tendermint_light_client_verifier::operations::ProdCommitValidator;
@@ -14,7 +15,7 @@ use crate::decode::LightBlock;
 use crate::error::{LightClientError, SignedBy};
 use crate::header::TrustedHeader;
 use crate::options::Options;
-use crate::power::BatchedPower;
+use crate::power::{BatchedPower, claimed_power};
 use crate::time::UnixTime;
 use crate::validators::ValidatorSet;
 
@@ -85,6 +86,13 @@ pub(crate) fn verify(
         }
         Verdict::Invalid(detail) => Err(name(detail, basis, block)),
     }
+}
+
+/// Whether more than a third of the power of `next_validators` is in the block's commit, by what that says of itself.
+pub(crate) fn has_trusted_power(block: &LightBlock, next_validators: &ValidatorSet) -> Result<bool, LightClientError> {
+    let tally = claimed_power(&block.signed_header, next_validators.tendermint(), TrustThreshold::ONE_THIRD)
+        .map_err(|error| LightClientError::malformed(format!("light block: {error}")))?;
+    Ok(tally.trust_threshold.is_enough_power(tally.tallied, tally.total))
 }
 
 fn name(detail: Detail, basis: Basis, block: &LightBlock) -> LightClientError {

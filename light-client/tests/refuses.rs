@@ -229,12 +229,19 @@ fn parts_that_do_not_belong_together_are_refused() {
     let set = members(0, 4);
     let blocks = chain(3, |_| set.clone());
     let made = &blocks[1];
-    let cases: [(&str, Vec<u8>); 14] = [
+    let cases: [(&str, Vec<u8>); 15] = [
         ("no header", changed(made, |raw| raw.signed_header.as_mut().unwrap().header = None)),
         ("no commit", changed(made, |raw| raw.signed_header.as_mut().unwrap().commit = None)),
         ("no signed header", changed(made, |raw| raw.signed_header = None)),
         ("no validator set", changed(made, |raw| raw.validator_set = None)),
         ("1 to 1000 validators", changed(made, |raw| raw.validator_set.as_mut().unwrap().validators.clear())),
+        (
+            "validator set",
+            changed(made, |raw| {
+                // The set's hash does not tell of addresses.
+                raw.validator_set.as_mut().unwrap().validators[0].address[0] ^= 1;
+            }),
+        ),
         (
             "not the one that the header names",
             changed(made, |raw| {

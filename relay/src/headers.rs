@@ -158,11 +158,7 @@ impl<'a> Halving<'a> {
     }
 
     fn is_out_of_reach(&self, block: &v1::LightBlock) -> Result<bool, RelayError> {
-        let reach = |now| self.origin.is_out_of_reach(&block.tendermint_light_block, &self.named, now);
-        let reached = match reach(self.reader.now) {
-            Err(LightClientError::FromTheFuture { header_time, .. }) => reach(header_time),
-            other => other,
-        };
+        let reached = self.origin.is_out_of_reach(&block.tendermint_light_block, &self.named);
         reached.map_err(|error| self.from.false_answer(METHOD, error.to_string()))
     }
 

@@ -14,7 +14,7 @@ impl SettlementState {
     /// - Every line is in order (I9), its shard and its account exist, and its pending cut stands in the index of cuts, and
     ///   nothing else does.
     /// - A stage is clear exactly where nothing is outstanding, who owes is marked as due, and of whom something is stated
-    ///   and not debited is marked or listed.
+    ///   and not debited is marked or listed, by every shard at most once.
     ///
     /// Rule I8 is about steps, not about states: what is above a limit may have come from a seizure. Each block checks it.
     pub fn audit(&self) -> Result<(), String> {
@@ -85,17 +85,20 @@ impl SettlementState {
 
     /// The accounts that stand in lists of those that are due.
     fn audit_lists(&self) -> Result<BTreeSet<Address>, String> {
-        let mut listed = BTreeSet::new();
+        let (mut listed, mut by_shard) = (BTreeSet::new(), BTreeSet::new());
         let visited = match self.round().running.map(|running| running.phase) {
             Some(RoundPhase::Accounts { after }) => after,
             Some(RoundPhase::Shards { .. }) | None => None,
         };
         for (key, leaf) in self.tree().prefix(&key::dues_prefix()) {
             match (key::split_dues(key), DuesLeaf::from_bytes(leaf)) {
-                (Some((first, ..)), Ok(leaf)) if leaf.accounts().first() == Some(&first) => {
+                (Some((first, shard, _)), Ok(leaf)) if leaf.accounts().first() == Some(&first) => {
                     let is_behind = |account: &Address| visited.is_some_and(|visited| *account <= visited);
                     if is_behind(&first) != leaf.accounts().last().is_some_and(is_behind) {
                         return Err(format!("a list from {first} on goes beyond where the round is"));
+                    }
+                    if let Some(twice) = leaf.accounts().iter().find(|account| !by_shard.insert((shard, **account))) {
+                        return Err(format!("{twice} stands in two lists of shard {shard}"));
                     }
                     listed.extend(leaf.accounts());
                 }

@@ -6,10 +6,10 @@ use db3_carry::{Advanced, Channel, Delivered, Delivery, Received, RefusedEntry};
 use db3_light_client::UnixTime;
 use db3_merkle_log::CompletedNode;
 use db3_primitives::name::ChainRole;
-use db3_primitives::{BlockTime, ChainId, Fault, Rejection, ShardFault, ShardId, ShardLeaf};
+use db3_primitives::{BlockTime, ChainId, Epoch, Fault, Rejection, ShardFault, ShardId, ShardLeaf};
 
 use crate::effects::{FaultReport, InboundEntry};
-use crate::inbound::Reading;
+use crate::inbound::{Moments, Reading};
 use crate::ledger::Ledger;
 use crate::reads::Reads;
 use db3_primitives::fatal::fatal;
@@ -74,9 +74,8 @@ pub(crate) fn deliver(ledger: &mut Ledger, delivery: &Delivery, inbound: &mut In
         inbound.faults.push(FaultReport { source: shard, fault, bytes: Vec::new() });
         (0, Some(fault))
     } else {
-        let trusted = received.trusted_time();
-        let trusted_secs = u64::try_from(trusted.secs()).unwrap_or(0);
-        apply(ledger, shard, trusted_secs, first, received.entries(), inbound)
+        let moments = moments(ledger, &received);
+        apply(ledger, shard, moments, first, received.entries(), inbound)
     };
     if let Some(fault) = fault {
         let leaf = ledger.shard(shard);
@@ -98,16 +97,25 @@ pub(crate) fn deliver(ledger: &mut Ledger, delivery: &Delivery, inbound: &mut In
     Ok(delivered)
 }
 
+/// What a delivery's headers and the root of trust say of its shard's time. The root of a whole chain is of the second before
+/// its first block; governance, which opens a channel anew, may give one of later.
+fn moments(ledger: &Ledger, received: &Received<'_>) -> Moments {
+    let secs = |time: UnixTime| u64::try_from(time.secs()).unwrap_or(0);
+    let root = received.root();
+    let began = Epoch::of(secs(root.time()).saturating_add(1), ledger.chain.epoch_secs);
+    Moments { began: (root.height() == 0).then_some(began), trusted_secs: secs(received.trusted_time()) }
+}
+
 /// Applies entries up to the first that is a fault, and tells how many were taken, that one included.
 pub(crate) fn apply(
     ledger: &mut Ledger,
     shard: ShardId,
-    trusted_secs: u64,
+    moments: Moments,
     first: u64,
     entries: &[Vec<u8>],
     inbound: &mut Inbound,
 ) -> (usize, Option<Fault>) {
-    let mut reading = Reading::begin(ledger, shard, trusted_secs);
+    let mut reading = Reading::begin(ledger, shard, moments);
     let base = ledger.base.clone();
     let mut reads = Reads::of(&base);
     inbound.entries.reserve(entries.len());

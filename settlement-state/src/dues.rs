@@ -13,7 +13,8 @@ use db3_primitives::fatal::damaged;
 use db3_primitives::{Address, DuesLeaf, ShardId, key};
 use db3_state_tree::{Range, Tree};
 
-/// What a list's key says: its first account, the shard, the index of that account's statement.
+/// What a list's key says: its first account, the shard, and an index in the shard's log that tells it from every other list:
+/// of the first account's statement when it was made, and as much more as accounts left it.
 pub(crate) type ListKey = (Address, ShardId, u64);
 
 /// A walk over the accounts that a version holds as due.

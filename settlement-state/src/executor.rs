@@ -99,15 +99,17 @@ impl Executor {
         delivery::deliver(&mut self.ledger, delivery, &mut self.inbound)
     }
 
-    /// Applies entries of a shard's log that nobody proved; a fault is the error.
+    /// Applies entries of a shard's log that nobody proved, of a shard that began in an epoch; a fault is the error.
     #[cfg(test)]
     pub(crate) fn deliver_entries(
         &mut self,
         shard: db3_primitives::ShardId,
+        began: db3_primitives::Epoch,
         first: u64,
         entries: &[Vec<u8>],
     ) -> Result<(), db3_primitives::Fault> {
-        let (_, fault) = delivery::apply(&mut self.ledger, shard, u64::MAX, first, entries, &mut self.inbound);
+        let moments = crate::inbound::Moments { began: Some(began), trusted_secs: u64::MAX };
+        let (_, fault) = delivery::apply(&mut self.ledger, shard, moments, first, entries, &mut self.inbound);
         self.ledger.keep();
         fault.map_or(Ok(()), Err)
     }

@@ -3,15 +3,29 @@
 //!
 //! A statement: its account has a line; accounts ascend strictly within a close; last stated ≤ cumulative ≤ H. So a
 //! corrupt shard takes at most the lines that it was given.
-//! A close: of this shard; it follows the one before by epoch and by hash; statements and total are those since; its
-//! inbox cursor does not fall and is not beyond our log; its epochs had ended at the time of the header that proves it.
+//! A close: of this shard; it follows the one before by epoch and by hash, the first begins where the shard began;
+//! statements and total are those since; its inbox cursor does not fall and is not beyond our log; its epochs had ended at
+//! the time of the header that proves it.
+//!
+//! An account stands in at most one list of a shard at a time, however often it is stated: where something is stated and
+//! not debited, it stands in one already, or is marked; and where a statement adds nothing, there is nothing to settle.
 
 use db3_primitives::{
-    Address, DuesLeaf, EpochClose, LineLeaf, LogEntry, RoundPhase, ShardFault, ShardId, ShardLeaf, Statement, Tai,
+    Address, DuesLeaf, Epoch, EpochClose, LineLeaf, LogEntry, RoundPhase, ShardFault, ShardId, ShardLeaf, Statement,
+    Tai,
 };
 
 use crate::ledger::Ledger;
 use crate::reads::Reads;
+
+/// What is proven of a shard's time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moments {
+    /// The epoch in which it began, by the root of trust in it: the first that it closes; none where that root does not tell.
+    pub(crate) began: Option<Epoch>,
+    /// Time of its newest trusted header, Unix seconds.
+    pub(crate) trusted_secs: u64,
+}
 
 /// The log of one shard while a delivery of it is applied.
 pub(crate) struct Reading {
@@ -20,8 +34,7 @@ pub(crate) struct Reading {
     pub(crate) leaf: ShardLeaf,
     /// How many entries were ever sent to the shard.
     pub(crate) sent: u64,
-    /// Time of the newest trusted header of the shard, Unix seconds.
-    pub(crate) trusted_secs: u64,
+    pub(crate) moments: Moments,
     /// Accounts that were stated and stand in no list of those that are due, and the index of the first's statement.
     stated: (u64, Vec<Address>),
     /// Where a list must end: the account up to which a running round has visited everybody, until an account is beyond it.
@@ -37,9 +50,9 @@ fn visited(ledger: &Ledger) -> Option<Address> {
 }
 
 impl Reading {
-    pub(crate) fn begin(ledger: &Ledger, shard: ShardId, trusted_secs: u64) -> Self {
+    pub(crate) fn begin(ledger: &Ledger, shard: ShardId, moments: Moments) -> Self {
         let (leaf, sent) = (ledger.shard(shard), ledger.sent(shard));
-        Self { shard, leaf, sent, trusted_secs, stated: (0, Vec::new()), visited: visited(ledger) }
+        Self { shard, leaf, sent, moments, stated: (0, Vec::new()), visited: visited(ledger) }
     }
 
     /// Applies one entry; of a statement, tells also what was stated before.
@@ -82,7 +95,9 @@ impl Reading {
         let total = self.leaf.total.checked_add(added).ok_or(ShardFault::CloseTotal)?;
         let stated = LineLeaf { reported: cumulative, ..line };
         ledger.lines.replace((account, self.shard), Some(line), Some(stated));
-        self.make_due(ledger, index, account);
+        if !added.is_zero() && line.debited == previous {
+            self.make_due(ledger, index, account);
+        }
         let statements = self.leaf.statements.saturating_add(1);
         self.leaf = ShardLeaf { statements, total, last_account: Some(account), ..self.leaf };
         Ok(previous)
@@ -120,7 +135,11 @@ impl Reading {
         if close.shard != self.shard {
             return Err(ShardFault::CloseShard);
         }
-        if leaf.last_close.is_some_and(|last| last.next() != Some(close.first)) {
+        let follows = match leaf.last_close {
+            Some(last) => last.next() == Some(close.first),
+            None => self.moments.began.is_none_or(|began| began == close.first),
+        };
+        if !follows {
             return Err(ShardFault::CloseNotContiguous);
         }
         if close.previous != leaf.close_hash {
@@ -136,7 +155,7 @@ impl Reading {
             return Err(ShardFault::CloseCursor);
         }
         let end = close.last.next().and_then(|next| next.start_secs(ledger.chain.epoch_secs));
-        if end.is_none_or(|end| end > self.trusted_secs) {
+        if end.is_none_or(|end| end > self.moments.trusted_secs) {
             return Err(ShardFault::CloseEarly);
         }
         // The statements after it begin again at the first address.

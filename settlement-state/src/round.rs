@@ -92,7 +92,8 @@ pub(crate) fn begin(epoch: Epoch) -> Running {
     Running { epoch, phase, postings: 0, debited: Tai::ZERO, paid: Tai::ZERO }
 }
 
-/// Visits the next accounts that are due. An account counts as many times as it has lines.
+/// Visits the next accounts that are due. An account counts as many times as it has lines, and so do its places in lists, of
+/// which each shard gives it at most one.
 fn accounts(ledger: &mut Ledger, running: &mut Running, forgiven: u64, after: Option<Address>, budget: &mut u32) {
     let base = ledger.base.clone();
     let mut reads = Reads::of(&base);

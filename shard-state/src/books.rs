@@ -45,7 +45,7 @@ impl OpenBooks {
 
     /// Adds a bill (rule I1: its only way into the log) and tells the subtrees that it completed.
     pub(crate) fn add(&mut self, bill: &Bill) -> Vec<CompletedNode> {
-        // Ceilings add up to less than 2^128 (checked at genesis), and no sum passes its ceiling.
+        // No ceiling is above CEILING_TAI_MAX and no sum passes its ceiling; 2^31 of the largest add up to less than 2^128.
         match self.total.checked_add(bill.fee) {
             Some(total) => self.total = total,
             None => fatal("I2: the bills of an epoch have a sum", format_args!("{} + {}", self.total, bill.fee)),

@@ -3,6 +3,7 @@
 //! and on the way to `CometBFT`. What takes no part in what a delivery brings (headers that are known, entries that were
 //! taken before) is left out, here and by whoever proposes a block; a proposal with such entries is refused.
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::Inner;
 use super::allowance::Allowance;
+use super::proposal::Placed;
 use crate::error::SubmitError;
 use crate::lock;
 use crate::machine::Machine;
@@ -129,14 +131,14 @@ impl<M: Machine> Inner<M> {
         }
         let version = self.versions.committed();
         let worth = worth::<M>(&version.state, &delivery);
-        self.deliveries.check_room(&delivery.source, worth)?;
-        let now = self.clock.now().max(version.time);
-        M::check_delivery(&version.state, &delivery, now)?;
         let tx = Bytes::from(encode_delivery_tx(&delivery));
         if tx.len() > DELIVERY_TX_BYTES_MAX {
             let detail = format!("it has {} bytes, at most {DELIVERY_TX_BYTES_MAX} fit a block", tx.len());
             return Err(Rejection::DeliveryMalformed { detail });
         }
+        self.deliveries.check_room(&delivery.source, worth, tx.len())?;
+        let now = self.clock.now().max(version.time);
+        M::check_delivery(&version.state, &delivery, now)?;
         self.deliveries.insert(id, worth, delivery, tx)
     }
 
@@ -146,12 +148,12 @@ impl<M: Machine> Inner<M> {
     pub(super) fn check_delivery_tx(&self, delivery: Delivery, recheck: bool) -> Result<(), Rejection> {
         self.look_at(&delivery)?;
         let waits = || self.deliveries.watch(&delivery.source, &delivery_id(&delivery)).is_some();
-        if recheck {
-            // Headers alone stay good as long as they wait here: what is trusted has not moved.
-            return if !delivery.is_headers_alone() || waits() { Ok(()) } else { Err(self.stale(&delivery.source)) };
-        }
         if waits() {
             return Ok(());
+        }
+        if recheck {
+            // What waits here no more has made room for what brings more, or was judged by what was trusted before.
+            return Err(self.stale(&delivery.source));
         }
         if !lock(&self.gate.on_engine).is_open(Instant::now()) {
             return Err(Rejection::Overloaded {
@@ -160,7 +162,7 @@ impl<M: Machine> Inner<M> {
         }
         let begun = Instant::now();
         let taken = self.take_delivery(delivery).map(|_| ());
-        if taken.as_ref().is_err_and(cost_signatures) {
+        if taken.is_err() {
             lock(&self.gate.on_engine).spend(begun.elapsed());
         }
         taken
@@ -172,8 +174,8 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-/// Whether a refusal comes after signatures were looked at: no honest relay earns it, and it costs the most. (That the header
-/// is missing, which a relay that was slow earns, is `DELIVERY_FALSE`.)
+/// Whether a refusal may come after signatures were looked at: no honest relay earns it, and it costs the most. No other one
+/// does. (That the header is missing, which a relay that was slow earns, is `DELIVERY_FALSE`.)
 #[must_use]
 pub fn cost_signatures(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::HeaderRefused { .. })
@@ -190,7 +192,26 @@ fn worth<M: Machine>(state: &M::State, delivery: &Delivery) -> Worth {
         let trusted = channel.map_or(0, |channel| channel.trusted_height());
         return Worth::Headers { to: claims().next_back().map_or(0, |claim| claim.height), trusted };
     }
-    Worth::Entries { end: delivery.log.start.saturating_add(delivery.log.entries.len() as u64) }
+    let cursor = channel.map_or(0, |channel| channel.cursor());
+    Worth::Entries { end: delivery.log.start.saturating_add(delivery.log.entries.len() as u64), cursor }
+}
+
+/// The deliveries of a block to be, those of each source by what they are worth, the most first; sources stay in the order in
+/// which they came first. So what a source has arrives as fast as the best delivery brings it, however many shorter ones of it
+/// came before.
+pub(super) fn worthiest_first<M: Machine>(state: &M::State, deliveries: Vec<Placed>) -> Vec<Placed> {
+    let mut sources: Vec<ChainId> = Vec::new();
+    let mut ranked = Vec::with_capacity(deliveries.len());
+    for placed in deliveries {
+        let known = sources.iter().position(|source| *source == placed.delivery.source);
+        let turn = known.unwrap_or(sources.len());
+        if known.is_none() {
+            sources.push(placed.delivery.source.clone());
+        }
+        ranked.push(((turn, Reverse(worth::<M>(state, &placed.delivery))), placed));
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, placed)| placed).collect()
 }
 
 /// Whether a header says that its source has two at one height.

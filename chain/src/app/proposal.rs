@@ -5,6 +5,7 @@
 //! before in the same block, and whoever judges it refuses it as a whole. Both execute, and keep the result: it is
 //! taken when the block is decided.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use db3_primitives::limits::{
 use db3_primitives::{Class, MutationId, Rejection, Verified};
 use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle, encode_delivery_tx};
 
+use super::delivery::worthiest_first;
 use super::governance::misplaced_decision;
 use super::{Executed, Inner, Place};
 use crate::lock;
@@ -100,6 +102,7 @@ impl<M: Machine> Inner<M> {
         let version = self.versions.committed();
         let mut executor = M::begin(&version.state, place.height, place.time, &place.misbehaviour);
         let offered_deliveries: Vec<Bytes> = deliveries.iter().map(|placed| placed.tx.clone()).collect();
+        let deliveries = worthiest_first::<M>(&version.state, deliveries);
         let delivered = self.deliver(&mut executor, deliveries, bytes_max);
         let offered_decisions = decisions.len();
         let bytes_left = bytes_max.saturating_sub(framed_bytes(&delivered));
@@ -129,8 +132,13 @@ impl<M: Machine> Inner<M> {
     fn deliver(&self, executor: &mut M::Executor, deliveries: Vec<Placed>, bytes_max: usize) -> Vec<Bytes> {
         let mut bytes_left = bytes_max.min(DELIVERY_BYTES_MAX);
         let mut delivered = Vec::new();
+        // Of each source that was delivered, how far.
+        let mut cursors = BTreeMap::new();
         for Placed { tx, delivery, .. } in deliveries {
-            if element_bytes(tx.len()) > bytes_left {
+            // What is in this block already stops waiting when it is decided.
+            let end = delivery.log.start.saturating_add(delivery.log.entries.len() as u64);
+            let is_there = cursors.get(&delivery.source).is_some_and(|cursor| end <= *cursor);
+            if element_bytes(tx.len()) > bytes_left || (is_there && !delivery.is_headers_alone()) {
                 continue;
             }
             if delivered.len() >= BLOCK_DELIVERIES_MAX {
@@ -143,6 +151,7 @@ impl<M: Machine> Inner<M> {
                     lighter.log.skip_to(done.first);
                     let tx = if lighter == delivery { tx } else { Bytes::from(encode_delivery_tx(&lighter)) };
                     bytes_left = bytes_left.saturating_sub(element_bytes(tx.len()));
+                    cursors.insert(done.source, done.cursor);
                     delivered.push(tx);
                 }
                 // Block time catches up, and a later block has room.

@@ -2,7 +2,7 @@
 //! chains that this one hears have a place.
 //!
 //! A delivery that was good when it came stays until a block holds it, until another one has brought the same entries or
-//! waits to bring more, or until its channel froze. One that only block time is behind waits on. Headers alone were judged by
+//! waits to bring far more, or until its channel froze. One that only block time is behind waits on. Headers alone were judged by
 //! what was trusted then: when that has moved, they go.
 //!
 //! Proof that a source has two headers at one height comes before everything else of that source.
@@ -72,9 +72,33 @@ pub(crate) enum Worth {
     Entries {
         /// Index after the last one.
         end: u64,
+        /// How many were taken when it was judged.
+        cursor: u64,
     },
     /// Proof that its source has two headers at one height.
     Conflict,
+}
+
+impl Worth {
+    /// Whether a delivery of so many bytes brings far more than another: something of a higher kind, twice as much beyond what
+    /// is there already, or as much in half the bytes.
+    fn outdoes(self, bytes: usize, other: Self, other_bytes: usize) -> bool {
+        let (brings, others) = match (self, other) {
+            (Self::Entries { end, cursor: there }, Self::Entries { end: other, .. })
+            | (Self::Headers { to: end, trusted: there }, Self::Headers { to: other, .. }) => {
+                (end.saturating_sub(there), other.saturating_sub(there))
+            }
+            (Self::Conflict, Self::Conflict) => (1, 1),
+            (Self::Entries { .. } | Self::Conflict, Self::Headers { .. }) | (Self::Conflict, Self::Entries { .. }) => {
+                return true;
+            }
+            (Self::Headers { .. } | Self::Entries { .. }, Self::Conflict)
+            | (Self::Headers { .. }, Self::Entries { .. }) => {
+                return false;
+            }
+        };
+        brings >= others.saturating_mul(2).max(1) || (brings >= others && bytes <= other_bytes.div_euclid(2))
+    }
 }
 
 struct Pending {
@@ -104,11 +128,11 @@ impl Deliveries {
         Some(SubmittedDelivery { id: pending.id, state: pending.state.subscribe() })
     }
 
-    /// Whether a delivery may wait, if it is good and not longer in bytes than those that bring as much.
-    pub(crate) fn check_room(&self, source: &ChainId, worth: Worth) -> Result<(), Rejection> {
+    /// Whether a delivery of so many bytes may wait, if it is good.
+    pub(crate) fn check_room(&self, source: &ChainId, worth: Worth, bytes: usize) -> Result<(), Rejection> {
         let waiting = lock(&self.waiting);
         let waiting = waiting.get(source).map_or(&[][..], Vec::as_slice);
-        if waiting.len() < PER_SOURCE_MAX || loser(waiting, worth, 0).is_some() { Ok(()) } else { Err(full()) }
+        if waiting.len() < PER_SOURCE_MAX || loser(waiting, worth, bytes).is_some() { Ok(()) } else { Err(full()) }
     }
 
     /// Takes a delivery that was found good.
@@ -210,15 +234,17 @@ fn rank(pending: &Pending) -> (Worth, Reverse<usize>) {
     (pending.worth, Reverse(pending.tx.len()))
 }
 
-/// Which of those that wait makes room for a delivery: the one that is worth least, if this one is worth more, or the same
-/// in fewer bytes. So nobody holds a source up with short or padded deliveries.
+/// Which of those that wait makes room for a delivery: the one that is worth least, if this one brings far more than every
+/// one of them. So nobody holds a source up with short or padded deliveries. And since `CometBFT` keeps what made room until
+/// the next block, nobody fills its mempool with deliveries that grow by an entry each.
 fn loser(waiting: &[Pending], worth: Worth, bytes: usize) -> Option<usize> {
-    let (at, least) = waiting.iter().enumerate().min_by_key(|(_, pending)| rank(pending))?;
-    ((worth, Reverse(bytes)) > rank(least)).then_some(at)
+    let outdoes = |pending: &Pending| worth.outdoes(bytes, pending.worth, pending.tx.len());
+    let (at, _) = waiting.iter().enumerate().min_by_key(|(_, pending)| rank(pending))?;
+    waiting.iter().all(outdoes).then_some(at)
 }
 
 fn full() -> Rejection {
-    Rejection::Overloaded { what: "two deliveries from that chain that bring as much wait for a block already" }
+    Rejection::Overloaded { what: "two deliveries from that chain wait already, and one brings about as much" }
 }
 
 #[cfg(test)]
@@ -236,7 +262,7 @@ mod tests {
     fn insert(pool: &Deliveries, number: u8, delivery: Delivery, bytes: usize) -> Result<SubmittedDelivery, Rejection> {
         let worth = match delivery.log.entries.len() {
             0 => HEADERS,
-            entries => Worth::Entries { end: delivery.log.start + entries as u64 },
+            entries => Worth::Entries { end: delivery.log.start + entries as u64, cursor: delivery.log.start },
         };
         pool.insert(Identifier([number; 32]), worth, delivery, Bytes::from(vec![number; bytes]))
     }
@@ -248,20 +274,35 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_delivery_takes_the_place_of_a_shorter_one_and_of_a_padded_one() {
+    fn a_far_longer_delivery_takes_the_place_of_a_shorter_one_and_of_a_padded_one() {
         let pool = Deliveries::new(Arc::default());
         let short = insert(&pool, 1, delivery("test-shard-0", 1), 50).unwrap();
         let padded = insert(&pool, 2, delivery("test-shard-0", 2), 900).unwrap();
         assert!(insert(&pool, 3, delivery("test-shard-0", 1), 50).is_err(), "it brings no more than the least");
-        insert(&pool, 4, delivery("test-shard-0", 9), 90).unwrap();
-        assert_eq!(*short.state.borrow(), DeliveryState::Dropped(Rejection::DeliveryStale { cursor: 3 }));
+        assert!(insert(&pool, 4, delivery("test-shard-0", 3), 800).is_err(), "it brings little more than the best");
         insert(&pool, 5, delivery("test-shard-0", 2), 60).unwrap();
+        assert_eq!(*short.state.borrow(), DeliveryState::Dropped(Rejection::DeliveryStale { cursor: 3 }));
+        insert(&pool, 6, delivery("test-shard-0", 4), 90).unwrap();
         assert!(matches!(*padded.state.borrow(), DeliveryState::Dropped(_)));
         assert!(
-            insert(&pool, 6, Delivery::of_headers(ChainId::parse("test-shard-0").unwrap(), Vec::new()), 10).is_err()
+            insert(&pool, 7, Delivery::of_headers(ChainId::parse("test-shard-0").unwrap(), Vec::new()), 10).is_err()
         );
-        assert_eq!(numbers(&pool.select(9, 1_000, 0)), [4]);
+        assert_eq!(numbers(&pool.select(9, 1_000, 0)), [6]);
         assert_eq!(numbers(&pool.select(9, 70, 0)), [5], "what fits");
+    }
+
+    #[test]
+    fn deliveries_that_grow_by_an_entry_each_take_few_places_until_the_next_block() {
+        let pool = Deliveries::new(Arc::default());
+        let worth = |entries: u64| Worth::Entries { end: 3 + entries, cursor: 3 };
+        let insert = |entries: u16| {
+            let id = Identifier([entries.to_be_bytes(); 16].concat().try_into().unwrap());
+            let tx = Bytes::from(vec![7; 100 + usize::from(entries)]);
+            pool.insert(id, worth(entries.into()), delivery("test-shard-0", 1), tx).is_ok()
+        };
+        assert_eq!((1..=9_000).filter(|entries| insert(*entries)).count(), 14);
+        // And one that brings all there is is at most as much longer than what waits as it has to wait for.
+        assert!(pool.select(9, usize::MAX, 0)[0].len() > 100 + 4_500);
     }
 
     #[test]
@@ -278,9 +319,9 @@ mod tests {
         insert(&pool, 3, delivery("test-shard-0", 1), 50).unwrap();
         insert(&pool, 4, delivery("test-shard-0", 2), 50).unwrap();
         assert!(alone(5, Worth::Headers { to: 99, trusted: 3 }).is_err());
-        assert!(pool.check_room(&source, Worth::Conflict).is_ok());
+        assert!(pool.check_room(&source, Worth::Conflict, 90).is_ok());
         alone(6, Worth::Conflict).unwrap();
-        insert(&pool, 7, delivery("test-shard-0", 9), 50).unwrap();
+        assert!(insert(&pool, 7, delivery("test-shard-0", 9), 50).is_err());
         assert_eq!(numbers(&pool.select(9, 1_000, 0)), [6]);
     }
 

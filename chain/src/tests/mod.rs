@@ -11,6 +11,7 @@
 mod admission;
 mod bounds;
 mod bundles;
+mod carrying;
 mod crash;
 mod damage;
 mod deliveries;

@@ -56,7 +56,8 @@ impl Network {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("node");
         let now = Clock::default().now().secs;
-        let shard = Shard::beginning(now - 10);
+        // A while ago, but in the epoch that is open.
+        let shard = Shard::beginning((now - 10).max(now - now % EPOCH_SECS));
         let peer = PeerEntry::new(&shard_id(), &trust(&shard.source.peer(Options::never_expires()).root), None);
         let account = |number: u8| {
             let (balance, credit) = (Tai::new(BALANCE), Tai::new(CREDIT));
@@ -93,6 +94,12 @@ impl Shard {
         shard
     }
 
+    /// The epoch in which it began, and which it closes first.
+    fn began(&self) -> Epoch {
+        let root = self.source.headers().root().time();
+        Epoch::of(u64::try_from(root.secs()).unwrap() + 1, epoch_secs())
+    }
+
     /// Closes an epoch in which these accounts came to owe so much in all, and brings it over.
     pub(super) async fn close(&mut self, chain: &Settlement, epoch: Epoch, sums: &[(Address, u128, u128)]) -> Height {
         self.write_close(epoch, sums);
@@ -110,7 +117,7 @@ impl Shard {
         }
         let close = EpochClose {
             shard: SHARD,
-            first: self.last.map_or(epoch, |last| last.last.next().unwrap()),
+            first: self.last.map_or_else(|| self.began(), |last| last.last.next().unwrap()),
             last: epoch,
             first_height: Height::new(1),
             last_height: Height::new(2),

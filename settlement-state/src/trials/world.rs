@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use db3_carry::Peer;
 use db3_light_client::{Options, TrustRoot, UnixTime};
 use db3_primitives::{
-    Address, BlockTime, CreditEntry, Height, LogEntry, Namespace, Nonce, PriceTable, Scheme, SecretKey, ShardId,
+    Address, BlockTime, CreditEntry, Epoch, Height, LogEntry, Namespace, Nonce, PriceTable, Scheme, SecretKey, ShardId,
     ShardMap, SignedEnvelope, SignedTransaction, Stage, Tai, Transaction, TransactionOperation, VerifiedTransaction,
     signing_digest,
 };
@@ -222,7 +222,8 @@ impl World {
             let entries = self.shards[shard].log[range.clone()].to_vec();
             self.count.statements += entries.len() as u64;
             let first = range.start as u64;
-            executor.deliver_entries(ShardId::new(shard as u32), first, &entries).expect("an honest shard is at fault");
+            let (shard_id, began) = (ShardId::new(shard as u32), Epoch::new(BEGIN / EPOCH_SECS));
+            executor.deliver_entries(shard_id, began, first, &entries).expect("an honest shard is at fault");
             for entry in entries.iter().filter(|_| self.setting.predicted) {
                 match LogEntry::from_bytes(entry).unwrap() {
                     LogEntry::Statement(statement) => self.oracle.statement(shard, &statement),

@@ -2,11 +2,12 @@
 //! blocks, and so do the entries that transactions cause.
 
 use db3_primitives::{
-    Address, BlockTime, CreditEntry, Height, LineEntry, Rejection, ShardId, Tai, TransactionOperation, limits,
+    Address, BlockTime, CreditEntry, Height, LineEntry, LogEntry, Payee, Rejection, ShardId, Statement, Tai,
+    TransactionOperation, limits,
 };
 use db3_settlement_state::{Effects, Executor, Genesis, Outcome};
 
-use crate::support::{Actor, BEGIN, EPOCH_SECS, FIRST_EPOCH, Net, account, actor, genesis, sign};
+use crate::support::{self, Actor, BEGIN, EPOCH_SECS, FIRST_EPOCH, Net, account, actor, genesis, sign};
 
 const ACCOUNTS: u32 = 100_000;
 const PER_BLOCK: u32 = 4_096;
@@ -78,6 +79,38 @@ fn a_round_of_a_hundred_thousand_accounts_spreads_over_blocks_and_ends() {
     assert_eq!(postings, ACCOUNTS as usize + 3, "one each, and three payouts");
     assert_eq!(net.state.shard(ShardId::new(0)).unwrap().leaf.income, Tai::new(5 * u128::from(ACCOUNTS)));
     assert_eq!(net.state.round().rounds, 2);
+}
+
+#[test]
+fn an_account_that_was_stated_in_a_thousand_closes_is_listed_and_visited_once() {
+    const CLOSES: u64 = 1_000;
+    let (alice, bob) = (address(1), address(2));
+    let accounts = [alice, bob].map(|account| support::account(account, 3_000, 3_000, &[(0, 3_000)]));
+    let mut net = Net::new(1, accounts.to_vec());
+    net.settle();
+    // The shard was not heard for long, and says all of it at once: of alice the same again and again, of bob more each time.
+    net.now += CLOSES * EPOCH_SECS;
+    for number in 0..CLOSES {
+        let entry = |account, cumulative: u64| {
+            let (payee, cumulative) = (Payee::ValidatorPool, Tai::new(u128::from(cumulative)));
+            LogEntry::Statement(Statement { account, payee, cumulative }).to_bytes()
+        };
+        net.write(0, &entry(alice, 5));
+        net.write(0, &entry(bob, number + 1));
+        net.emitted[0].statements = 2;
+        net.emitted[0].total = if number == 0 { 6 } else { 1 };
+        let close = net.close_of(0, FIRST_EPOCH + number);
+        net.close(0, &close);
+    }
+    let effects = net.carry(0);
+    assert_eq!((effects.faults.len(), effects.inbound.len() as u64), (0, 3 * CLOSES));
+    let lists = |net: &Net| net.state.tree().prefix(&db3_primitives::key::dues_prefix()).count();
+    assert_eq!(lists(&net), 1);
+    let effects = net.settle();
+    let debits: Vec<_> =
+        effects.iter().flat_map(|effects| &effects.postings).map(|(_, posting)| posting.debit.get()).collect();
+    assert_eq!(debits.iter().filter(|debit| **debit > 0).collect::<Vec<_>>(), [&5, &u128::from(CLOSES)]);
+    assert_eq!(lists(&net), 0);
 }
 
 fn allocate(shard: u32, want: u128) -> TransactionOperation {

@@ -121,6 +121,23 @@ fn a_close_that_does_not_follow_freezes_the_shard() {
 }
 
 #[test]
+fn a_first_close_that_does_not_begin_where_the_shard_did_freezes_the_shard() {
+    for first in [0, FIRST_EPOCH - 1, FIRST_EPOCH + 1] {
+        let alice = actor(1).address;
+        let mut net = Net::new(2, vec![account(alice, 1_000, 500, &[(0, 100), (1, 100)])]);
+        net.now += 2 * super::support::EPOCH_SECS;
+        let last = first.max(FIRST_EPOCH);
+        let close = EpochClose { first: db3_primitives::Epoch::new(first), ..net.close_of(LIAR, last) };
+        net.write(LIAR, &LogEntry::EpochClose(close).to_bytes());
+        let effects = net.carry(LIAR);
+        let faults: Vec<ShardFault> = effects.faults.iter().map(|report| report.fault.code).collect();
+        assert_eq!(faults, [ShardFault::CloseNotContiguous], "from epoch {first}");
+        let leaf = net.state.shard(ShardId::new(0)).unwrap().leaf;
+        assert_eq!((leaf.last_close, leaf.close_hash), (None, [0; 32]));
+    }
+}
+
+#[test]
 fn a_close_with_another_past_freezes_the_shard() {
     false_close(ShardFault::ClosePrevious, |close| close.previous = [1; 32]);
 }
