@@ -1,27 +1,26 @@
 //! The check at the end of each block: what the leaves say and what the journal and the postings say is the same.
 //!
 //! It trusts nothing that execution added up on its way. For every purse, line, payee and account that the block
-//! touched it takes the leaves before and after, and holds them against the journal's movements and the postings. Both come
-//! nearly in order, so they are sorted and read beside each other:
-//! - **I5** every purse changed by what came in less what went out; every line's debited, paid and written-off sums grew
-//!   by what the postings say; every payee's income is what the postings paid to it; each posting adds up; the supply is
-//!   what it was;
-//! - **I8** what an account holds above its limit did not grow, seizures and write-offs taken into account;
+//! touched it takes the leaves before (those of the version that the block began with) and after, and holds them against the
+//! journal's movements and the postings. Leaves, journal and postings are written each by itself where something moves, so
+//! what one of them has wrong is not in the others. All come nearly in order, so they are sorted and read beside each other:
+//! - **I5** the purses that changed hold together what they held; every purse changed by what came in less what went out; each
+//!   posting is the sum of its lines; every line's debited, paid and written-off sums went where the postings say, from where
+//!   they stood; every payee's income is what the postings paid to it, and its payouts follow each other;
+//! - **I8** what an account holds above its limit did not grow, seizures and write-offs taken into account (`excess`);
 //! - **I9** on every line P + W ≤ D ≤ R ≤ H, and no sum fell.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use db3_primitives::leaf::settlement::FEE_POOL;
-use db3_primitives::{Address, BalanceLeaf, LineLeaf, Posting, PostingKind, ShardId, Tai};
+use db3_primitives::{Address, LineLeaf, Posting, PostingKind, ShardId, Tai};
 
+use crate::excess;
 use crate::journal::{Movement, Purse};
 use crate::ledger::Ledger;
-use crate::objects::Balances;
-use crate::reads::Reads;
-use crate::sums;
-use crate::table::{Entry, stored, stored_near};
-use crate::terms::{CreditTerm, LineTerm, PayeeTerm, Posted, PurseTerm, United, beside};
+use crate::table::Entry;
+use crate::terms::{CreditTerm, LineTerm, PayeeTerm, Posted, PurseTerm, Stretch, United, beside};
 
 /// A broken rule, and every term that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub(crate) struct Imbalance {
 }
 
 /// A line's key.
-type LineKey = (Address, ShardId);
+pub(crate) type LineKey = (Address, ShardId);
 
 /// Everything that has to agree at the end of a block. The lists are in order of their keys, each key once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +59,7 @@ impl<'l> Books<'l> {
         books.take_purses(ledger);
         books.take_leaves(ledger);
         books.take_postings(ledger);
-        books.take_credits(ledger);
+        books.credits = excess::terms(ledger, &books.lines);
         books
     }
 
@@ -106,11 +105,11 @@ impl<'l> Books<'l> {
     fn take_leaves(&mut self, ledger: &'l Ledger) {
         for (shard, entry) in ledger.shards.entries() {
             let (before, after) = (entry.before.unwrap_or_default(), entry.now.unwrap_or_default());
-            self.payee(shard, before.income, after.income);
+            self.payee(shard, (before.income, before.pool), (after.income, after.pool));
         }
         for ((), entry) in ledger.supply.entries() {
             let (before, after) = (entry.before.unwrap_or_default(), entry.now.unwrap_or_default());
-            self.payee(FEE_POOL, before.fee_income, after.fee_income);
+            self.payee(FEE_POOL, (before.fee_income, before.fee_pool), (after.fee_income, after.fee_pool));
             self.supply = (before.supply.get(), after.supply.get());
         }
         for movement in ledger.journal.iter().filter(|movement| movement.to == Purse::Fees) {
@@ -118,91 +117,67 @@ impl<'l> Books<'l> {
         }
         let leaves = |(key, entry): (LineKey, &'l Entry<LineLeaf>)| {
             let (before, after) = (entry.before.as_ref(), entry.now.as_ref());
-            (key, LineTerm { before, after, posted: Posted::default() })
+            (key, LineTerm { before, after, posted: None })
         };
         self.lines.reserve(ledger.lines.len());
         self.lines.extend(ledger.lines.entries().map(leaves));
     }
 
-    fn payee(&mut self, payee: ShardId, before: Tai, after: Tai) {
-        self.payees.insert(payee, PayeeTerm { before: before.get(), after: after.get(), paid: 0 });
+    /// A payee's income and pool before and after.
+    fn payee(&mut self, payee: ShardId, before: (Tai, Tai), after: (Tai, Tai)) {
+        let paid_out = |(income, pool): (Tai, Tai)| income.get().saturating_sub(pool.get());
+        let term = PayeeTerm {
+            income: Stretch { from: before.0.get(), to: after.0.get() },
+            paid_out: Stretch { from: paid_out(before), to: paid_out(after) },
+            ..PayeeTerm::default()
+        };
+        self.payees.insert(payee, term);
     }
 
     /// What the postings say of lines, beside the lines' leaves.
     fn take_postings(&mut self, ledger: &Ledger) {
-        let mut rows = United::new(|sum: &mut Posted, more: &Posted| {
-            sum.debited = sum.debited.saturating_add(more.debited);
-            sum.paid = sum.paid.saturating_add(more.paid);
-            sum.written_off = sum.written_off.saturating_add(more.written_off);
-        });
+        let mut rows = United::new(Posted::go_on);
         for posting in ledger.logs.postings() {
             self.take_posting(posting, &mut rows);
         }
         let rows = rows.finish();
-        beside(&mut self.lines, rows, |term, posted| term.posted = posted);
+        beside(&mut self.lines, rows, |term, posted| term.posted = Some(posted));
     }
 
     fn take_posting(&mut self, posting: &Posting, rows: &mut United<LineKey, Posted>) {
-        let (mut debit, mut covered) = (0, 0);
+        let (mut debit, mut paid, mut written_off) = (0, 0, 0);
         for line in &posting.lines {
             plus(&mut debit, line.debit());
-            plus(&mut covered, line.covered());
-            let (debited, amount) = (line.debit().get(), line.covered().get());
-            let posted = match posting.kind {
-                PostingKind::Payout => continue,
-                PostingKind::WriteOff => Posted { debited, paid: 0, written_off: amount },
-                PostingKind::Round | PostingKind::Pay | PostingKind::Seize => {
-                    plus(&mut self.payees.entry(line.shard).or_default().paid, line.covered());
-                    Posted { debited, paid: amount, written_off: 0 }
-                }
+            let mut posted = Posted {
+                debited: Stretch { from: line.debited_from.get(), to: line.debited_to.get() },
+                covered: Stretch { from: line.covered_from.get(), to: line.covered_to.get() },
+                ..Posted::default()
             };
+            match posting.kind {
+                PostingKind::Payout => {
+                    plus(&mut paid, line.covered());
+                    self.payees.entry(line.shard).or_default().pay_out(line.covered_from, line.covered_to);
+                    continue;
+                }
+                PostingKind::WriteOff => {
+                    plus(&mut written_off, line.covered());
+                    posted.written_off = line.covered().get();
+                }
+                PostingKind::Round | PostingKind::Pay | PostingKind::Seize => {
+                    plus(&mut paid, line.covered());
+                    plus(&mut self.payees.entry(line.shard).or_default().paid, line.covered());
+                }
+            }
             rows.add((posting.account, line.shard), &posted);
         }
-        let sums = (posting.debit.get(), posting.paid.get().saturating_add(posting.written_off.get()));
-        if sums != (debit, covered) {
+        if [posting.debit, posting.paid, posting.written_off].map(Tai::get) != [debit, paid, written_off] {
             self.unsound.push(posting.clone());
-        }
-    }
-
-    fn take_credits(&mut self, ledger: &Ledger) {
-        let mut reads = Reads::of(&ledger.base);
-        for (account, ()) in ledger.credited.iter() {
-            // Governance changes trust before anything else in a block: no step of the block did.
-            let before = stored_near::<Balances>(&mut reads.balances, account).unwrap_or_default();
-            let before = BalanceLeaf { trust: trust_before(ledger, &account, before.trust), ..before };
-            let now = ledger.balances.get_near(&mut reads.balances, account).unwrap_or_default();
-            let over = |leaf: &BalanceLeaf, held: Tai| {
-                signed(held.get()).saturating_sub(signed(ledger.chain.limit(leaf.collateral, leaf.trust).get()))
-            };
-            let stored = reads.lines_of(&account);
-            let held = sums::held(&stored);
-            let term = CreditTerm {
-                before: over(&before, held),
-                after: over(&now, sums::held(&ledger.written_over(account, stored))),
-                involuntary: 0,
-            };
-            self.credits.push((account, term));
-        }
-        for posting in ledger.logs.postings() {
-            let fall = match posting.kind {
-                PostingKind::Round | PostingKind::Pay | PostingKind::Payout => continue,
-                // ⌊f · C⌋ − ⌊f · (C − y)⌋ is at most ⌊f · y⌋ + 1.
-                PostingKind::Seize => ledger.chain.limit(posting.paid, Tai::ZERO).get().saturating_add(1),
-                PostingKind::WriteOff => {
-                    let trust = stored::<Balances>(&ledger.base, posting.account).unwrap_or_default().trust;
-                    trust_before(ledger, &posting.account, trust).get()
-                }
-            };
-            let place = self.credits.binary_search_by_key(&posting.account, |(account, _)| *account);
-            let Some((_, term)) = place.ok().and_then(|at| self.credits.get_mut(at)) else { continue };
-            let covered = posting.paid.get().saturating_add(posting.written_off.get());
-            term.involuntary = term.involuntary.saturating_add(signed(fall)).saturating_sub(signed(covered));
         }
     }
 
     fn check(&self) -> Result<(), Imbalance> {
         let broken = |rule| Err(Imbalance { rule, terms: self.terms() });
-        if self.supply.0 != self.supply.1 {
+        if !self.supply_is_constant() {
             return broken("I5: the supply is constant");
         }
         if !self.purses.iter().all(|(_, term)| term.balances()) {
@@ -214,8 +189,11 @@ impl<'l> Books<'l> {
         if !self.lines.iter().all(|(_, term)| term.balances()) {
             return broken("I5: debited, paid and written-off sums grow by the postings");
         }
-        if !self.payees.values().all(|term| term.before.checked_add(term.paid) == Some(term.after)) {
+        if !self.payees.values().all(PayeeTerm::earns) {
             return broken("I5: a payee's income is what the postings paid to it");
+        }
+        if !self.payees.values().all(PayeeTerm::pays_out) {
+            return broken("I5: payouts follow each other, and are what left the pool");
         }
         if !self.lines.iter().all(|(_, term)| term.is_sound()) {
             return broken("I9: P + W ≤ D ≤ R ≤ H, and no sum falls");
@@ -226,20 +204,29 @@ impl<'l> Books<'l> {
         Ok(())
     }
 
+    /// Nothing but genesis makes money: the leaf of the supply stays, and so does what the purses hold that changed.
+    fn supply_is_constant(&self) -> bool {
+        let sum =
+            |of: fn(&PurseTerm) -> u128| self.purses.iter().try_fold(0u128, |sum, (_, term)| sum.checked_add(of(term)));
+        let (before, after) = (sum(|term| term.before), sum(|term| term.after));
+        self.supply.0 == self.supply.1 && before.is_some() && before == after
+    }
+
     fn terms(&self) -> Vec<String> {
         let mut terms = vec![format!("supply {} -> {}", self.supply.0, self.supply.1)];
         terms.extend(self.purses.iter().map(|(purse, term)| {
             format!("{purse}: {} + {} - {} -> {}", term.before, term.came, term.went, term.after)
         }));
         terms.extend(self.lines.iter().map(|((account, shard), term)| {
-            let LineTerm { before, after, posted: Posted { debited, paid, written_off } } = term;
-            format!(
-                "line of {account} on shard {shard}: debited + {debited}, paid + {paid}, written off + {written_off}, \
-                 {before:?} -> {after:?}"
-            )
+            let LineTerm { before, after, posted } = term;
+            format!("line of {account} on shard {shard}: {posted:?}, {before:?} -> {after:?}")
         }));
         terms.extend(self.payees.iter().map(|(payee, term)| {
-            format!("income of payee {payee}: {} + {} -> {}", term.before, term.paid, term.after)
+            let PayeeTerm { income, paid_out, paid, payouts, .. } = term;
+            format!(
+                "income of payee {payee}: {} + {paid} -> {}, paid out {} -> {}, by postings {payouts:?}",
+                income.from, income.to, paid_out.from, paid_out.to
+            )
         }));
         terms.extend(self.credits.iter().map(|(account, term)| {
             format!(
@@ -250,15 +237,6 @@ impl<'l> Books<'l> {
         terms.extend(self.unsound.iter().map(|posting| format!("unsound: {posting:?}")));
         terms
     }
-}
-
-/// An account's trust after governance and before everything else in the block.
-fn trust_before(ledger: &Ledger, account: &Address, stored: Tai) -> Tai {
-    ledger.trusted.get(account).copied().unwrap_or(stored)
-}
-
-fn signed(amount: u128) -> i128 {
-    i128::try_from(amount).unwrap_or(i128::MAX)
 }
 
 impl fmt::Display for Imbalance {
@@ -292,15 +270,21 @@ mod tests {
     static BEFORE: LineLeaf = line(7, 0, 0);
     static AFTER: LineLeaf = line(7, 7, 5);
 
-    /// An account pays 5 of the 7 that are debited.
+    const fn from(from: u128, to: u128) -> Stretch {
+        Stretch { from, to }
+    }
+
+    /// An account pays 5 of the 7 that are debited, and the pool pays out the 1 that it had.
     fn balanced() -> Books<'static> {
         let mut books = Books { supply: (50, 50), ..Books::default() };
         let purse = |before, came, went, after| PurseTerm { before, came, went, after };
-        books.purses.push((Purse::Balance(ACCOUNT), purse(5, 0, 5, 0)));
-        books.purses.push((Purse::Pool(SHARD), purse(1, 5, 0, 6)));
-        let posted = Posted { debited: 7, paid: 5, written_off: 0 };
+        books.purses.push((Purse::Balance(ACCOUNT), purse(5, 1, 5, 1)));
+        books.purses.push((Purse::Pool(SHARD), purse(1, 5, 1, 5)));
+        let posted = Some(Posted { debited: from(0, 7), covered: from(0, 5), ..Posted::default() });
         books.lines.push(((ACCOUNT, SHARD), LineTerm { before: Some(&BEFORE), after: Some(&AFTER), posted }));
-        books.payees.insert(SHARD, PayeeTerm { before: 3, after: 8, paid: 5 });
+        let mut payee = PayeeTerm { income: from(3, 8), paid_out: from(2, 3), paid: 5, ..PayeeTerm::default() };
+        payee.pay_out(Tai::new(2), Tai::new(3));
+        books.payees.insert(SHARD, payee);
         books.credits.push((ACCOUNT, CreditTerm { before: -3, after: 0, involuntary: 0 }));
         books
     }
@@ -318,14 +302,14 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_rule_and_lists_every_term() {
-        let text = broken(|books| books.purses[1].1.after = 7);
+        let text = broken(|books| books.purses[1].1.went = 2);
         assert!(text.starts_with("I5: a purse changes by what comes in less what goes out: 6 terms"), "{text}");
         for term in [
             "supply 50 -> 50",
-            "pool of shard 2: 1 + 5 - 0 -> 7",
-            "balance of 0x0101010101010101010101010101010101010101: 5 + 0 - 5 -> 0",
-            "line of 0x0101010101010101010101010101010101010101 on shard 2: debited + 7, paid + 5",
-            "income of payee 2: 3 + 5 -> 8",
+            "pool of shard 2: 1 + 5 - 2 -> 5",
+            "balance of 0x0101010101010101010101010101010101010101: 5 + 1 - 5 -> 1",
+            "line of 0x0101010101010101010101010101010101010101 on shard 2: Some(Posted",
+            "income of payee 2: 3 + 5 -> 8, paid out 2 -> 3",
             "held less limit: -3 -> 0",
         ] {
             assert!(text.contains(term), "{term} is missing: {text}");
@@ -340,12 +324,26 @@ mod tests {
         fn term<'b>(books: &'b mut Books<'static>) -> &'b mut LineTerm<'static> {
             &mut books.lines[0].1
         }
+        fn posted<'b>(books: &'b mut Books<'static>) -> &'b mut Posted {
+            term(books).posted.as_mut().unwrap()
+        }
+        fn payee<'b>(books: &'b mut Books<'static>) -> &'b mut PayeeTerm {
+            books.payees.get_mut(&SHARD).unwrap()
+        }
         assert!(broken(|books| books.supply.1 = 51).starts_with("I5: the supply"));
-        assert!(broken(|books| term(books).posted.paid = 4).starts_with("I5: debited"));
-        assert!(broken(|books| term(books).posted.written_off = 1).starts_with("I5: debited"));
-        assert!(broken(|books| term(books).posted.debited = 6).starts_with("I5: debited"));
+        assert!(broken(|books| books.purses[0].1.after = 2).starts_with("I5: the supply"));
+        assert!(broken(|books| posted(books).covered.to = 4).starts_with("I5: debited"));
+        assert!(broken(|books| posted(books).covered = from(1, 6)).starts_with("I5: debited"));
+        assert!(broken(|books| posted(books).written_off = 1).starts_with("I5: debited"));
+        assert!(broken(|books| posted(books).debited.to = 6).starts_with("I5: debited"));
+        assert!(broken(|books| posted(books).debited.from = 1).starts_with("I5: debited"));
+        assert!(broken(|books| posted(books).torn = true).starts_with("I5: debited"));
+        assert!(broken(|books| term(books).posted = None).starts_with("I5: debited"));
         assert!(broken(|books| term(books).after = None).starts_with("I5: debited"));
-        assert!(broken(|books| books.payees.get_mut(&SHARD).unwrap().paid = 6).starts_with("I5: a payee"));
+        assert!(broken(|books| payee(books).paid = 6).starts_with("I5: a payee"));
+        assert!(broken(|books| payee(books).paid_out.to = 4).starts_with("I5: payouts"));
+        assert!(broken(|books| payee(books).payouts = None).starts_with("I5: payouts"));
+        assert!(broken(|books| payee(books).pay_out(Tai::new(1), Tai::new(3))).starts_with("I5: payouts"));
         assert!(broken(|books| term(books).after = Some(&LESS_REPORTED)).starts_with("I9"));
         assert!(broken(|books| term(books).after = Some(&LESS_HELD)).starts_with("I9"));
         assert!(broken(|books| term(books).before = Some(&MORE_REPORTED)).starts_with("I9"));

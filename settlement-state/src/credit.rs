@@ -56,7 +56,6 @@ fn cut(ledger: &mut Ledger, open: &mut Open, shard: ShardId, line: LineLeaf, cei
     let index = ledger.send(shard, CreditEntry::Line(LineEntry { account, ceiling }));
     ledger.set_cut(shard, index, Some(CutLeaf { account, lease }));
     open.set_line(shard, LineLeaf { ceiling, cut: Some(Cut { index, lease }), ..line });
-    ledger.touch_credit(account);
 }
 
 /// The largest K ≤ v that keeps `held` ≤ limit counting H := max(H, K); a pending cut stays. An account that holds more
@@ -73,7 +72,6 @@ fn raise(ledger: &mut Ledger, open: &mut Open, shard: ShardId, line: LineLeaf, t
     let held = (ledger.rules.held_after_raise)(&line, ceiling);
     ledger.send(shard, CreditEntry::Line(LineEntry { account: open.address, ceiling }));
     open.set_line(shard, LineLeaf { ceiling, held, ..line });
-    ledger.touch_credit(open.address);
 }
 
 /// What H may become on this line, all others as they stand; none where H is above that already.
@@ -177,6 +175,5 @@ fn confirm(ledger: &mut Ledger, shard: ShardId, index: u64, leaf: CutLeaf) {
         line => fatal("I8: a cut is its line's", format_args!("{account} on shard {shard}: {index}, {line:?}")),
     }
     ledger.set_cut(shard, index, None);
-    ledger.touch_credit(account);
     ledger.mark_due(account);
 }

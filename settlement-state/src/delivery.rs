@@ -41,6 +41,11 @@ pub(crate) fn channel(ledger: &Ledger, source: &ChainId) -> Option<Channel> {
     Channel::load(get, source).unwrap_or_else(|error| fatal("state: a channel is whole", error))
 }
 
+/// How far the log of a chain that is heard was applied.
+fn cursor(ledger: &Ledger, source: &ChainId) -> Option<u64> {
+    channel(ledger, source).map(|channel| channel.cursor())
+}
+
 /// Everything that speaks for or against a delivery, cheapest first; nothing is changed.
 pub(crate) fn check<'d>(ledger: &Ledger, delivery: &'d Delivery) -> Result<(ShardId, Received<'d>), Rejection> {
     let source = &delivery.source;
@@ -69,6 +74,8 @@ pub(crate) fn moment(time: BlockTime) -> UnixTime {
 pub(crate) fn deliver(ledger: &mut Ledger, delivery: &Delivery, inbound: &mut Inbound) -> Result<Delivered, Rejection> {
     let (shard, received) = check(ledger, delivery)?;
     let first = received.first();
+    let before = cursor(ledger, &delivery.source);
+    let told = inbound.entries.len();
     let (taken, fault) = if received.is_frozen() {
         let fault = Fault { code: ShardFault::HeaderConflict, index: first };
         inbound.faults.push(FaultReport { source: shard, fault, bytes: Vec::new() });
@@ -84,11 +91,22 @@ pub(crate) fn deliver(ledger: &mut Ledger, delivery: &Delivery, inbound: &mut In
     let Advanced { channel, leaves, nodes } = received.advance(taken);
     ledger.channels.extend(leaves);
     inbound.nodes.extend(nodes.into_iter().map(|node| (shard, node)));
+    let applied = u64::try_from(taken).unwrap_or(u64::MAX);
+    assert!(
+        before == Some(first) && cursor(ledger, &delivery.source) == first.checked_add(applied),
+        "I4: the cursor moves by the entries taken: it was {before:?}, {applied} entries from {first} were taken, and it is {:?}",
+        cursor(ledger, &delivery.source)
+    );
+    let indexes = inbound.entries.get(told..).unwrap_or_default().iter().map(|entry| entry.index);
+    assert!(
+        indexes.eq(first..first.saturating_add(applied).saturating_sub(u64::from(fault.is_some() && taken > 0))),
+        "I4: every entry takes effect once, in order, and a fault has none"
+    );
     let refused = fault.filter(|_| taken > 0).map(|fault| RefusedEntry { index: fault.index, detail: describe(fault) });
     let delivered = Delivered {
         source: delivery.source.clone(),
         first,
-        applied: u64::try_from(taken).unwrap_or(u64::MAX),
+        applied,
         cursor: channel.cursor(),
         refused: refused.into_iter().collect(),
     };

@@ -114,6 +114,12 @@ impl Executor {
         fault.map_or(Ok(()), Err)
     }
 
+    /// What the block has done so far, for a test that makes it wrong.
+    #[cfg(test)]
+    pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
     /// Executes one transaction after those before it. What is refused leaves no trace and takes no place in the block.
     pub fn apply(&mut self, verified: &VerifiedTransaction) -> Outcome {
         let transaction = verified.transaction();

@@ -86,7 +86,8 @@ impl Reading {
         if self.leaf.last_account.is_some_and(|last| last >= account) {
             return Err(ShardFault::StatementOrder);
         }
-        let line = ledger.lines.get_near(&mut reads.lines, (account, self.shard)).ok_or(ShardFault::LineUnknown)?;
+        let seen = ledger.lines.see_near(&mut reads.lines, (account, self.shard));
+        let line = *seen.leaf().ok_or(ShardFault::LineUnknown)?;
         let previous = line.reported;
         let added = cumulative.checked_sub(previous).ok_or(ShardFault::StatementBelowLast)?;
         if cumulative > line.held {
@@ -94,7 +95,7 @@ impl Reading {
         }
         let total = self.leaf.total.checked_add(added).ok_or(ShardFault::CloseTotal)?;
         let stated = LineLeaf { reported: cumulative, ..line };
-        ledger.lines.replace((account, self.shard), Some(line), Some(stated));
+        ledger.lines.replace(seen, Some(stated));
         if !added.is_zero() && line.debited == previous {
             self.make_due(ledger, index, account);
         }

@@ -16,10 +16,9 @@ use crate::dues::Remains;
 use crate::journal::{Movement, Purse};
 use crate::logs::Logs;
 use crate::objects::{Balances, Cuts, Due, DueLists, Dues, Lines, Round, Shards, Supply, Windows};
-use crate::reads::Reads;
-use crate::rows::Rows;
+use crate::reads::{Reads, by_shard};
 use crate::rules::Rules;
-use crate::table::Table;
+use crate::table::{Seen, Table};
 use db3_primitives::fatal::{damaged, fatal};
 
 /// The block that is executed.
@@ -58,8 +57,6 @@ pub(crate) struct Ledger {
     pub(crate) lines_read: u32,
     /// How many movements there were before the draft.
     journal_drafted: usize,
-    /// Accounts of which a line's H or the limit may have changed.
-    pub(crate) credited: Rows<Address, ()>,
 }
 
 impl Ledger {
@@ -85,7 +82,6 @@ impl Ledger {
             journal: Vec::new(),
             lines_read: 0,
             journal_drafted: 0,
-            credited: Rows::new(),
         }
     }
 
@@ -109,7 +105,12 @@ impl Ledger {
 
     /// All lines of an account, by shard.
     pub(crate) fn lines_of(&self, account: Address) -> Vec<(ShardId, LineLeaf)> {
-        self.written_over(account, stored_lines(&self.base, &account))
+        by_shard(&self.see_lines(account))
+    }
+
+    /// The same, to be handed back with what is written over them.
+    pub(crate) fn see_lines(&self, account: Address) -> Vec<Seen<Lines>> {
+        self.written_over(account, Reads::of(&self.base).lines_of(&account))
     }
 
     /// Whether an account has more than [`LINES_FEW`] lines. It reads none of them, and looks at few.
@@ -121,24 +122,19 @@ impl Ledger {
     }
 
     /// The lines of an account as the block has them, from those of the version before it.
-    pub(crate) fn written_over(
-        &self,
-        account: Address,
-        mut lines: Vec<(ShardId, LineLeaf)>,
-    ) -> Vec<(ShardId, LineLeaf)> {
+    pub(crate) fn written_over(&self, account: Address, mut lines: Vec<Seen<Lines>>) -> Vec<Seen<Lines>> {
         if self.lines.is_below((account, ShardId::new(0))) {
             return lines;
         }
-        let written = self.lines.written_from((account, ShardId::new(0)));
-        for ((_, shard), entry) in written.take_while(|((other, _), _)| *other == account) {
-            let Some(leaf) = entry.now else { continue };
-            match lines.binary_search_by_key(&shard, |(shard, _)| *shard) {
+        let written = self.lines.seen_from((account, ShardId::new(0)));
+        for line in written.take_while(|line| line.key().0 == account).filter(|line| line.leaf().is_some()) {
+            match lines.binary_search_by_key(&line.key(), Seen::key) {
                 Ok(at) => {
-                    if let Some(line) = lines.get_mut(at) {
-                        line.1 = leaf;
+                    if let Some(place) = lines.get_mut(at) {
+                        *place = line;
                     }
                 }
-                Err(at) => lines.insert(at, (shard, leaf)),
+                Err(at) => lines.insert(at, line),
             }
         }
         lines
@@ -180,8 +176,9 @@ impl Ledger {
 
     /// The next round will visit the account.
     pub(crate) fn mark_due(&mut self, account: Address) {
-        if self.dues.get(&self.base, account).is_none() {
-            self.dues.replace(account, None, Some(Due));
+        let seen = self.dues.see(&self.base, account);
+        if seen.leaf().is_none() {
+            self.dues.replace(seen, Some(Due));
         }
     }
 
@@ -192,7 +189,7 @@ impl Ledger {
             let Some(leaf) = DuesLeaf::new(accounts) else {
                 fatal("statements ascend", format_args!("from {first}, entry {index} of shard {shard}"))
             };
-            self.due_lists.replace((first, shard, index), None, Some(leaf));
+            self.due_lists.set(&self.base, (first, shard, index), Some(leaf));
         }
     }
 
@@ -200,23 +197,18 @@ impl Ledger {
     pub(crate) fn set_due(&mut self, account: Address, marked: bool, due: bool) {
         let now = self.dues.written(account).map_or(marked, |entry| entry.now.is_some());
         if now != due {
-            self.dues.replace(account, marked.then_some(Due), due.then_some(Due));
+            self.dues.set(&self.base, account, due.then_some(Due));
         }
     }
 
     /// Accounts of lists were visited.
     pub(crate) fn shorten_lists(&mut self, lists: impl Iterator<Item = Remains>) {
-        for ((key, before), now) in lists {
-            self.due_lists.replace(key, Some(before), None);
+        for (key, now) in lists {
+            self.due_lists.set(&self.base, key, None);
             if let Some((key, left)) = now {
-                self.due_lists.replace(key, None, Some(left));
+                self.due_lists.set(&self.base, key, Some(left));
             }
         }
-    }
-
-    /// A line's H or the limit of the account may have changed.
-    pub(crate) fn touch_credit(&mut self, account: Address) {
-        self.credited.update(account, || (), |()| ());
     }
 
     /// Writes an entry for a shard and tells its index in the log.
@@ -251,7 +243,6 @@ impl Ledger {
             Purse::Collateral(account) => {
                 let leaf = self.balance(account)?;
                 self.set_balance(account, BalanceLeaf { collateral: leaf.collateral.checked_sub(amount)?, ..leaf });
-                self.touch_credit(account);
             }
             Purse::Pool(shard) => {
                 let leaf = self.shard(shard);
@@ -276,7 +267,6 @@ impl Ledger {
             Purse::Collateral(account) => {
                 let leaf = self.balance(account).unwrap_or_default();
                 self.set_balance(account, BalanceLeaf { collateral: leaf.collateral.checked_add(amount)?, ..leaf });
-                self.touch_credit(account);
             }
             Purse::Pool(shard) => {
                 let leaf = self.shard(shard);
@@ -361,5 +351,5 @@ impl Ledger {
 
 /// All lines of an account in a version, by shard.
 pub(crate) fn stored_lines(tree: &Tree, account: &Address) -> Vec<(ShardId, LineLeaf)> {
-    Reads::of(tree).lines_of(account)
+    by_shard(&Reads::of(tree).lines_of(account))
 }

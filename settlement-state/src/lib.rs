@@ -9,8 +9,8 @@
 //!   [`SettlementState::estimate`] answer before something is in a block.
 //!
 //! Rules that are asserted here (ARCHITECTURE.md): **I4** an epoch settles once, in order, and every entry is applied
-//! once; **I5** what one purse loses another gains, debits and payments are those of the postings, the supply is
-//! constant; **I8** no voluntary step raises what an account holds above its limit; **I9** P + W ≤ D ≤ R ≤ H on every
+//! once, in order; **I5** what one purse loses another gains, debits and payments are those of the postings, payouts follow
+//! each other, the supply is constant; **I8** no voluntary step raises what an account holds above its limit; **I9** P + W ≤ D ≤ R ≤ H on every
 //! line; **I7** no clock, randomness, float or unordered iteration. [`SettlementState::audit`] walks the whole state.
 //!
 //! This crate must never do I/O, read a clock, or panic on anything that a transaction, an entry or a delivery says.
@@ -25,6 +25,7 @@ mod delivery;
 mod dues;
 mod effects;
 mod estimate;
+mod excess;
 mod executor;
 mod genesis;
 mod governance;

@@ -116,6 +116,12 @@ impl Logs {
         self.postings.iter().map(|(_, posting)| posting)
     }
 
+    /// The same, for a test that makes one wrong.
+    #[cfg(test)]
+    pub(crate) fn postings_mut(&mut self) -> impl Iterator<Item = &mut Posting> {
+        self.postings.iter_mut().map(|(_, posting)| posting)
+    }
+
     /// Begins what a transaction appends.
     pub(crate) fn draft(&mut self) {
         self.draft = Some(Draft { lines: BTreeMap::new(), postings: self.postings.len() });

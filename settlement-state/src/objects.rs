@@ -13,7 +13,7 @@ use crate::table::Object;
 pub(crate) struct Due;
 
 macro_rules! object {
-    ($(#[$doc:meta])* $name:ident: $key:ty => $leaf:ty, |$parts:pat_param| $tree_key:expr) => {
+    ($(#[$doc:meta])* $name:ident: $key:ty => $leaf:ty, |$parts:pat_param| $tree_key:expr, $split:expr) => {
         $(#[$doc])*
         pub(crate) struct $name;
 
@@ -23,6 +23,10 @@ macro_rules! object {
 
             fn key($parts: $key) -> Vec<u8> {
                 $tree_key
+            }
+
+            fn split(tree_key: &[u8]) -> Option<$key> {
+                $split(tree_key)
             }
 
             fn encode(leaf: &$leaf) -> Vec<u8> {
@@ -38,39 +42,39 @@ macro_rules! object {
 
 object! {
     /// `bal/<address>`
-    Balances: Address => BalanceLeaf, |account| key::balance(&account)
+    Balances: Address => BalanceLeaf, |account| key::balance(&account), key::split_balance
 }
 object! {
     /// `cut/<shard><index>`
-    Cuts: (ShardId, u64) => CutLeaf, |(shard, index)| key::cut(shard, index)
+    Cuts: (ShardId, u64) => CutLeaf, |(shard, index)| key::cut(shard, index), key::split_cut
 }
 object! {
     /// `due/<address>`
-    Dues: Address => Due, |account| key::due(&account)
+    Dues: Address => Due, |account| key::due(&account), key::split_due
 }
 object! {
     /// `dues/<first address><shard><index>`
-    DueLists: ListKey => DuesLeaf, |(first, shard, index)| key::dues(&first, shard, index)
+    DueLists: ListKey => DuesLeaf, |(first, shard, index)| key::dues(&first, shard, index), key::split_dues
 }
 object! {
     /// `line/<address><shard>`
-    Lines: (Address, ShardId) => LineLeaf, |(account, shard)| key::line(&account, shard)
+    Lines: (Address, ShardId) => LineLeaf, |(account, shard)| key::line(&account, shard), key::split_line
 }
 object! {
     /// `round`
-    Round: () => RoundLeaf, |()| key::round()
+    Round: () => RoundLeaf, |()| key::round(), |tree_key: &[u8]| (tree_key == key::round()).then_some(())
 }
 object! {
     /// `shard/<shard>`
-    Shards: ShardId => ShardLeaf, |shard| key::shard(shard)
+    Shards: ShardId => ShardLeaf, |shard| key::shard(shard), key::split_shard
 }
 object! {
     /// `supply`
-    Supply: () => SupplyLeaf, |()| key::supply()
+    Supply: () => SupplyLeaf, |()| key::supply(), |tree_key: &[u8]| (tree_key == key::supply()).then_some(())
 }
 object! {
     /// `win/<address>`
-    Windows: Address => NonceWindow, |account| key::own_window(&account)
+    Windows: Address => NonceWindow, |account| key::own_window(&account), key::split_own_window
 }
 
 impl Due {

@@ -14,7 +14,8 @@ use crate::account::{Open, Wallet};
 use crate::journal::Purse;
 use crate::ledger::Ledger;
 use crate::rules::Withdrawal;
-use crate::{credit, settle, sums};
+use crate::settle::{self, Amounts};
+use crate::{credit, sums};
 
 /// What the operations used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,15 +118,15 @@ impl Step<'_> {
     /// Pays outstanding debts before the next round does, all of them or what the balance can; an account that owes nothing any more gets its credit back.
     fn pay(&mut self, amount: Tai) -> Result<(), Rejection> {
         let mut open = self.open(self.signer)?;
-        let before = open.lines.clone();
-        let owed = sums::outstanding(&before);
+        let owed = sums::outstanding(&open.lines);
         if owed.is_zero() {
             return Err(Rejection::NothingOwed { operation: self.operation });
         }
         let amount = if amount.is_zero() { owed.min(self.free_balance()).max(Tai::new(1)) } else { amount.min(owed) };
         self.check_balance(amount)?;
         settle::pay(self.ledger, &mut open, Wallet::Balance, amount);
-        settle::post(self.ledger, PostingKind::Pay, self.ledger.at.epoch, &mut open, &before);
+        let amounts = Amounts { paid: amount, ..Amounts::default() };
+        settle::post(self.ledger, PostingKind::Pay, self.ledger.at.epoch, &mut open, amounts);
         if amount == owed {
             settle::clear(&mut open.leaf);
             credit::renew(self.ledger, &mut open);

@@ -4,7 +4,8 @@
 use db3_primitives::{Address, LineLeaf, ShardId, key};
 use db3_state_tree::{Finger, Tree};
 
-use db3_primitives::fatal::damaged;
+use crate::objects::Lines;
+use crate::table::{Seen, all_stored};
 
 /// Fingers on one version; any order of accounts finds the same.
 pub(crate) struct Reads<'t> {
@@ -18,18 +19,17 @@ impl<'t> Reads<'t> {
     }
 
     /// All lines of an account, by shard.
-    pub(crate) fn lines_of(&mut self, account: &Address) -> Vec<(ShardId, LineLeaf)> {
-        let prefix = key::line_prefix_of(account);
-        // Most accounts have one.
-        let mut lines = Vec::with_capacity(1);
-        let mut found = self.lines.seek(&prefix);
-        while let Some((key, leaf)) = found.filter(|(key, _)| key.starts_with(&prefix)) {
-            match (key::split_line(key), LineLeaf::from_bytes(leaf)) {
-                (Some((_, shard)), Ok(leaf)) => lines.push((shard, leaf)),
-                _ => damaged(key),
-            }
-            found = self.lines.advance();
-        }
-        lines
+    pub(crate) fn lines_of(&mut self, account: &Address) -> Vec<Seen<Lines>> {
+        all_stored(&mut self.lines, &key::line_prefix_of(account))
     }
+}
+
+/// The same without what only a table can make of them.
+pub(crate) fn by_shard(lines: &[Seen<Lines>]) -> Vec<(ShardId, LineLeaf)> {
+    // Not a filter, which would not tell how many there will be.
+    let mut leaves = Vec::with_capacity(lines.len());
+    for line in lines {
+        leaves.extend(line.leaf().map(|leaf| (line.key().1, *leaf)));
+    }
+    leaves
 }

@@ -2,7 +2,7 @@
 //! be paid. Each step that moves something writes one posting over all shards.
 
 use db3_primitives::{
-    BalanceLeaf, Epoch, LineLeaf, Posting, PostingKind, PostingLine, SettlementLeaf, ShardId, Stage, Tai,
+    BalanceLeaf, CreditEntry, Epoch, LineEntry, Posting, PostingKind, PostingLine, SettlementLeaf, Stage, Tai,
 };
 
 use crate::account::{Open, Wallet};
@@ -35,18 +35,17 @@ pub(crate) fn visit(ledger: &mut Ledger, mut open: Open, epoch: Epoch, forgiven:
     if open.leaf.stage != Stage::Clear {
         open.leaf.since = Epoch::new(open.leaf.since.get().saturating_add(forgiven));
     }
-    // As they were read, until the account is closed.
-    let before = std::mem::take(&mut open.stored_lines);
-    let mut visited = Visited { lines: u32::try_from(before.len()).unwrap_or(u32::MAX), ..Visited::default() };
-    let debit = sums::unsettled(&before);
-    for (_, line) in &mut open.lines {
+    let mut visited = Visited { lines: u32::try_from(open.lines.len()).unwrap_or(u32::MAX), ..Visited::default() };
+    let debit = sums::unsettled(&open.lines);
+    for (shard, line) in &mut open.lines {
+        open.moves.note(*shard, line, line.unsettled(), Tai::ZERO);
         line.debited = line.reported;
     }
     let owed = sums::outstanding(&open.lines);
     let paid = owed.min(open.leaf.balance);
     pay(ledger, &mut open, Wallet::Balance, paid);
     if !debit.is_zero() || !paid.is_zero() {
-        post(ledger, PostingKind::Round, epoch, &mut open, &before);
+        post(ledger, PostingKind::Round, epoch, &mut open, Amounts { debit, paid, ..Amounts::default() });
         visited.postings = 1;
     }
     visited.debited = debit;
@@ -64,7 +63,6 @@ pub(crate) fn visit(ledger: &mut Ledger, mut open: Open, epoch: Epoch, forgiven:
         }
     };
     visited.due = open.leaf.stage != Stage::Clear || !seized.is_zero();
-    open.stored_lines = before;
     ledger.close(open);
     visited
 }
@@ -76,6 +74,7 @@ pub(crate) fn pay(ledger: &mut Ledger, open: &mut Open, wallet: Wallet, amount: 
     }
     // Most accounts have one line, which takes all of it.
     if let [(shard, line)] = open.lines.as_mut_slice() {
+        open.moves.note(*shard, line, Tai::ZERO, amount);
         line.paid = add(line.paid, amount);
         let shard = *shard;
         ledger.pay_pool(open, wallet, shard, amount);
@@ -84,6 +83,7 @@ pub(crate) fn pay(ledger: &mut Ledger, open: &mut Open, wallet: Wallet, amount: 
     let outstanding: Vec<Tai> = open.lines.iter().map(|(_, line)| line.outstanding()).collect();
     for (at, share) in portion::shares(amount, &outstanding).into_iter().enumerate() {
         if let Some((shard, line)) = open.lines.get_mut(at).filter(|_| !share.is_zero()) {
+            open.moves.note(*shard, line, Tai::ZERO, share);
             line.paid = add(line.paid, share);
             let shard = *shard;
             ledger.pay_pool(open, wallet, shard, share);
@@ -91,37 +91,14 @@ pub(crate) fn pay(ledger: &mut Ledger, open: &mut Open, wallet: Wallet, amount: 
     }
 }
 
-/// Writes down what changed on an account's lines since `before`.
-pub(crate) fn post(
-    ledger: &mut Ledger,
-    kind: PostingKind,
-    epoch: Epoch,
-    open: &mut Open,
-    before: &[(ShardId, LineLeaf)],
-) {
-    let mut changed = Vec::with_capacity(before.len());
-    let lines = before.iter().zip(&open.lines);
-    let lines = lines
-        .map(|((shard, before), (_, now))| PostingLine {
-            shard: *shard,
-            debited_from: before.debited,
-            debited_to: now.debited,
-            covered_from: before.covered(),
-            covered_to: now.covered(),
-        })
-        .filter(|line| !line.debit().is_zero() || !line.covered().is_zero());
-    changed.extend(lines);
-    let sum = |of: fn(&PostingLine) -> Tai| changed.iter().fold(Tai::ZERO, |sum, line| add(sum, of(line)));
-    let (debit, covered) = (sum(PostingLine::debit), sum(PostingLine::covered));
-    let (paid, written_off) = match kind {
-        PostingKind::WriteOff => (Tai::ZERO, covered),
-        PostingKind::Round | PostingKind::Pay | PostingKind::Seize | PostingKind::Payout => (covered, Tai::ZERO),
-    };
-    append(ledger, kind, epoch, open, Amounts { debit, paid, written_off }, changed);
+/// Writes down what was moved on an account's lines since its last posting: `amounts`, by what was to be moved.
+pub(crate) fn post(ledger: &mut Ledger, kind: PostingKind, epoch: Epoch, open: &mut Open, amounts: Amounts) {
+    let lines = open.moves.take();
+    append(ledger, kind, epoch, open, amounts, lines);
 }
 
 /// What a posting adds up to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Amounts {
     pub(crate) debit: Tai,
     pub(crate) paid: Tai,
@@ -204,31 +181,32 @@ fn dun(ledger: &mut Ledger, open: &mut Open, epoch: Epoch, visited: &mut Visited
 
 /// Collateral pays what it can. It issues no ceiling.
 fn seize(ledger: &mut Ledger, open: &mut Open, epoch: Epoch) -> Tai {
-    let before = open.lines.clone();
-    let seized = open.leaf.collateral.min(sums::outstanding(&before));
+    let seized = open.leaf.collateral.min(sums::outstanding(&open.lines));
     if seized.is_zero() {
         return seized;
     }
     pay(ledger, open, Wallet::Collateral, seized);
-    post(ledger, PostingKind::Seize, epoch, open, &before);
+    post(ledger, PostingKind::Seize, epoch, open, Amounts { paid: seized, ..Amounts::default() });
     let renewed = (ledger.rules.renewed_by_seizure)(seized);
-    if let Some((_, line)) = open.lines.first_mut().filter(|_| !renewed.is_zero()) {
+    if let Some((shard, line)) = open.lines.first_mut().filter(|_| !renewed.is_zero()) {
         line.ceiling = add(line.ceiling, renewed);
         line.held = line.held.max(line.ceiling);
+        let entry = LineEntry { account: open.address, ceiling: line.ceiling };
+        ledger.send(*shard, CreditEntry::Line(entry));
     }
     seized
 }
 
 /// What is left will never be paid: W takes it, and the account gets no credit any more unless it deposits anew.
 fn write_off(ledger: &mut Ledger, open: &mut Open, epoch: Epoch) {
-    let before = open.lines.clone();
-    for (_, line) in &mut open.lines {
+    let written_off = sums::outstanding(&open.lines);
+    for (shard, line) in &mut open.lines {
+        open.moves.note(*shard, line, Tai::ZERO, line.outstanding());
         line.written_off = add(line.written_off, line.outstanding());
         line.want = Tai::ZERO;
     }
     open.leaf.trust = Tai::ZERO;
-    ledger.touch_credit(open.address);
-    post(ledger, PostingKind::WriteOff, epoch, open, &before);
+    post(ledger, PostingKind::WriteOff, epoch, open, Amounts { written_off, ..Amounts::default() });
 }
 
 /// A sum of amounts of one account, which are far below 2^128.

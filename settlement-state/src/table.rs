@@ -2,6 +2,9 @@
 //!
 //! Writes of a draft can be taken back, so a transaction that fails leaves nothing behind. At the block's end each leaf
 //! that differs from what it was is encoded once.
+//!
+//! What a leaf was before the block is read here and nowhere else: a writer that has read it already hands back the [`Seen`]
+//! that it was given, which nobody else can make or change. So the check at the block's end begins with what there was.
 
 use db3_state_tree::{Finger, Tree};
 
@@ -16,6 +19,8 @@ pub(crate) trait Object {
     type Leaf: Clone + PartialEq;
 
     fn key(key: Self::Key) -> Vec<u8>;
+    /// What a tree key says.
+    fn split(tree_key: &[u8]) -> Option<Self::Key>;
     fn encode(leaf: &Self::Leaf) -> Vec<u8>;
     fn decode(bytes: &[u8]) -> Option<Self::Leaf>;
 }
@@ -27,6 +32,23 @@ pub(crate) struct Entry<L> {
     pub(crate) before: Option<L>,
     /// Now.
     pub(crate) now: Option<L>,
+}
+
+/// A leaf as it was read, under its key.
+pub(crate) struct Seen<O: Object> {
+    key: O::Key,
+    leaf: Option<O::Leaf>,
+}
+
+impl<O: Object> Seen<O> {
+    pub(crate) fn key(&self) -> O::Key {
+        self.key
+    }
+
+    /// None where there is none.
+    pub(crate) fn leaf(&self) -> Option<&O::Leaf> {
+        self.leaf.as_ref()
+    }
 }
 
 /// A key, and what its leaf was before a write.
@@ -51,6 +73,19 @@ pub(crate) fn stored_near<O: Object>(finger: &mut Finger<'_>, key: O::Key) -> Op
     finger.get(&key).map(|bytes| O::decode(bytes).unwrap_or_else(|| damaged(&key)))
 }
 
+/// All leaves of a version whose tree keys begin with `prefix`, in order, with a finger on that version.
+pub(crate) fn all_stored<O: Object>(finger: &mut Finger<'_>, prefix: &[u8]) -> Vec<Seen<O>> {
+    // Most prefixes have one.
+    let mut all = Vec::with_capacity(1);
+    let mut found = finger.seek(prefix);
+    while let Some((tree_key, bytes)) = found.filter(|(tree_key, _)| tree_key.starts_with(prefix)) {
+        let (Some(key), Some(leaf)) = (O::split(tree_key), O::decode(bytes)) else { damaged(tree_key) };
+        all.push(Seen { key, leaf: Some(leaf) });
+        found = finger.advance();
+    }
+    all
+}
+
 impl<O: Object> Table<O> {
     pub(crate) fn new() -> Self {
         Self { entries: Rows::new(), undo: None }
@@ -64,7 +99,17 @@ impl<O: Object> Table<O> {
         }
     }
 
+    /// The leaf now, to be handed back with a write.
+    pub(crate) fn see(&self, base: &Tree, key: O::Key) -> Seen<O> {
+        Seen { key, leaf: self.get(base, key) }
+    }
+
     /// The same with a finger on the base, for keys that come in order.
+    pub(crate) fn see_near(&self, finger: &mut Finger<'_>, key: O::Key) -> Seen<O> {
+        Seen { key, leaf: self.get_near(finger, key) }
+    }
+
+    /// The leaf now, with a finger on the base.
     pub(crate) fn get_near(&self, finger: &mut Finger<'_>, key: O::Key) -> Option<O::Leaf> {
         match self.entries.get(&key) {
             Some(entry) => entry.now.clone(),
@@ -82,9 +127,9 @@ impl<O: Object> Table<O> {
         self.write_over(key, || stored::<O>(base, key), leaf);
     }
 
-    /// Writes a leaf that was read as `read`, so that it need not be read again.
-    pub(crate) fn replace(&mut self, key: O::Key, read: Option<O::Leaf>, leaf: Option<O::Leaf>) {
-        self.write_over(key, || read, leaf);
+    /// Writes a leaf that was seen, so that it need not be read again.
+    pub(crate) fn replace(&mut self, seen: Seen<O>, leaf: Option<O::Leaf>) {
+        self.write_over(seen.key, || seen.leaf, leaf);
     }
 
     fn write_over(&mut self, key: O::Key, read: impl FnOnce() -> Option<O::Leaf>, leaf: Option<O::Leaf>) {
@@ -137,6 +182,11 @@ impl<O: Object> Table<O> {
         self.entries.iter_from(key)
     }
 
+    /// The same, as leaves that were read.
+    pub(crate) fn seen_from(&self, key: O::Key) -> impl Iterator<Item = Seen<O>> {
+        self.written_from(key).map(|(key, entry)| Seen { key, leaf: entry.now.clone() })
+    }
+
     /// Adds what has changed to a batch for the tree.
     pub(crate) fn write(&self, batch: &mut Vec<(Vec<u8>, Option<Vec<u8>>)>) {
         for (key, entry) in self.entries.iter() {
@@ -162,6 +212,10 @@ mod tests {
             vec![key]
         }
 
+        fn split(tree_key: &[u8]) -> Option<u8> {
+            tree_key.first().copied()
+        }
+
         fn encode(leaf: &u8) -> Vec<u8> {
             vec![*leaf]
         }
@@ -177,7 +231,7 @@ mod tests {
         let mut table = Table::<Number>::new();
         table.set(&base, 1, Some(10));
         table.draft();
-        table.replace(1, Some(10), Some(11));
+        table.replace(table.see(&base, 1), Some(11));
         table.keep();
         table.draft();
         table.set(&base, 1, Some(12));
@@ -190,5 +244,25 @@ mod tests {
         let mut batch = Vec::new();
         table.write(&mut batch);
         assert_eq!(batch, [(vec![1], Some(vec![11]))]);
+    }
+    #[test]
+    fn what_a_leaf_was_before_the_block_is_what_stood_in_the_version() {
+        let base = Tree::new().apply(vec![(vec![1], Some(vec![10])), (vec![2], Some(vec![20]))]).unwrap();
+        let mut table = Table::<Number>::new();
+        let mut finger = base.finger();
+        let both = all_stored::<Number>(&mut finger, &[]);
+        assert_eq!(
+            both.iter().map(|seen| (seen.key(), seen.leaf().copied())).collect::<Vec<_>>(),
+            [(1, Some(10)), (2, Some(20))]
+        );
+        for seen in both {
+            table.replace(seen, Some(77));
+        }
+        // Also where the block had written before it read, and where nothing stood.
+        for key in 1..4 {
+            table.replace(table.see_near(&mut finger, key), Some(78));
+        }
+        let before: Vec<_> = table.entries().map(|(key, entry)| (key, entry.before, entry.now)).collect();
+        assert_eq!(before, [(1, Some(10), Some(78)), (2, Some(20), Some(78)), (3, None, Some(78))]);
     }
 }

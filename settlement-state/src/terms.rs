@@ -12,28 +12,43 @@ pub(crate) struct PurseTerm {
     pub(crate) after: u128,
 }
 
-/// A line's leaves before and after, and what the postings add to its sums. One that is not there is none.
+/// A line's leaves before and after, and what the postings say of its sums; none where no posting has it. A leaf that is not
+/// there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LineTerm<'l> {
     pub(crate) before: Option<&'l LineLeaf>,
     pub(crate) after: Option<&'l LineLeaf>,
-    pub(crate) posted: Posted,
+    pub(crate) posted: Option<Posted>,
 }
 
-/// What postings say of one line.
+/// From where to where sums went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) from: u128,
+    pub(crate) to: u128,
+}
+
+/// What postings say of one line, one after the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Posted {
-    pub(crate) debited: u128,
-    pub(crate) paid: u128,
+    pub(crate) debited: Stretch,
+    /// Paid and written off.
+    pub(crate) covered: Stretch,
     pub(crate) written_off: u128,
+    /// One of them does not begin where the one before it ended.
+    pub(crate) torn: bool,
 }
 
-/// A payee's income, and what the postings pay to it.
+/// A payee's income and what of it was paid out, by its leaf, and what the postings say of both: what they paid to it, and the
+/// stretch of its income that payouts took; none where there was no payout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PayeeTerm {
-    pub(crate) before: u128,
-    pub(crate) after: u128,
+    pub(crate) income: Stretch,
+    pub(crate) paid_out: Stretch,
     pub(crate) paid: u128,
+    pub(crate) payouts: Option<Stretch>,
+    /// As in [`Posted`].
+    pub(crate) torn: bool,
 }
 
 /// What an account holds above its limit (negative: what is free), and by how much seizures and write-offs move that.
@@ -50,23 +65,68 @@ impl PurseTerm {
     }
 }
 
+impl Posted {
+    /// Takes in what a later posting says of the same line.
+    pub(crate) fn go_on(&mut self, later: &Self) {
+        self.torn |= later.torn || later.debited.from != self.debited.to || later.covered.from != self.covered.to;
+        self.debited.to = later.debited.to;
+        self.covered.to = later.covered.to;
+        self.written_off = self.written_off.saturating_add(later.written_off);
+    }
+}
+
 impl LineTerm<'_> {
     pub(crate) fn balances(&self) -> bool {
-        let Posted { debited, paid, written_off } = self.posted;
-        self.grows(debited, |line| line.debited)
-            && self.grows(paid, |line| line.paid)
-            && self.grows(written_off, |line| line.written_off)
-    }
-
-    fn grows(&self, by: u128, of: fn(&LineLeaf) -> Tai) -> bool {
-        self.before.map_or(0, |line| of(line).get()).checked_add(by)
-            == Some(self.after.map_or(0, |line| of(line).get()))
+        let sums = |line: Option<&LineLeaf>| {
+            let sums = line.map(|line| [line.debited, line.paid, line.written_off].map(Tai::get));
+            sums.unwrap_or_default()
+        };
+        let (before @ [debited, paid, written_off], after) = (sums(self.before), sums(self.after));
+        let Some(posted) = self.posted else { return before == after };
+        let Stretch { from, to } = posted.covered;
+        let paid_to = to.checked_sub(from).and_then(|covered| covered.checked_sub(posted.written_off));
+        let (paid_to, written_off_to) =
+            (paid_to.and_then(|more| paid.checked_add(more)), written_off.checked_add(posted.written_off));
+        !posted.torn
+            && posted.debited.from == debited
+            && paid.checked_add(written_off) == Some(from)
+            && (Some(posted.debited.to), paid_to, written_off_to) == (Some(after[0]), Some(after[1]), Some(after[2]))
     }
 
     pub(crate) fn is_sound(&self) -> bool {
         let Some(after) = self.after else { return self.before.is_none() };
         after.is_ordered() && self.before.is_none_or(|before| before.reported <= after.reported)
     }
+
+    /// By how much the line binds more of the limit than before: H − P − W, after less before.
+    pub(crate) fn bound_more(&self) -> i128 {
+        let bound = |line: Option<&LineLeaf>| signed(line.map_or(0, |line| line.bound().get()));
+        bound(self.after).saturating_sub(bound(self.before))
+    }
+}
+
+impl PayeeTerm {
+    /// Income grows by what was paid to the payee.
+    pub(crate) fn earns(&self) -> bool {
+        self.income.from.checked_add(self.paid) == Some(self.income.to)
+    }
+
+    /// What payouts took is what left the pool, from where the last payout ended.
+    pub(crate) fn pays_out(&self) -> bool {
+        !self.torn && self.paid_out == self.payouts.unwrap_or(Stretch { to: self.paid_out.from, ..self.paid_out })
+    }
+
+    /// Takes in what a payout says.
+    pub(crate) fn pay_out(&mut self, from: Tai, to: Tai) {
+        let (from, to) = (from.get(), to.get());
+        self.torn |= self.payouts.is_some_and(|earlier| earlier.to != from);
+        self.payouts = Some(Stretch { from: self.payouts.map_or(from, |earlier| earlier.from), to });
+    }
+}
+
+/// An amount as one that can be below zero.
+pub(crate) fn signed(amount: u128) -> i128 {
+    i128::try_from(amount).unwrap_or(i128::MAX)
 }
 
 impl CreditTerm {

@@ -3,7 +3,8 @@
 //!
 //! `cargo run -p db3-shard-state --example epoch_cost -- close [ACCOUNTS] [MUTATIONS_PER_BLOCK]` (defaults 1 000 000 and 1 000)
 //! prints how long blocks take before and during a close: execution and the new root, as the chain's consensus path has them;
-//! disk and network are not in it. `-- share [ACCOUNTS] [MUTATIONS_PER_ACCOUNT]` (defaults 4 000 and 100) prints CPU seconds of
+//! disk and network are not in it. The goal is that no block of the close takes longer than twice the median of those away from
+//! it; most blocks are the close's own, so the median of all is printed beside that and is no yardstick. `-- share [ACCOUNTS] [MUTATIONS_PER_ACCOUNT]` (defaults 4 000 and 100) prints CPU seconds of
 //! the process.
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +44,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BEGIN: u64 = 1_767_225_600;
 const EPOCH_SECS: u64 = 600;
 const CEILING: Tai = Tai::new(1_000_000_000_000);
-/// A block before the close, and after it, for the median.
+/// Blocks before the close, and after it, for the median away from it.
 const BLOCKS_AROUND: usize = 30;
 const SIGNERS: usize = 1_000;
 
@@ -86,20 +87,22 @@ fn close(accounts: usize, mutations: usize) {
     let [away, during] = &took;
     let mut all: Vec<Duration> = took.concat();
     all.sort_unstable();
-    let (median, longest) = (all[all.len() / 2], during[during.len() - 1]);
+    let (median, median_away) = (all[all.len() / 2], away[away.len() / 2]);
+    let longest = during[during.len() - 1];
     let ms = |duration: Duration| duration.as_secs_f64() * 1_000.0;
     println!(
         "{accounts} accounts with a bill, {mutations} mutations in every block: blocks take {:.2} ms away from the close \
-         (longest {:.2}), {:.2} in its {} blocks (p99 {:.2}, longest {:.2}); median of all {:.2} ms, longest of the close \
-         {:.2} times that",
-        ms(away[away.len() / 2]),
+         (longest {:.2}), {:.2} in its {} blocks (p99 {:.2}, longest {:.2}); longest of the close {:.2} times the median away \
+         from it (goal: at most 2), {:.2} times the median of all blocks, {:.2} ms",
+        ms(median_away),
         ms(away[away.len() - 1]),
         ms(during[during.len() / 2]),
         during.len(),
         ms(during[during.len() * 99 / 100]),
         ms(longest),
-        ms(median),
-        ms(longest) / ms(median)
+        ms(longest) / ms(median_away),
+        ms(longest) / ms(median),
+        ms(median)
     );
 }
 

@@ -18,6 +18,7 @@
 mod chance;
 mod oracle;
 mod shards;
+mod slips;
 mod truth;
 mod world;
 
@@ -46,7 +47,7 @@ fn history(seed: u64, setting: Setting) -> world::Count {
 }
 
 fn honest() -> Setting {
-    Setting { rules: Rules::DESIGN, overspent_epochs: 0, round_accounts_max: 1_000, predicted: true }
+    Setting { rules: Rules::DESIGN, overspent_epochs: 0, round_accounts_max: 1_000, predicted: true, slip: None }
 }
 
 #[test]
@@ -130,4 +131,11 @@ fn the_rules_of_the_design_are_caught_by_nothing() {
         history(seed, with(Rules::DESIGN));
     }
     assert_eq!((Rules::DESIGN.renewed_by_seizure)(Tai::new(5)), Tai::ZERO);
+}
+
+#[test]
+fn a_wrong_figure_at_the_end_of_a_true_block_is_caught_by_the_rule_that_it_breaks() {
+    for (name, slip, rule) in slips::SLIPS {
+        is_caught(name, &[rule], Setting { slip: Some(slip), ..with(Rules::DESIGN) });
+    }
 }

@@ -13,6 +13,7 @@ use db3_primitives::{
 use super::chance::Chance;
 use super::oracle::{self, Oracle, Terms};
 use super::shards::Shard;
+use super::slips::Slip;
 use super::truth;
 use crate::effects::{Outcome, RoundDone};
 use crate::rules::Rules;
@@ -29,6 +30,8 @@ pub(super) struct Setting {
     pub(super) round_accounts_max: u32,
     /// Whether the oracle goes along; it knows no rounds that spread over blocks, and no broken rules.
     pub(super) predicted: bool,
+    /// What goes wrong at the end of every block.
+    pub(super) slip: Option<Slip>,
 }
 
 /// How often what happened.
@@ -246,6 +249,9 @@ impl World {
                 let expected = self.oracle.transact(account, &operations);
                 assert_eq!(applied, expected, "seed {}: {operations:?} {outcome:?}", self.seed);
             }
+        }
+        if let Some(slip) = self.setting.slip {
+            slip(executor.ledger_mut());
         }
         let (state, effects) = executor.finish();
         self.state = state;

@@ -8,7 +8,7 @@ use db3_settlement_state::SettlementState;
 use db3_shard_state::ShardState;
 
 use crate::machine::{Chain, Done, Ran};
-use crate::model::{Account, Books, Credit, Line, Posted, ShardBooks};
+use crate::model::{Account, Books, Credit, Decision, Line, Posted, ShardBooks};
 use crate::timeline::Timeline;
 
 /// What was seen so far.
@@ -20,9 +20,14 @@ pub struct Checks {
     /// Per shard: what postings paid to its pool, and what payouts took from it.
     income: BTreeMap<ShardId, (u128, u128)>,
     /// Per shard: the epoch that its next close begins with, and the hash of the newest close.
-    closed: BTreeMap<ShardId, (Epoch, Hash32)>,
+    pub closed: BTreeMap<ShardId, (Epoch, Hash32)>,
     /// The newest epoch settled.
     settled: Option<u64>,
+    /// Per account: what it may come to owe above its limit, as far as seizures, write-offs and governance explain that.
+    excess: BTreeMap<Address, i128>,
+    /// The shard that lied, and the one that was found at fault for it.
+    pub lied: Option<u32>,
+    pub liar: Option<u32>,
     /// How often each kind of posting was seen.
     pub kinds: BTreeMap<PostingKind, u64>,
     pub rounds: u64,
@@ -32,7 +37,9 @@ pub struct Checks {
 impl Checks {
     pub fn of(state: &SettlementState) -> Self {
         let (posted, income, kinds, closed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { supply: money(state), posted, income, closed, settled: None, kinds, rounds: 0, closes: 0 }
+        let (supply, excess) = (money(state), BTreeMap::new());
+        let (settled, lied, liar, rounds, closes) = (None, None, None, 0, 0);
+        Self { supply, posted, income, closed, settled, excess, lied, liar, kinds, rounds, closes }
     }
 
     /// A shard's block.
@@ -44,7 +51,7 @@ impl Checks {
             .iter()
             .filter_map(|done| match done {
                 Done::Executed(receipt) => Some((receipt.id, receipt.account, receipt.fee)),
-                Done::Refused(_) => None,
+                Done::Refused(_) | Done::Accepted => None,
             })
             .collect();
         let bills: Vec<_> = effects
@@ -96,7 +103,7 @@ impl Checks {
     ) {
         let (state, effects) = (&ran.state, &ran.effects);
         state.audit().unwrap();
-        Self::inbound(effects, shards);
+        self.inbound(effects, shards, books);
         self.postings(effects, state);
         if let Some(done) = &effects.settled {
             if self.rounds > 0 {
@@ -106,12 +113,14 @@ impl Checks {
             self.rounds += 1;
         }
         assert_eq!(money(state), self.supply, "I5: the supply is constant");
-        self.credit(before, state, effects, shards, timeline);
+        self.credit(before, ran, books, shards, timeline);
         compare(books, state, effects, timeline, shards);
         if effects.entries.is_empty()
             && effects.deliveries.is_empty()
             && effects.receipts.is_empty()
             && effects.postings.is_empty()
+            && effects.governance.applied.is_empty()
+            && !ran.items.iter().any(|done| matches!(done, Done::Accepted))
         {
             let idle = !before.work_pending(timeline.time());
             assert!(!idle || before.root() == state.root(), "an empty block in which nothing is due changes no byte");
@@ -119,14 +128,23 @@ impl Checks {
     }
 
     /// I4: what was applied is what the shard wrote, entry by entry.
-    fn inbound(effects: &db3_settlement_state::Effects, shards: &[Chain<ShardState>]) {
+    fn inbound(&mut self, effects: &db3_settlement_state::Effects, shards: &[Chain<ShardState>], books: &Books) {
         for entry in &effects.inbound {
             let place = usize::try_from(entry.source.get()).unwrap();
             let settlement = shards[place].state.settlement();
             let written = &shards[place].timeline.log(&settlement)[usize::try_from(entry.index).unwrap()];
             assert_eq!(entry.bytes, *written, "I4: entry {} of shard {} is another", entry.index, entry.source);
         }
-        assert!(effects.faults.is_empty(), "an honest shard was found at fault: {:?}", effects.faults);
+        for report in &effects.faults {
+            assert!(self.liar.replace(report.source.get()).is_none(), "a fault is told once: {report:?}");
+        }
+        let frozen = (0..).zip(&books.shards).find(|(_, shard)| shard.frozen).map(|(number, _)| number);
+        assert!(
+            self.liar.is_none() || self.liar == self.lied,
+            "an honest shard was found at fault: {:?}",
+            effects.faults
+        );
+        assert_eq!(self.liar, frozen, "the shard that lies is found at fault, and no other: {:?}", effects.faults);
     }
 
     /// I5: what postings debit and pay is what lines and pools say.
@@ -138,7 +156,9 @@ impl Checks {
                 let moved = line.covered_to.get() - line.covered_from.get();
                 if posting.kind == PostingKind::Payout {
                     assert_eq!(posting.paid.get(), moved, "a payout is a stretch of its pool's income");
-                    self.income.entry(line.shard).or_default().1 += moved;
+                    let (_, taken) = self.income.entry(line.shard).or_default();
+                    assert_eq!(line.covered_from.get(), *taken, "the payouts of pool {} follow each other", line.shard);
+                    *taken = line.covered_to.get();
                     continue;
                 }
                 let sums = self.posted.entry((posting.account, line.shard)).or_default();
@@ -180,19 +200,22 @@ impl Checks {
 
     /// I8 and I9, with what the shards may still do, undelivered entries included.
     fn credit(
-        &self,
+        &mut self,
         before: &SettlementState,
-        state: &SettlementState,
-        effects: &db3_settlement_state::Effects,
+        ran: &Ran<SettlementState>,
+        books: &Books,
         shards: &[Chain<ShardState>],
         timeline: &Timeline,
     ) {
+        let (state, effects) = (&ran.state, &ran.effects);
         // Per account: what it owes by its postings, and what the shards may still let it spend.
         let mut exposed: BTreeMap<Address, u128> = BTreeMap::new();
         for (account, shard, line) in state.lines() {
             let chain = &shards[usize::try_from(shard.get()).unwrap()];
-            let spent = chain.state.account(&account).map_or(0, |leaf| leaf.spent.get());
-            let most = most_spendable(&account, chain, timeline);
+            // A liar states what was never spent.
+            let stated = if self.lied == Some(shard.get()) { line.reported.get() } else { 0 };
+            let spent = chain.state.account(&account).map_or(0, |leaf| leaf.spent.get()).max(stated);
+            let most = most_spendable(&account, chain, timeline).max(stated);
             let (debited, covered) = self.posted.get(&(account, shard)).copied().unwrap_or_default();
             *exposed.entry(account).or_default() += most - covered;
             assert!(
@@ -207,14 +230,22 @@ impl Checks {
             let view = state.account(&account);
             let (was, is) = (above_limit(before, &account), above_limit(state, &account));
             let own = effects.postings.iter().filter(|(_, posting)| posting.account == account);
-            let involuntary: i128 = own.map(|(_, posting)| involuntary(before, posting)).sum();
+            let mut explained: i128 = own.map(|(_, posting)| involuntary(before, state, books, posting)).sum();
+            explained += books.fallen.get(&account).copied().unwrap_or(0);
             assert!(
-                is <= (was + involuntary).max(0),
-                "I8: {account} holds {is} above its limit, before {was}, and seizures and write-offs explain {involuntary}"
+                is <= (was + explained).max(0),
+                "I8: {account} holds {is} above its limit, before {was}, and what was not its doing explains {explained}"
             );
-            let excess = u128::try_from(is).unwrap_or(0);
+            // What it may really come to owe, by postings and shards, whatever is held for it.
             let (exposed, limit) = (exposed.get(&account).copied().unwrap_or(0), view.limit.get());
-            assert!(exposed <= limit + excess, "I8: {account} may come to owe {exposed}, its limit is {limit}");
+            let above = i128::try_from(exposed).unwrap() - i128::try_from(limit).unwrap();
+            let excess = self.excess.entry(account).or_default();
+            let most = (*excess + explained).max(0);
+            assert!(
+                above <= most,
+                "I8: {account} may come to owe {exposed}, its limit is {limit}, explained are {most}"
+            );
+            *excess = above.max(0);
         }
     }
 }
@@ -227,11 +258,14 @@ fn above_limit(state: &SettlementState, account: &Address) -> i128 {
 
 /// By how much a posting moves that without the account's doing: collateral that is seized and trust that ends lower the limit,
 /// and what they cover is held no longer.
-fn involuntary(before: &SettlementState, posting: &Posting) -> i128 {
-    let limit = |collateral: u128| before.chain().limit(Tai::new(collateral), Tai::ZERO).get();
+fn involuntary(before: &SettlementState, state: &SettlementState, books: &Books, posting: &Posting) -> i128 {
+    let limit = |collateral: u128| state.chain().limit(Tai::new(collateral), Tai::ZERO).get();
     let fall = match posting.kind {
         PostingKind::Seize => limit(posting.collateral.get() + posting.paid.get()) - limit(posting.collateral.get()),
-        PostingKind::WriteOff => before.account(&posting.account).leaf.trust.get(),
+        PostingKind::WriteOff => match books.deciding {
+            Some(Decision::Trust(account, trust)) if account == posting.account => trust,
+            Some(_) | None => before.account(&posting.account).leaf.trust.get(),
+        },
         PostingKind::Round | PostingKind::Pay | PostingKind::Payout => return 0,
     };
     i128::try_from(fall).unwrap() - i128::try_from(posting.paid.get() + posting.written_off.get()).unwrap()
@@ -279,9 +313,22 @@ fn compare(
         .postings
         .iter()
         .map(|(_, posting)| {
-            let amounts = [posting.debit, posting.paid, posting.written_off, posting.outstanding, posting.balance];
-            let [debit, paid, written_off, owed, balance] = amounts.map(Tai::get);
-            (posting.kind, posting.account, posting.number, debit, paid, written_off, owed, balance)
+            let amounts = [posting.debit, posting.paid, posting.written_off, posting.outstanding];
+            let [debit, paid, written_off, owed] = amounts.map(Tai::get);
+            Posted {
+                kind: posting.kind,
+                account: posting.account,
+                number: posting.number,
+                debit,
+                paid,
+                written_off,
+                owed,
+                balance: posting.balance.get(),
+                collateral: posting.collateral.get(),
+                epoch: posting.epoch.get(),
+                height: posting.height.get(),
+                secs: posting.time_secs,
+            }
         })
         .collect();
     assert_eq!(posted, books.posted, "the model predicts every posting");

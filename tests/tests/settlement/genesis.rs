@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU64;
 
+use db3_governance::Validator;
 use db3_light_client::Options;
-use db3_primitives::{Address, BlockTime, ChainId, NetworkName, PriceTable, ShardId, ShardMap, Tai};
+use db3_light_client::build::ValidatorKey;
+use db3_primitives::{Address, BlockTime, ChainId, NetworkName, PriceTable, SecretKey, ShardId, ShardMap, Tai};
 use db3_settlement_state::{GenesisAccount, SettlementState};
 use db3_shard_state::ShardState;
 
@@ -73,6 +75,11 @@ pub fn accounts(rng: &mut Rng, users: &Users, size: Size, books: &mut Books) -> 
     accounts
 }
 
+/// Who decides on the settlement chain, alone.
+pub fn operator() -> SecretKey {
+    SecretKey::from_bytes([99; 32]).unwrap()
+}
+
 /// The settlement chain and the shards, before their first blocks.
 pub fn chains(
     size: Size,
@@ -112,7 +119,12 @@ pub fn chains(
         payouts: params.payouts[..params.payouts.len() - 1].to_vec(),
         own_payouts: params.payouts.last().unwrap().clone(),
         peers: timelines.iter().map(|timeline| timeline.peer(options)).collect(),
-        validators: Vec::new(),
+        validators: vec![Validator {
+            key: ValidatorKey::from_seed([99; 32]).public_key(),
+            power: 10,
+            operator: operator().address(),
+            payout: params.treasury,
+        }],
     })
     .unwrap();
     let shard_state = |shard: u32| {

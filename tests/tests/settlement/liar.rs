@@ -305,3 +305,63 @@ fn close_early(story: &Story, epoch: u64) -> Vec<u8> {
     let before = story.close(1, epoch, 0, 0);
     close(EpochClose { previous: before.hash(), ..story.close(1, epoch + 1, 0, 0) })
 }
+
+/// What shard 1 says of both accounts before its lie: all that their lines allow.
+const GROWN: [u128; 2] = [400_000, WANT];
+
+fn grown() -> Vec<Vec<u8>> {
+    vec![statement(1, GROWN[0]), statement(2, GROWN[1])]
+}
+
+#[test]
+fn a_shard_that_states_growth_before_its_lie_takes_at_most_the_lines_that_it_was_given() {
+    let silent = tell(Turn::Silent);
+    let lies: [(&str, Lie, ShardFault); 4] = [
+        (
+            "a wrong total",
+            |story, epoch| [grown(), vec![close(story.close(1, epoch, 2, 1))]].concat(),
+            ShardFault::CloseTotal,
+        ),
+        (
+            "a wrong number",
+            |story, epoch| [grown(), vec![close(story.close(1, epoch, 3, GROWN[0] + GROWN[1] - 30_000))]].concat(),
+            ShardFault::CloseStatements,
+        ),
+        ("an account twice", |_, _| [grown(), vec![statement(2, WANT)]].concat(), ShardFault::StatementOrder),
+        ("an account without a line", |_, _| [grown(), vec![statement(3, 1)]].concat(), ShardFault::LineUnknown),
+    ];
+    for (what, entries, fault) in lies {
+        let lied = tell(Turn::Lies(entries, fault));
+        let mut taken = 0;
+        for (who, grown) in [1, 2].into_iter().zip(GROWN) {
+            let [line, other] = [1, 0].map(|shard| silent.state.line(&account(who), ShardId::new(shard)).unwrap());
+            let [lied_line, lied_other] =
+                [1, 0].map(|shard| lied.state.line(&account(who), ShardId::new(shard)).unwrap());
+            let balance = |story: &Story| story.state.account(&account(who)).leaf.balance.get();
+            let lost = balance(&silent) - balance(&lied);
+            assert_eq!(lost, grown - line.paid.get(), "{what}: account {who} pays what was stated");
+            assert!(lost <= line.held.get() - line.reported.get(), "{what}: and at most the line of shard 1");
+            assert_eq!(
+                (lied_line.reported.get(), lied_line.paid.get()),
+                (grown, grown),
+                "{what}: nothing after the lie"
+            );
+            assert_eq!(lied_line.held, line.held, "{what}: what is frozen is lent no more");
+            assert_eq!(lied_other, other, "{what}: the line of the honest shard is what it would be");
+            let rest = |story: &Story| {
+                let view = story.state.account(&account(who));
+                (view.leaf.collateral, view.leaf.trust, view.leaf.stage, view.outstanding)
+            };
+            assert_eq!(rest(&lied), rest(&silent), "{what}");
+            taken += lost;
+        }
+        // It went to the liar's payees, and nobody else has more or less.
+        let balance = |story: &Story, who: u8| story.state.account(&account(who)).leaf.balance.get();
+        assert_eq!(balance(&lied, 8), balance(&silent, 8) + taken, "{what}");
+        for who in [7, 9] {
+            assert_eq!(balance(&lied, who), balance(&silent, who), "{what}: account {who}");
+        }
+        let honest = |story: &Story| (story.state.shard(ShardId::new(0)).unwrap(), story.state.round().settled);
+        assert_eq!(honest(&lied), honest(&silent), "{what}");
+    }
+}

@@ -1,8 +1,10 @@
 //! A chain under simulation: a state machine, its timeline, and restarts from a snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use db3_carry::{Delivered, Delivery, OutboundEntry};
+use db3_governance::SignedProposal;
 use db3_primitives::{BlockTime, ChainId, Height, Rejection, VerifiedMutation, VerifiedTransaction};
 use db3_settlement_state::SettlementState;
 use db3_shard_state::ShardState;
@@ -14,6 +16,8 @@ use crate::timeline::Timeline;
 pub enum Done<R> {
     /// In the block, executed and charged.
     Executed(R),
+    /// A decision of governance that was accepted.
+    Accepted,
     /// As if it had never been.
     Refused(Rejection),
 }
@@ -26,9 +30,37 @@ pub struct Ran<M: Machine> {
     pub items: Vec<Done<M::Receipt>>,
 }
 
+/// What somebody signed for a block.
+pub trait Item: Clone {
+    /// From this second of block time on it is good no more.
+    fn expires(&self) -> u64;
+}
+
+/// What is signed for the settlement chain. Decisions stand before transactions.
+#[derive(Clone)]
+pub enum Paper {
+    Decision(Arc<SignedProposal>),
+    Transaction(Arc<VerifiedTransaction>),
+}
+
+impl Item for Arc<VerifiedMutation> {
+    fn expires(&self) -> u64 {
+        self.mutation().expire_unix_secs
+    }
+}
+
+impl Item for Paper {
+    fn expires(&self) -> u64 {
+        match self {
+            Self::Decision(signed) => signed.proposal.expire_unix_secs,
+            Self::Transaction(transaction) => transaction.transaction().expire_unix_secs,
+        }
+    }
+}
+
 /// One of the two kinds of state.
 pub trait Machine: Clone {
-    type Item: Clone;
+    type Item: Item;
     type Receipt;
     type Effects;
 
@@ -41,9 +73,9 @@ pub trait Machine: Clone {
 
 /// Both states are driven alike; only their types differ.
 macro_rules! machine {
-    ($state:ty, $chain:ident, $item:ty) => {
+    ($state:ty, $chain:ident, $item:ty, $apply:expr) => {
         impl Machine for $state {
-            type Item = Arc<$item>;
+            type Item = $item;
             type Receipt = $chain::Receipt;
             type Effects = $chain::Effects;
 
@@ -56,16 +88,9 @@ macro_rules! machine {
             }
 
             fn run(&self, height: Height, time: BlockTime, deliveries: &[Delivery], items: &[Self::Item]) -> Ran<Self> {
-                use $chain::Outcome;
                 let mut executor = $chain::Executor::new(self, height, time);
                 let delivered = deliveries.iter().map(|delivery| executor.deliver(delivery)).collect();
-                let items = items
-                    .iter()
-                    .map(|item| match executor.apply(item) {
-                        Outcome::Applied(receipt) | Outcome::Failed(receipt) => Done::Executed(receipt),
-                        Outcome::Refused(rejection) => Done::Refused(rejection),
-                    })
-                    .collect();
+                let items = items.iter().map(|item| $apply(&mut executor, item)).collect();
                 let (state, effects) = executor.finish();
                 Ran { state, effects, delivered, items }
             }
@@ -81,8 +106,27 @@ macro_rules! machine {
     };
 }
 
-machine!(ShardState, db3_shard_state, VerifiedMutation);
-machine!(SettlementState, db3_settlement_state, VerifiedTransaction);
+machine!(ShardState, db3_shard_state, Arc<VerifiedMutation>, mutate);
+machine!(SettlementState, db3_settlement_state, Paper, settle);
+
+fn mutate(executor: &mut db3_shard_state::Executor, item: &Arc<VerifiedMutation>) -> Done<db3_shard_state::Receipt> {
+    use db3_shard_state::Outcome;
+    match executor.apply(item) {
+        Outcome::Applied(receipt) | Outcome::Failed(receipt) => Done::Executed(receipt),
+        Outcome::Refused(rejection) => Done::Refused(rejection),
+    }
+}
+
+fn settle(executor: &mut db3_settlement_state::Executor, item: &Paper) -> Done<db3_settlement_state::Receipt> {
+    use db3_settlement_state::Outcome;
+    match item {
+        Paper::Decision(signed) => executor.govern(signed).map_or_else(Done::Refused, |_| Done::Accepted),
+        Paper::Transaction(transaction) => match executor.apply(transaction) {
+            Outcome::Applied(receipt) | Outcome::Failed(receipt) => Done::Executed(receipt),
+            Outcome::Refused(rejection) => Done::Refused(rejection),
+        },
+    }
+}
 
 /// What a block held that had an effect, for replay and for being sent again.
 struct Block<M: Machine> {
@@ -99,9 +143,34 @@ pub struct Parcel {
     pub forged: bool,
 }
 
-/// A state as a snapshot's leaves give it.
-fn from_leaves<M: Machine>(leaves: &[(Vec<u8>, Option<Vec<u8>>)]) -> M {
-    M::from_tree(Tree::new().apply(leaves.to_vec()).unwrap())
+/// What a node keeps on disk: the leaves of a version, brought forward by what the next one differs in, as the product does.
+struct Snapshot {
+    tree: Tree,
+    leaves: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Snapshot {
+    fn of(tree: &Tree) -> Self {
+        let mut snapshot = Self { tree: Tree::new(), leaves: BTreeMap::new() };
+        snapshot.bring_forward(tree);
+        snapshot
+    }
+
+    fn bring_forward(&mut self, tree: &Tree) {
+        for (key, leaf) in self.tree.diff(tree) {
+            match leaf {
+                Some(leaf) => self.leaves.insert(key.to_vec(), leaf.to_vec()),
+                None => self.leaves.remove(key),
+            };
+        }
+        self.tree = tree.clone();
+    }
+
+    /// The state as the leaves give it, and nothing else.
+    fn load<M: Machine>(&self) -> M {
+        let leaves = self.leaves.iter().map(|(key, leaf)| (key.clone(), Some(leaf.clone()))).collect();
+        M::from_tree(Tree::new().apply(leaves).unwrap())
+    }
 }
 
 /// See the module's text.
@@ -110,21 +179,23 @@ pub struct Chain<M: Machine> {
     pub state: M,
     /// Deliveries that wait for the next block.
     pub pool: Vec<Parcel>,
-    snapshot: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    snapshot: Snapshot,
     since: Vec<Block<M>>,
     /// What recovery from the last snapshot gives: begun with its leaves, and every block since replayed on it.
     recovered: M,
     /// Everything that ever had an effect.
     pub deliveries_taken: Vec<Delivery>,
     pub items_taken: Vec<M::Item>,
+    /// How often what was good still was sent again.
+    pub resent: usize,
 }
 
 impl<M: Machine> Chain<M> {
     pub fn new(timeline: Timeline, state: M) -> Self {
-        let snapshot = leaves(state.tree());
-        let recovered = from_leaves(&snapshot);
+        let snapshot = Snapshot::of(state.tree());
+        let recovered = snapshot.load();
         let (since, pool, deliveries_taken, items_taken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { timeline, state, pool, snapshot, since, recovered, deliveries_taken, items_taken }
+        Self { timeline, state, pool, snapshot, since, recovered, deliveries_taken, items_taken, resent: 0 }
     }
 
     /// Makes a block of what waits and of `items`, and again of what had an effect alone.
@@ -138,7 +209,7 @@ impl<M: Machine> Chain<M> {
         }
         let kept = parcels.into_iter().zip(&ran.delivered).filter(|(_, result)| result.is_ok());
         let deliveries: Vec<Delivery> = kept.map(|(parcel, _)| parcel.delivery).collect();
-        let done = items.iter().zip(&ran.items).filter(|(_, done)| matches!(done, Done::Executed(_)));
+        let done = items.iter().zip(&ran.items).filter(|(_, done)| !matches!(done, Done::Refused(_)));
         let items: Vec<M::Item> = done.map(|(item, _)| item.clone()).collect();
         let again = self.state.run(height, time, &deliveries, &items);
         assert_eq!(
@@ -166,7 +237,7 @@ impl<M: Machine> Chain<M> {
 
     /// I6: starts again from the snapshot, replays the blocks since, and goes on from what that gives.
     pub fn restart(&mut self) {
-        let mut state: M = from_leaves(&self.snapshot);
+        let mut state: M = self.snapshot.load();
         for block in &self.since {
             let ran = state.run(block.height, block.time, &block.deliveries, &block.items);
             assert!(ran.delivered.iter().all(Result::is_ok), "a replayed block takes what it took");
@@ -178,8 +249,9 @@ impl<M: Machine> Chain<M> {
 
     /// Takes a snapshot: from here the next restart begins.
     pub fn snapshot(&mut self) {
-        self.snapshot = leaves(self.state.tree());
-        self.recovered = from_leaves(&self.snapshot);
+        self.snapshot.bring_forward(self.state.tree());
+        self.recovered = self.snapshot.load();
+        assert_eq!(self.recovered.tree().root(), self.state.tree().root(), "I6: a snapshot is the version");
         self.since.clear();
     }
 
@@ -187,12 +259,28 @@ impl<M: Machine> Chain<M> {
         self.since.len()
     }
 
-    /// Sends everything again that ever had an effect, in a block that would else be empty: no byte changes.
-    pub fn resend_everything(&mut self) {
+    /// Sends everything again that ever had an effect, in a block that would else be empty: no byte changes. Tells how much of
+    /// what was signed is refused because it was there before, and how much because it has expired.
+    pub fn resend_everything(&self) -> [usize; 2] {
+        self.resend(&self.deliveries_taken, &self.items_taken)
+    }
+
+    /// The same with the newest, of which what was signed is good still.
+    pub fn resend_newest(&mut self) {
+        let newest = |length: usize| length.saturating_sub(60);
+        let items = &self.items_taken[newest(self.items_taken.len())..];
+        let good: Vec<M::Item> =
+            items.iter().filter(|item| item.expires() > self.timeline.time().secs).cloned().collect();
+        let deliveries = &self.deliveries_taken[newest(self.deliveries_taken.len())..];
+        assert_eq!(self.resend(deliveries, &good), [good.len(), 0]);
+        self.resent += good.len();
+    }
+
+    fn resend(&self, deliveries: &[Delivery], items: &[M::Item]) -> [usize; 2] {
         let now = self.timeline.time();
         let height = Height::new(self.timeline.height() + 1);
         let empty = self.state.run(height, now, &[], &[]);
-        let again = self.state.run(height, now, &self.deliveries_taken, &self.items_taken);
+        let again = self.state.run(height, now, deliveries, items);
         for result in &again.delivered {
             let rejection = result.as_ref().expect_err("a delivery that was taken brings nothing new");
             assert!(
@@ -203,15 +291,16 @@ impl<M: Machine> Chain<M> {
                 "{rejection}"
             );
         }
+        let (mut used, mut expired) = (0, 0);
         for done in &again.items {
-            let Done::Refused(rejection) = done else { panic!("nothing is executed twice") };
-            let known = matches!(rejection, Rejection::NonceUsed { .. } | Rejection::Expired { .. });
-            assert!(known, "{rejection}");
+            match done {
+                Done::Refused(Rejection::NonceUsed { .. } | Rejection::GovernanceSequence { .. }) => used += 1,
+                Done::Refused(Rejection::Expired { .. }) => expired += 1,
+                Done::Refused(rejection) => panic!("{rejection}"),
+                Done::Executed(_) | Done::Accepted => panic!("nothing is executed twice"),
+            }
         }
         assert_eq!(again.state.tree().root(), empty.state.tree().root(), "what is sent again changes no byte");
+        [used, expired]
     }
-}
-
-fn leaves(tree: &Tree) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-    tree.range(&[], None).map(|(key, leaf)| (key.to_vec(), Some(leaf.to_vec()))).collect()
 }

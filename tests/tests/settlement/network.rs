@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use db3_carry::Delivered;
-use db3_primitives::{Address, BlockTime, PriceTable, ShardMap, VerifiedMutation, VerifiedTransaction};
+use db3_primitives::{Address, BlockTime, PriceTable, Rejection, ShardMap, VerifiedMutation, VerifiedTransaction};
 use db3_settlement_state::{GenesisAccount, SettlementState};
 use db3_shard_state::ShardState;
 
 use crate::checks::Checks;
+use crate::decide::decision_of;
 use crate::genesis::{accounts, chains, params};
-use crate::machine::{Chain, Done, Parcel};
+use crate::machine::{Chain, Done, Paper, Parcel};
 use crate::model::{Books, ShardBooks};
 use crate::record::Record;
 use crate::relayer::{Direction, FAULTY, HONEST, Habits, Relayer};
@@ -43,11 +44,15 @@ pub struct Network {
     pub settlement: Chain<SettlementState>,
     pub shards: Vec<Chain<ShardState>>,
     /// Until this second a shard makes no block.
-    stopped_until: Vec<u64>,
+    pub stopped_until: Vec<u64>,
     /// Until this second nothing is relayed at all.
     cut_off_until: u64,
-    /// How often shards refused a mutation, by reason.
+    /// How often something fresh was refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// How often governance decided something.
+    pub decisions: u64,
+    /// The shard that lies when most of the history is over, if one does.
+    liar: Option<usize>,
     pub users: Users,
     relayers: Vec<Relayer>,
     pub record: Record,
@@ -67,7 +72,8 @@ impl Network {
         let params = params(&mut rng, size, &users, &map);
         let mut books = Books::new(params, GENESIS_SECS);
         let accounts = accounts(&mut rng, &users, size, &mut books);
-        Self::of(rng, size, users, books, accounts)
+        let liar = rng.index(size.shards.try_into().unwrap());
+        Self { liar: Some(liar), ..Self::of(rng, size, users, books, accounts) }
     }
 
     /// Who takes part, and which namespaces are where.
@@ -85,6 +91,8 @@ impl Network {
             stopped_until: vec![0; shards.len()],
             cut_off_until: 0,
             refused: BTreeMap::new(),
+            decisions: 0,
+            liar: None,
             record: Record::default(),
             shard_books: shards.iter().map(|_| ShardBooks::new(size.epoch_secs, GENESIS_SECS)).collect(),
             checks: Checks::of(&settlement.state),
@@ -110,6 +118,9 @@ impl Network {
 
     /// Time passes, relayers have an occasion, and most chains make a block.
     pub fn step(&mut self) {
+        if let Some(liar) = self.liar.filter(|_| self.bills >= self.size.bills / 6 * 5) {
+            self.lie(liar);
+        }
         self.now_millis += 1 + self.rng.below(self.size.epoch_secs * 1_000 / 6);
         self.relay();
         let mut order: Vec<usize> = (0..=self.shards.len()).collect();
@@ -128,7 +139,7 @@ impl Network {
         } else if self.stopped_until[place] <= self.now().secs {
             self.shard_block(place);
             // A stop of up to three epochs, now and then.
-            if self.busy && self.rng.below(400) == 0 {
+            if self.busy && self.rng.below(400) == 0 && self.stopped_until[place] != u64::MAX {
                 self.stopped_until[place] = self.now().secs + self.rng.below(3 * self.size.epoch_secs);
             }
         }
@@ -233,10 +244,14 @@ impl Network {
                     self.bills += 1;
                 }
                 Done::Refused(rejection) if number < fresh => {
+                    let bound = prices.fee(&db3_primitives::upper_bound(mutation, item.bytes())).unwrap();
+                    let expected = books.refusal(&mutation.account, bound.get());
+                    assert_eq!(Some(rejection.name()), expected, "the model predicts what is refused: {rejection}");
                     *self.refused.entry(rejection.name()).or_default() += 1;
                     self.users.refused(&mutation.account, place, mutation.nonce);
                 }
                 Done::Refused(_) => {}
+                Done::Accepted => panic!("nobody decides on a shard"),
             }
         }
         self.checks.shard_block(books, &before, &ran);
@@ -245,7 +260,7 @@ impl Network {
 
     fn settlement_block(&mut self) {
         let now = self.now();
-        let mut items = Vec::new();
+        let mut items: Vec<Arc<VerifiedTransaction>> = Vec::new();
         if self.busy && self.rng.percent(60) {
             for _ in 0..=self.rng.below(2) {
                 let state = &self.settlement.state;
@@ -255,22 +270,33 @@ impl Network {
             }
             items.sort_by_key(|item| (item.signer(), item.transaction().nonce));
         }
-        let fresh = items.len();
+        let mut papers: Vec<Paper> = Vec::new();
+        // Before the transactions, as in every block.
+        if self.busy && self.rng.percent(4) {
+            let decision = self.users.decision();
+            papers.push(self.signed_decision(decision));
+        }
+        papers.extend(items.into_iter().map(Paper::Transaction));
+        let fresh = papers.len();
         if self.busy
             && let Some(old) = self.settlement.items_taken.last().filter(|_| self.rng.percent(10))
         {
-            items.push(old.clone());
+            papers.push(old.clone());
         }
-        self.settlement_block_of(&items, fresh);
+        self.settlement_block_of(&papers, fresh);
     }
 
     /// The same on the settlement chain, with transactions.
-    pub fn settlement_block_of(&mut self, items: &[Arc<VerifiedTransaction>], fresh: usize) {
+    pub fn settlement_block_of(&mut self, items: &[Paper], fresh: usize) {
         let now = self.now();
         let before = self.settlement.state.clone();
-        let (_, time, ran) = self.settlement.block(now, items);
+        let (height, time, ran) = self.settlement.block(now, items);
         self.record.settlement_block(&ran.effects);
-        self.books.begin_block(time.secs);
+        assert!(
+            ran.effects.governance.applied.iter().all(|applied| applied.failure.is_none()),
+            "decisions can be done"
+        );
+        self.books.begin_block(height.get(), time.secs);
         for delivered in ran.delivered.iter().flatten() {
             let place = self.shards.iter().position(|shard| shard.timeline.id == delivered.source).unwrap();
             let taken = self.books.shards[place].taken;
@@ -280,17 +306,34 @@ impl Network {
         let prices = PriceTable::v1();
         let last = self.shards.len();
         for (number, (item, done)) in items.iter().zip(&ran.items).enumerate() {
+            let item = match item {
+                Paper::Transaction(item) => item,
+                Paper::Decision(signed) => {
+                    assert_eq!(matches!(done, Done::Accepted), number < fresh, "a decision is accepted, and once");
+                    if number < fresh {
+                        self.books.decided = Some(decision_of(signed));
+                        self.decisions += 1;
+                    }
+                    continue;
+                }
+            };
             let transaction = item.transaction();
+            let bound = prices.fee(&db3_primitives::transaction_upper_bound(transaction, item.bytes())).unwrap();
             match done {
                 Done::Executed(receipt) => {
                     assert!(number < fresh, "nothing is executed twice");
-                    let bound =
-                        prices.fee(&db3_primitives::transaction_upper_bound(transaction, item.bytes())).unwrap();
                     let applied = self.books.transaction(transaction, receipt.fee.get(), bound.get());
                     assert_eq!(applied, receipt.outcome.code() == 0, "{transaction:?}: {:?}", receipt.outcome);
                 }
-                Done::Refused(_) if number < fresh => self.users.refused(&transaction.account, last, transaction.nonce),
+                Done::Refused(rejection) if number < fresh => {
+                    let balance = self.books.accounts.get(&transaction.account).map_or(0, |account| account.balance);
+                    assert!(bound.get() > balance, "the model predicts what is refused: {rejection}, {balance}");
+                    assert!(matches!(rejection, Rejection::BalanceTooLowForFee { .. }), "{rejection}");
+                    *self.refused.entry(rejection.name()).or_default() += 1;
+                    self.users.refused(&transaction.account, last, transaction.nonce);
+                }
                 Done::Refused(_) => {}
+                Done::Accepted => panic!("a transaction decides nothing"),
             }
         }
         self.checks.settlement_block(&self.books, &before, &ran, &self.shards, &self.settlement.timeline);
@@ -312,16 +355,20 @@ impl Network {
         self.busy = false;
         self.relay_honestly();
         let last = self.epoch();
-        self.stopped_until.fill(0);
+        // A liar makes no block any more.
+        self.stopped_until.iter_mut().filter(|until| **until != u64::MAX).for_each(|until| *until = 0);
         self.cut_off_until = 0;
         let settled = |network: &Self| {
             let lines = network.settlement.state.lines().all(|(_, _, line)| line.unsettled().is_zero());
-            let reported = network.shard_books.iter().zip(0..).all(|(books, shard)| {
+            let honest = network.shard_books.iter().zip(0..);
+            let mut honest = honest.filter(|(_, shard)| network.checks.liar != Some(*shard));
+            let reported = honest.all(|(books, shard)| {
                 books.spent.iter().all(|(account, spent)| {
                     network.books.lines.get(&(*account, shard)).map_or(0, |line| line.r) == *spent
                 })
             });
-            network.epoch() > last + 2 && lines && reported && !network.books.is_running()
+            let is_found = network.liar.is_none() || network.checks.liar.is_some();
+            network.epoch() > last + 2 && is_found && lines && reported && !network.books.is_running()
         };
         for _ in 0..2_000 {
             if settled(self) {
@@ -338,6 +385,7 @@ fn maintain<M: crate::machine::Machine>(chain: &mut Chain<M>, restart: bool) {
         chain.restart();
     }
     if chain.blocks_since_snapshot() >= 40 {
+        chain.resend_newest();
         chain.snapshot();
     }
 }

@@ -11,6 +11,7 @@ use db3_primitives::{Address, Bill, Epoch, PostingKind, ShardId, Stage, Tai, Tra
 use db3_settlement_state::GenesisAccount;
 use db3_state_tree::{Proof, verify_existence};
 
+use crate::machine::Paper;
 use crate::model::{Account, Books, Params};
 use crate::network::{GENESIS_SECS, Network, Size};
 use crate::rng::Rng;
@@ -42,7 +43,12 @@ const DORA: usize = 3;
 const SHARDS: u32 = 3;
 /// Where everything goes that each shard earns, and last the fees of the settlement chain; also places among the users.
 const PAYEES: std::ops::Range<usize> = 4..8;
-const SIZE: Size = Size { shards: SHARDS, users: 8, epoch_secs: 600, block_mutations: 0, bills: 0, trusting_epochs: 0 };
+/// Who shares the pool of shard 1 with its payee, and the powers of the three: sevenths, so that something is left over.
+const SHARERS: std::ops::Range<usize> = 8..10;
+const SHARED: u32 = 1;
+const POWERS: [u64; 3] = [3, 2, 2];
+const SIZE: Size =
+    Size { shards: SHARDS, users: 10, epoch_secs: 600, block_mutations: 0, bills: 0, trusting_epochs: 0 };
 /// Between two blocks.
 const BLOCK_SECS: u64 = 10;
 /// To pay with, and as credit on every shard: enough, and so little that credit must come back.
@@ -84,6 +90,16 @@ fn chapters() -> Vec<Chapter> {
         .collect()
 }
 
+/// Who shares a pool, by address.
+fn recipients(addresses: &[Address], pool: u32, payee: Address) -> Vec<(Address, u64)> {
+    if pool != SHARED {
+        return vec![(payee, 1)];
+    }
+    let mut shared: Vec<_> = [payee].iter().chain(&addresses[SHARERS]).copied().zip(POWERS).collect();
+    shared.sort_unstable();
+    shared
+}
+
 /// The network as the story begins.
 fn begin() -> Network {
     let mut rng = Rng::new(600);
@@ -100,13 +116,13 @@ fn begin() -> Network {
         write_off_epochs: 3,
         lines_per_block: 20,
         map,
-        payouts: addresses[PAYEES].iter().map(|payee| vec![(*payee, 1)]).collect(),
+        payouts: (0..).zip(&addresses[PAYEES]).map(|(pool, payee)| recipients(&addresses, pool, *payee)).collect(),
     };
     let mut books = Books::new(params, GENESIS_SECS);
     let accounts = addresses.iter().enumerate().map(|(place, address)| {
         let (balance, collateral, trust, want) = match place {
             DORA => (ALMOST_NOTHING, 0, TRUST, TRUST / 3),
-            place if PAYEES.contains(&place) => (COIN, 0, 0, 0),
+            place if PAYEES.contains(&place) || SHARERS.contains(&place) => (COIN, 0, 0, 0),
             _ => (FUNDS, FUNDS * u128::from(SHARDS), 0, FUNDS),
         };
         let wants: Vec<(u32, u128)> = (0..SHARDS).filter(|_| want > 0).map(|shard| (shard, want)).collect();
@@ -138,7 +154,7 @@ fn tell(network: &mut Network, chapter: &Chapter, first: u64, gift: Option<Tai>)
             let to = network.users.addresses()[1];
             network.users.signed_transaction(0, now, vec![TransactionOperation::Transfer { to, amount }])
         });
-        let gifts: Vec<_> = gifts.into_iter().collect();
+        let gifts: Vec<_> = gifts.into_iter().map(Paper::Transaction).collect();
         network.settlement_block_of(&gifts, gifts.len());
         for shard in (0..network.shards.len()).filter(|shard| chapter.still != Some(*shard)) {
             let writes = chapter.writes.iter().filter(|(_, on, count)| *on == shard && nth < Some(*count));
@@ -257,6 +273,32 @@ fn verify_bill(network: &Network, epoch: Epoch, bill: &Bill) {
     }
 }
 
+/// What each got of the shared pool, the treasury included; each payout is divided by power.
+fn shares(network: &Network, addresses: &[Address]) -> BTreeMap<Address, u128> {
+    let of_pool = |posting: &&db3_primitives::Posting| {
+        posting.kind == PostingKind::Payout && posting.line(ShardId::new(SHARED)).is_some()
+    };
+    let mut payouts: BTreeMap<Epoch, BTreeMap<Address, u128>> = BTreeMap::new();
+    for posting in network.record.postings.iter().filter(of_pool) {
+        let before = payouts.entry(posting.epoch).or_default().insert(posting.account, posting.paid.get());
+        assert_eq!(before, None, "everybody is paid once in a round");
+    }
+    let (treasury, mut shares, mut odd) = (addresses[PAYEES.end - 1], BTreeMap::new(), 0);
+    for payout in payouts.values() {
+        let whole: u128 = payout.values().sum();
+        for (account, power) in recipients(addresses, SHARED, addresses[PAYEES][SHARED as usize]) {
+            let share = whole * u128::from(power) / u128::from(POWERS.iter().sum::<u64>());
+            assert_eq!(payout.get(&account).copied().unwrap_or(0), share, "{account} of {whole}");
+        }
+        odd += payout.get(&treasury).copied().unwrap_or(0);
+        for (account, share) in payout {
+            *shares.entry(*account).or_default() += share;
+        }
+    }
+    assert!(odd > 0, "the floors leave something over now and then");
+    shares
+}
+
 #[test]
 fn a_story_of_true_epochs_comes_out_to_the_tai_for_everybody() {
     let mut network = begin();
@@ -289,11 +331,23 @@ fn a_story_of_true_epochs_comes_out_to_the_tai_for_everybody() {
     let begun_with = [FUNDS - GIFT - fee, FUNDS + GIFT, FUNDS, ALMOST_NOTHING];
     let paid: Vec<_> = (0..PEOPLE.len()).map(|place| agree(&network, place, begun_with[place])).collect();
     assert_eq!(paid[DORA].values().sum::<u128>(), ALMOST_NOTHING, "dora paid all that she had");
-    // What was paid is what was earned.
+    // What was paid is what was earned, and who shares a pool has a share of each payout, to the tai.
+    let shares = shares(&network, &addresses);
+    let shared: u128 = paid.iter().filter_map(|paid| paid.get(&SHARED)).sum();
+    assert_eq!(shares.values().sum::<u128>(), shared, "what the shared pool earned");
     for (shard, payee) in (0..).zip(&addresses[PAYEES]) {
-        let earned = if shard < SHARDS { paid.iter().filter_map(|paid| paid.get(&shard)).sum() } else { fee };
+        let of_shard = || paid.iter().filter_map(|paid| paid.get(&shard)).sum();
+        let earned = match shard {
+            SHARED => shares[payee],
+            shard if shard < SHARDS => of_shard(),
+            // The treasury gets the fees, and what the floors leave over.
+            _ => fee + shares[payee],
+        };
         let balance = network.settlement.state.account(payee).leaf.balance.get();
         assert_eq!(balance, COIN + earned, "the payee of pool {shard}");
+    }
+    for sharer in &addresses[SHARERS] {
+        assert_eq!(network.settlement.state.account(sharer).leaf.balance.get(), COIN + shares[sharer]);
     }
     let bills = network.record.bills.clone();
     for _ in 0..25 {

@@ -6,7 +6,7 @@ use db3_carry::build::{WrittenLog, assemble, header_update};
 use db3_carry::{Delivery, OutboundEntry, Peer};
 use db3_light_client::build::HeaderChain;
 use db3_light_client::{Options, UnixTime};
-use db3_primitives::{BlockTime, ChainId, Height};
+use db3_primitives::{BlockTime, ChainId, Height, key};
 use db3_state_tree::Tree;
 
 /// How many states can still be proven.
@@ -59,6 +59,16 @@ impl Timeline {
             let index = self.logs.entry(entry.destination.clone()).or_default().append(&entry.bytes).unwrap();
             assert_eq!(index, entry.index, "I4: entries are numbered without gaps");
         }
+    }
+
+    /// Writes entries that the chain's state knows nothing of, under a header whose root says that it does.
+    pub fn lie(&mut self, state: &Tree, destination: &ChainId, entries: &[Vec<u8>], time: BlockTime) {
+        let log = self.logs.entry(destination.clone()).or_default();
+        for entry in entries {
+            log.append(entry).unwrap();
+        }
+        let outbox = (key::outbox(destination), Some(log.frontier().to_bytes()));
+        self.header(&state.apply(vec![outbox]).unwrap(), time);
     }
 
     pub fn log(&self, destination: &ChainId) -> &[Vec<u8>] {

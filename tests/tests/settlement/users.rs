@@ -8,10 +8,11 @@ use db3_primitives::{
     Signed, Tai, Transaction, TransactionOperation, Verified, VerifiedMutation, VerifiedTransaction, Write, sign,
 };
 
+use crate::model::Decision;
 use crate::rng::Rng;
 
 /// How long what is signed is good, seconds.
-const GOOD_SECS: u64 = 1_800;
+pub const GOOD_SECS: u64 = 1_800;
 
 /// One person.
 struct User {
@@ -189,10 +190,24 @@ impl Users {
         verified(&user.key, transaction, Scheme::Eip191)
     }
 
+    /// What the operator decides now: somebody's trust, most often that of one who lost it, or the factor.
+    pub fn decision(&mut self) -> Decision {
+        if self.rng.percent(25) {
+            let (num, den) = *self.rng.pick(&[(1, 1), (3, 2), (1, 2), (2, 1)]);
+            return Decision::Factor(num, den);
+        }
+        let lost: Vec<usize> = (0..self.people.len()).filter(|place| Self::is_lost(*place)).collect();
+        let place = if self.rng.percent(60) { *self.rng.pick(&lost) } else { self.rng.index(self.people.len()) };
+        let trust = if self.rng.percent(20) { 0 } else { 200_000 + self.rng.below(600_000) };
+        Decision::Trust(self.people[place].address, trust.into())
+    }
+
     fn money(&mut self, shards: u32, balance: u128) -> TransactionOperation {
-        let to = self.rng.index(self.people.len());
-        let to = self.people[if Self::is_lost(to) { 0 } else { to }].address;
+        let place = self.rng.index(self.people.len());
+        let to = self.people[place].address;
+        // Those whom nobody helps get so little that they can ask for credit again, and never pay it back.
         let most = u64::try_from(balance).unwrap() / 4;
+        let most = if Self::is_lost(place) { most.min(60_000) } else { most };
         let amount = Tai::new(u128::from(1 + self.rng.below(most)));
         // Now and then one that there is not.
         let shard = if self.rng.percent(3) { shards } else { u32::try_from(self.rng.below(shards.into())).unwrap() };

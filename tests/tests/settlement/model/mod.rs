@@ -4,11 +4,13 @@
 //!
 //! Written from DESIGN.md, points 4, 7 and 8, and `credit-model/random_runs.py`; letters are those of the design.
 
+mod governance;
 mod money;
 mod round;
 mod shard;
 mod transactions;
 
+pub use governance::Decision;
 pub use money::{Account, Books, Line, Params, Posted};
 pub use shard::{Said, ShardBooks};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use db3_primitives::{Address, Namespace, PostingKind, ShardMap};
 
-use super::{Credit, Said};
+use super::{Credit, Decision, Said};
 
 /// The parameters that matter here; factor is a fraction.
 #[derive(Clone, Debug)]
@@ -74,8 +74,24 @@ pub struct Shard {
     pub frozen: bool,
 }
 
-/// What a posting says: kind, account, its number, debit, paid, written off, owed after, balance after.
-pub type Posted = (PostingKind, Address, u64, u128, u128, u128, u128, u128);
+/// What a posting says, its lines apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    pub kind: PostingKind,
+    pub account: Address,
+    pub number: u64,
+    pub debit: u128,
+    pub paid: u128,
+    pub written_off: u128,
+    /// What is owed afterwards.
+    pub owed: u128,
+    pub balance: u128,
+    pub collateral: u128,
+    /// Of the round; of what an account pays by itself, that of the block's time.
+    pub epoch: u64,
+    pub height: u64,
+    pub secs: u64,
+}
 
 /// How far a round is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +113,18 @@ pub struct Books {
     pub settled: Option<u64>,
     pub rounds: u64,
     pub running: Option<(u64, At)>,
+    /// Height and time of this block, Unix seconds.
+    pub at: (u64, u64),
     /// Postings of this block.
     pub posted: Vec<Posted>,
+    /// What governance accepted in the block before this one.
+    pub decided: Option<Decision>,
+    /// What has its effect in this block.
+    pub deciding: Option<Decision>,
+    /// By how much that lowered the limits in this block; a limit that rose fell by less than nothing.
+    pub fallen: BTreeMap<Address, i128>,
+    /// The first account that was not looked at since the factor changed.
+    pub sweep: Option<Address>,
 }
 
 impl Shard {
@@ -127,7 +153,12 @@ impl Books {
             settled: Some(epoch - 1),
             rounds: 0,
             running: Some((epoch - 1, At::Accounts(None))),
+            at: (0, genesis_secs),
             posted: Vec::new(),
+            decided: None,
+            deciding: None,
+            fallen: BTreeMap::new(),
+            sweep: None,
         }
     }
 
@@ -166,9 +197,29 @@ impl Books {
 
     pub fn post(&mut self, kind: PostingKind, address: Address, debit: u128, paid: u128, written_off: u128) {
         let owed = self.owed(&address);
+        let (height, secs) = self.at;
+        let epoch = match (kind, &self.running) {
+            (PostingKind::Pay, _) => secs / self.params.epoch_secs,
+            (_, running) => running.as_ref().expect("all others are a round's").0,
+        };
         let account = self.accounts.entry(address).or_default();
         account.postings += 1;
-        self.posted.push((kind, address, account.postings, debit, paid, written_off, owed, account.balance));
+        let (number, balance, collateral) = (account.postings, account.balance, account.collateral);
+        let account = address;
+        self.posted.push(Posted {
+            kind,
+            account,
+            number,
+            debit,
+            paid,
+            written_off,
+            owed,
+            balance,
+            collateral,
+            epoch,
+            height,
+            secs,
+        });
     }
 
     /// Pro rata over what each line owes: floors, and the rest to the lowest shards.
@@ -241,6 +292,7 @@ impl Books {
                     from.last_close = Some(last);
                     from.cursor = cursor;
                 }
+                Said::Lie => from.frozen = true,
             }
         }
     }

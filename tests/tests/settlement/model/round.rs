@@ -6,10 +6,12 @@ use super::Credit;
 use super::money::{At, Books};
 
 impl Books {
-    /// Cuts that closes confirm, then the round's part.
-    pub fn begin_block(&mut self, secs: u64) {
+    /// What governance decided, cuts that closes confirm, then the round's part.
+    pub fn begin_block(&mut self, height: u64, secs: u64) {
         self.posted.clear();
+        self.at = (height, secs);
         let due = self.due.clone();
+        self.govern();
         let confirmed = self.confirm_cuts();
         if self.running.is_none() {
             // A round finds those whom a confirmed cut frees among the due, so it begins in a later block.
@@ -142,6 +144,7 @@ impl Books {
             seized = self.dun(address, epoch);
         } else {
             self.renew(address);
+            self.cut_to_limit(address);
         }
         if self.accounts[&address].stage == 0 && seized == 0 {
             self.due.remove(&address);

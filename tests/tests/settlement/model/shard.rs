@@ -13,6 +13,8 @@ pub enum Said {
     Statement(Address, u128),
     /// The end of the statements of these epochs.
     Close { first: u64, last: u64, statements: u64, total: u128, bills: u64, cursor: u64 },
+    /// Something that no honest shard says.
+    Lie,
 }
 
 /// See the module's text.
@@ -108,13 +110,24 @@ impl ShardBooks {
         }
     }
 
+    /// Whether everything is said of the epochs that are closed.
+    pub fn is_done(&self) -> bool {
+        self.unsaid.is_empty()
+    }
+
+    /// Why a mutation that could cost `bound` is refused, by the name of its code; none where it is charged.
+    pub fn refusal(&self, account: &Address, bound: u128) -> Option<&'static str> {
+        let Some(ceiling) = self.ceilings.get(account) else { return Some("LINE_MISSING") };
+        if self.open > self.lease {
+            return Some("LEASE_ENDED");
+        }
+        (self.spent[account] + bound > *ceiling).then_some("CREDIT_EXHAUSTED")
+    }
+
     /// A bill of the open epoch. `bound`: what it could have cost.
     pub fn bill(&mut self, account: Address, fee: u128, bound: u128) {
-        let spent = self.spent.get_mut(&account).expect("only who has a line is charged");
-        let ceiling = self.ceilings[&account];
-        assert!(self.open <= self.lease, "epoch {} is after the lease {}", self.open, self.lease);
-        assert!(*spent + bound <= ceiling, "{account} spends {bound} over {spent} of {ceiling}");
-        *spent += fee;
+        assert_eq!(self.refusal(&account, bound), None, "{account} spends {bound} over {:?}", self.spent.get(&account));
+        *self.spent.get_mut(&account).unwrap() += fee;
         self.bills += 1;
         self.billed += fee;
         self.spenders.insert(account);
