@@ -34,7 +34,7 @@ pub use error::CometError;
 pub use keys::PublicKeys;
 pub use layout::Layout;
 pub use rollback::rollback;
-pub use rpc::{Broadcast, Rpc, RpcError};
+pub use rpc::{Broadcast, HeightValidator, Rpc, RpcError};
 pub use settings::{CometSettings, StateSyncSettings};
 pub use supervisor::{Health, HealthState, Stored, Supervisor, inspect};
 

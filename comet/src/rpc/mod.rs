@@ -9,6 +9,7 @@ mod status;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use blocks::HeightValidator;
 pub use broadcast::{Broadcast, Broadcasted};
 pub use error::RpcError;
 pub use status::Status;
