@@ -4,6 +4,7 @@ mod blocks;
 mod broadcast;
 mod call;
 mod error;
+mod rounds;
 mod status;
 
 use std::path::Path;
