@@ -135,7 +135,7 @@ pub enum ConfigError {
     },
     /// A setting is unknown or of the wrong type.
     #[error(
-        "{place}: {detail}; correct it there, or leave it out: what `init` wrote into config/node.toml shows every setting of [{section}] with its default"
+        "{place}: {detail}; correct it there, or leave it out: `init` of a new network writes a config/node.toml that shows every setting of [{section}] with its default"
     )]
     Setting {
         /// The file's section, the environment's variable, or the command line.

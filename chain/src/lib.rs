@@ -56,7 +56,6 @@ pub use init::{InitInput, genesis_file, init, make_key};
 pub use machine::{Appended, At, LogRow, Machine, SettlementMachine, ShardMachine};
 pub use pool::{DeliveryState, ReceiptState, ReceiptWatch, SubmittedDelivery};
 pub use status::{ChainStatus, Reopenings, StopReason};
-pub use store::StoreError;
 pub use store::bills::{BillCursor, BillFilter, BillRow};
 pub use store::blocks::BlockSummary;
 pub use store::decisions::{DecisionEnd, DecisionRow};
@@ -66,6 +65,7 @@ pub use store::logs::Log;
 pub use store::postings::PostingFilter;
 pub use store::receipts::StoredReceipt;
 pub use store::statements::{CloseRow, StatementCursor, StatementFilter, StatementRow};
+pub use store::{DATA_LAYOUT, StoreError};
 pub use version::{Version, VersionOf};
 
 /// A mutex's content. Whoever panicked with it left it whole: no lock is held across a step that can fail in between.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use db3_carry::{Channel, Delivered};
+use db3_comet::Health;
 use db3_primitives::{BlockTime, Height, Rejection};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -14,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::comet::Consensus;
+use crate::comet::{Consensus, ConsensusState};
 
 type Number = Gauge<u64, AtomicU64>;
 
@@ -64,6 +65,14 @@ pub(crate) struct Metrics {
     comet_height: Number,
     /// Its peers.
     comet_peers: Number,
+    /// The newest height that more than half of them have.
+    comet_peers_height: Number,
+    /// 1 where they keep none of the blocks that this node lacks.
+    comet_behind: Number,
+    /// Power of the key that it signs with.
+    validator_power: Number,
+    /// The newest height that was seen to be signed with it.
+    validator_signed_height: Number,
     /// 1 while it fetches old blocks.
     comet_catching_up: Number,
     /// How often it was started again.
@@ -81,6 +90,8 @@ pub(crate) struct Metrics {
     pub(crate) rounds: Number,
     /// and the newest epoch that they settled.
     pub(crate) settled_epoch: Number,
+    /// and the epoch of its newest block.
+    pub(crate) open_epoch: Number,
     /// Deliveries that blocks held.
     deliveries: Family<Source, Counter>,
     /// Entries that they brought.
@@ -119,6 +130,10 @@ impl Metrics {
             comet_up: Number::default(),
             comet_height: Number::default(),
             comet_peers: Number::default(),
+            comet_peers_height: Number::default(),
+            comet_behind: Number::default(),
+            validator_power: Number::default(),
+            validator_signed_height: Number::default(),
             comet_catching_up: Number::default(),
             comet_restarts: Counter::default(),
             tree_leaves: Number::default(),
@@ -128,6 +143,7 @@ impl Metrics {
             rejections: Family::default(),
             rounds: Number::default(),
             settled_epoch: Number::default(),
+            open_epoch: Number::default(),
             deliveries: Family::default(),
             inbox_entries: Family::default(),
             inbox_refused: Family::default(),
@@ -164,11 +180,21 @@ impl Metrics {
         registry.register("cometbft_up", "1 while CometBFT runs and answers", self.comet_up.clone());
         registry.register("cometbft_height", "Newest block of CometBFT", self.comet_height.clone());
         registry.register("cometbft_peers", "Peers of CometBFT", self.comet_peers.clone());
+        registry.register("cometbft_peers_height", "Height that most peers have", self.comet_peers_height.clone());
+        registry.register("cometbft_behind", "1: no peer keeps the next block", self.comet_behind.clone());
+        registry.register(
+            "validator_power",
+            "Power of the key that this node signs with",
+            self.validator_power.clone(),
+        );
+        let signed = self.validator_signed_height.clone();
+        registry.register("validator_signed_height", "Newest height that was signed with that key", signed);
         registry.register("cometbft_catching_up", "1 while it fetches old blocks", self.comet_catching_up.clone());
         registry.register("cometbft_restarts", "How often it was started again", self.comet_restarts.clone());
         if chain_id.ends_with("-settlement") {
             registry.register("rounds", "Rounds of settlement that have ended", self.rounds.clone());
             registry.register("settled_epoch", "Newest epoch that a round settled", self.settled_epoch.clone());
+            registry.register("open_epoch", "Epoch of the newest block", self.open_epoch.clone());
         }
         registry.register("deliveries", "Deliveries that blocks held", self.deliveries.clone());
         registry.register("inbox_entries", "Entries that deliveries brought", self.inbox_entries.clone());
@@ -222,9 +248,13 @@ impl Metrics {
     }
 
     /// How `CometBFT` does.
-    pub(crate) fn comet(&self, up: bool, height: u64, consensus: &Consensus) {
-        self.comet_up.set(u64::from(up));
-        self.comet_height.set(height);
+    pub(crate) fn comet(&self, health: &Health, consensus: &Consensus) {
+        self.comet_up.set(u64::from(health.pid.is_some() && health.answers));
+        self.comet_height.set(health.height);
+        self.comet_peers_height.set(health.peers_height);
+        self.comet_behind.set(u64::from(consensus.state == ConsensusState::Behind));
+        self.validator_power.set(health.power);
+        self.validator_signed_height.set(health.signed);
         self.comet_peers.set(consensus.peers.into());
         self.comet_catching_up.set(u64::from(consensus.catching_up));
         self.comet_restarts.inc_by(consensus.restarts.saturating_sub(self.comet_restarts.get()));

@@ -17,7 +17,7 @@ use crate::lock;
 use crate::machine::Machine;
 use crate::store::Store;
 use crate::transfer::TransferError;
-use crate::transfer::snapshot::{Manifest, is_by_hand, list, snapshots_folder, write_for_sync};
+use crate::transfer::snapshot::{Listed, Manifest, is_by_hand, list, snapshots_folder, write_for_sync};
 use crate::version::VersionOf;
 
 /// A snapshot that others may fetch.
@@ -89,13 +89,13 @@ impl<M: Machine> SyncFiles<M> {
         }
     }
 
-    /// Starts the thread, if snapshots are made at all.
+    /// Looks what there is, and starts the thread, if snapshots are made at all.
     pub(crate) fn run(&self, store: Arc<Store>, genesis: GenesisDocument) -> std::io::Result<()> {
-        if self.interval == 0 {
-            return Ok(());
-        }
         if let Err(error) = self.shared.look() {
             tracing::warn!(%error, "sync_files.list");
+        }
+        if self.interval == 0 {
+            return Ok(());
         }
         // One waits while one is written; what comes meanwhile is left out.
         let (sender, receiver) = sync_channel(1);
@@ -157,10 +157,17 @@ impl Shared {
     }
 
     /// Reads what there is and removes what is too old. Those that were made by hand stay, take no place of the others, and
-    /// are handed out while the blocks after them are kept.
+    /// are handed out while the blocks after them are kept. One that cannot be read keeps none of the others back, and is
+    /// left to the operator; one that was ended while it was written goes.
     fn look(&self) -> Result<(), TransferError> {
-        let (by_hand, mut ours): (Vec<_>, Vec<_>) =
-            list(&self.folder)?.into_iter().partition(|(path, _)| is_by_hand(path));
+        let Listed { whole, unreadable, unfinished } = list(&self.folder)?;
+        for (path, error) in unreadable {
+            tracing::warn!(path = %path.display(), %error, "sync_files.unreadable: not handed out; remove the folder");
+        }
+        for path in unfinished.into_iter().filter(|path| is_of_a_height(path)) {
+            fs::remove_dir_all(&path).map_err(|source| TransferError::File { path, source })?;
+        }
+        let (by_hand, mut ours): (Vec<_>, Vec<_>) = whole.into_iter().partition(|(path, _)| is_by_hand(path));
         let old = ours.split_off(ours.len().min(self.kept));
         let mut found = Vec::new();
         for (path, manifest) in &ours {
@@ -182,4 +189,9 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Whether a folder has the name of a snapshot.
+fn is_of_a_height(path: &Path) -> bool {
+    path.is_dir() && path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.parse::<u64>().is_ok())
 }

@@ -42,7 +42,7 @@ pub fn write_config(
     let sync = settings.state_sync.as_ref().zip(sync_servers);
     let config = config_toml(layout, settings, abci, sync);
     replace(&layout.config().join("config.toml"), &config)?;
-    replace(&layout.config().join("genesis.json"), genesis_json)?;
+    replace(&layout.genesis(), genesis_json)?;
     let signed = layout.data().join(SIGNED);
     // What was signed is never forgotten: a second signature at one height costs the validator its power.
     if signed.exists() { Ok(()) } else { replace(&signed, NOTHING_SIGNED) }

@@ -66,10 +66,22 @@ impl Layout {
         self.comet_home().join("config")
     }
 
+    /// `CometBFT`'s genesis.
+    #[must_use]
+    pub fn genesis(&self) -> PathBuf {
+        self.config().join("genesis.json")
+    }
+
     /// `CometBFT`'s blocks, states, log of votes and signing state.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.comet_home().join("data")
+    }
+
+    /// What `CometBFT` has signed last: a validator must never begin without it a second time.
+    #[must_use]
+    pub fn signing_state(&self) -> PathBuf {
+        self.data().join(SIGNED)
     }
 
     /// The folder of the sockets.

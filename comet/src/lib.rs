@@ -34,7 +34,7 @@ pub use error::CometError;
 pub use keys::PublicKeys;
 pub use layout::Layout;
 pub use rollback::rollback;
-pub use rpc::{Broadcast, Rpc, RpcError};
+pub use rpc::{Broadcast, HeightValidator, Rpc, RpcError};
 pub use settings::{CometSettings, StateSyncSettings};
 pub use supervisor::{Health, HealthState, Stored, Supervisor, inspect};
 
@@ -43,6 +43,10 @@ pub const SYNC_ANEW: &str = "stop the node, remove the folders data and cometbft
                              cometbft/data/priv_validator_state.json (without it a validator signs heights a second time, and \
                              loses its power), and let the node sync with [cometbft.state_sync] (trust_height, trust_hash, \
                              peers) in config/node.toml";
+
+/// The remedy where a node without blocks finds nobody who keeps the first ones.
+pub const SYNC_FIRST: &str = "stop the node, put [cometbft.state_sync] (trust_height, trust_hash, peers) into \
+                              config/node.toml, and start it; or name a peer that keeps all blocks in persistent_peers";
 
 /// A mutex's content. Whoever panicked with it left it whole: no lock is held across a step that can fail in between.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -19,6 +19,7 @@
 
 use std::path::Path;
 
+use db3_light_client::ValidatorSet;
 use db3_primitives::{Address, ChainId, NetworkName, limits};
 
 use crate::address::{HostPort, PORT_GRPC, parse_url};
@@ -155,8 +156,12 @@ impl RawChain {
                 Err(NetworkError::field(file, field("endpoint"), &url, "expected a URL such as https://a.example:7300"))
             }
         });
+        let pubkey = bytes(file, &field("pubkey"), &self.pubkey, "expected an ed25519 key of 64 hex digits")?;
+        if !is_key(pubkey) {
+            return Err(NetworkError::field(file, field("pubkey"), &self.pubkey, NO_KEY));
+        }
         Ok(CandidateChain {
-            pubkey: bytes(file, &field("pubkey"), &self.pubkey, "expected an ed25519 key of 64 hex digits")?,
+            pubkey,
             node_id: bytes(file, &field("node_id"), &self.node_id, "expected a node's name of 40 hex digits")?,
             chain_id: expected,
             p2p,
@@ -175,6 +180,14 @@ impl From<&CandidateChain> for RawChain {
             endpoint: chain.endpoint.clone(),
         }
     }
+}
+
+/// What is said of 32 bytes that are no point of the curve.
+pub(crate) const NO_KEY: &str = "expected an ed25519 key: nobody can sign with this one";
+
+/// Whether blocks can be signed with a key.
+pub(crate) fn is_key(pubkey: [u8; 32]) -> bool {
+    ValidatorSet::new(&[(pubkey, 1)]).is_ok()
 }
 
 fn bytes<const N: usize>(file: &str, field: &str, text: &str, expected: &str) -> Result<[u8; N], NetworkError> {

@@ -120,7 +120,8 @@ fn told(path: &Path, name: &str, found: &str, expected: &str) -> String {
         return format!("{shown} is not written as `db3-genesis build` writes it: take it anew");
     }
     if let Err(error) = GenesisDocument::from_json(found.as_bytes(), &file) {
-        return format!("{shown}: {error}");
+        let told = error.to_string();
+        return if told.starts_with(&shown.to_string()) { told } else { format!("{shown}: {told}") };
     }
     match difference::first(found, expected) {
         Some((field, found, expected)) => {
@@ -140,6 +141,10 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, NetworkError> {
     for entry in fs::read_dir(path).map_err(NetworkError::file(path))? {
         let file = entry.map_err(NetworkError::file(path))?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if file.is_dir() {
+            let remedy = "a genesis folder has files alone; remove it";
+            return Err(NetworkError::Taken { path: file, remedy });
+        }
         let text = fs::read_to_string(&file).map_err(NetworkError::file(&file))?;
         files.insert(name, text);
     }

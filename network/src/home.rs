@@ -19,6 +19,7 @@ use db3_genesis::{write_atomic, write_secret};
 use db3_primitives::ChainId;
 use db3_primitives::name::ChainRole;
 use serde::Serialize;
+use toml::{Table, Value};
 
 use crate::NetworkError;
 
@@ -41,6 +42,8 @@ pub struct Home {
     pub signer: Option<String>,
     /// Whether the peers' addresses are none of the public network's.
     pub private_network: bool,
+    /// Whether every block is kept.
+    pub archive: bool,
 }
 
 #[derive(Serialize)]
@@ -54,6 +57,8 @@ struct Settings<'a> {
 #[derive(Serialize)]
 struct ChainSection {
     engine: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks_kept: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -69,7 +74,7 @@ struct CometSection<'a> {
 #[derive(Serialize)]
 struct ServeSection<'a> {
     listen: SocketAddr,
-    network_file: &'a Path,
+    network_file: &'a str,
 }
 
 #[derive(Serialize)]
@@ -77,11 +82,13 @@ struct RelaySection<'a> {
     endpoints: &'a BTreeMap<String, Vec<String>>,
 }
 
-const COMMENT: &str = "\
+pub(crate) const COMMENT: &str = "\
 # Settings of this node, as `db3-genesis join` made them. A variable DB3_NODE_<NAME>, DB3_COMETBFT_<NAME>,
 # DB3_SERVE_<NAME> or DB3_RELAY_<NAME> in the environment goes before them. Everything else has its default.
 #
-# A remote signer: priv_validator_laddr = \"tcp://127.0.0.1:26659\" under [cometbft] (`join --signer`).
+# A remote signer: priv_validator_laddr = \"tcp://127.0.0.1:26600\" under [cometbft] (`join --signer`).
+# How many of the newest blocks are kept: blocks_kept = 100000 under [chain]; 0: all (`join --archive`).
+# Files are looked for from this node's folder on.
 # Where Prometheus reads: metrics = \"127.0.0.1:7500\" under [serve].
 
 ";
@@ -96,6 +103,38 @@ impl Home {
         }
     }
 
+    /// A home as its settings describe it.
+    pub(crate) fn of_settings(chain_id: ChainId, path: PathBuf, settings: &Table) -> Result<Self, NetworkError> {
+        let file = path.join("config").join("node.toml").display().to_string();
+        let value = |section: &str, name: &str| settings.get(section).and_then(|section| section.get(name));
+        let text =
+            |section: &str, name: &str| value(section, name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let listen = text("serve", "listen");
+        let expected = "expected an address with a port, such as 127.0.0.1:7300";
+        let listen = listen.parse().map_err(|_| NetworkError::field(&file, "serve.listen", listen, expected))?;
+        let peers = value("cometbft", "persistent_peers").and_then(Value::as_array);
+        Ok(Self {
+            chain_id,
+            path,
+            listen,
+            p2p_listen: text("cometbft", "p2p_listen"),
+            p2p_external: text("cometbft", "p2p_external"),
+            peers: peers.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+            signer: value("cometbft", "priv_validator_laddr").and_then(Value::as_str).map(str::to_owned),
+            private_network: value("cometbft", "private_network").and_then(Value::as_bool).unwrap_or_default(),
+            archive: value("chain", "blocks_kept").and_then(Value::as_integer) == Some(0),
+        })
+    }
+
+    /// Every address that the node binds on this machine, and which option it comes from.
+    pub(crate) fn binds(&self) -> Vec<(&'static str, SocketAddr)> {
+        let signer = self.signer.as_deref().and_then(|signer| signer.strip_prefix("tcp://"));
+        let mut all = vec![("--port", self.listen)];
+        all.extend(self.p2p_listen.parse().ok().map(|address| ("p2p", address)));
+        all.extend(signer.and_then(|signer| signer.parse().ok()).map(|address| ("--signer", address)));
+        all
+    }
+
     /// The chain's genesis document.
     #[must_use]
     pub fn genesis_file(&self) -> PathBuf {
@@ -106,7 +145,10 @@ impl Home {
     pub(crate) fn check_free(&self, document: &str) -> Result<(), NetworkError> {
         let begun = ["data", "cometbft/data"].iter().map(|name| self.path.join(name)).find(|path| path.exists());
         if let Some(path) = begun {
-            return Err(NetworkError::Taken { path, remedy: "this node has begun; choose another folder" });
+            return Err(NetworkError::Taken {
+                path,
+                remedy: "this node has begun; choose another folder, or, if it came from another machine, say --moved",
+            });
         }
         let genesis = self.genesis_file();
         match fs::read_to_string(&genesis) {
@@ -123,11 +165,11 @@ impl Home {
     pub(crate) fn write(
         &self,
         document: &str,
-        network_file: &Path,
+        network_file: &str,
         endpoints: &BTreeMap<String, Vec<String>>,
     ) -> Result<(), NetworkError> {
         let settings = Settings {
-            chain: ChainSection { engine: "cometbft" },
+            chain: ChainSection { engine: "cometbft", blocks_kept: self.archive.then_some(0) },
             cometbft: CometSection {
                 p2p_listen: &self.p2p_listen,
                 p2p_external: &self.p2p_external,

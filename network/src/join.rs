@@ -33,6 +33,8 @@ pub struct JoinInput<'a> {
     pub listen: SocketAddr,
     /// The first port for the peers of a node that is no validator.
     pub p2p_port: u16,
+    /// Whether every block is kept, for those who come without a snapshot.
+    pub archive: bool,
     /// The folder of the programs, for the units.
     pub programs: &'a Path,
 }
@@ -57,13 +59,17 @@ impl JoinInput<'_> {
             home.check_free(self.document(&home.chain_id)?)?;
         }
         self.check_keys(&homes)?;
-        let network_file = homes_path.join(format!("{}.toml", self.folder.plan.network));
+        check_ports(&homes)?;
+        let network_name = format!("{}.toml", self.folder.plan.network);
+        let network_file = homes_path.join(&network_name);
         let text = self.file(NETWORK_FILE)?;
         write_atomic(&network_file, text.as_bytes()).map_err(NetworkError::file(&network_file))?;
         let endpoints = endpoints(&homes);
+        // As the home sees it, so that all of them together can move.
+        let beside = format!("../{network_name}");
         let units = homes_path.join("units");
         for home in &homes {
-            home.write(self.document(&home.chain_id)?, &network_file, &endpoints)?;
+            home.write(self.document(&home.chain_id)?, &beside, &endpoints)?;
             let path = units.join(unit::file(home));
             write_atomic(&path, unit::text(home, self.programs).as_bytes()).map_err(NetworkError::file(&path))?;
         }
@@ -116,6 +122,7 @@ impl JoinInput<'_> {
                 peers,
                 signer: self.signer(after)?,
                 private_network,
+                archive: self.archive,
             })
         });
         homes.collect()
@@ -159,6 +166,26 @@ impl JoinInput<'_> {
         }
         Ok(())
     }
+}
+
+/// Refuses two uses of one port of this machine.
+fn check_ports(homes: &[Home]) -> Result<(), NetworkError> {
+    let mut seen: Vec<(&ChainId, &str, SocketAddr)> = Vec::new();
+    for home in homes {
+        for (what, address) in home.binds() {
+            let overlaps = |other: &SocketAddr| {
+                let (one, two) = (address.ip(), other.ip());
+                address.port() == other.port() && (one == two || one.is_unspecified() || two.is_unspecified())
+            };
+            if let Some((chain, used, _)) = seen.iter().find(|(_, _, other)| overlaps(other)) {
+                let field = format!("{what} of {}", home.chain_id);
+                let expected = format!("{chain} has that port for {used}; choose another first port");
+                return Err(NetworkError::field("join", field, address, expected));
+            }
+            seen.push((&home.chain_id, what, address));
+        }
+    }
+    Ok(())
 }
 
 fn after_port(option: &str, first: u16, after: u32) -> Result<u16, NetworkError> {

@@ -7,7 +7,7 @@ use db3_comet::{PublicKeys, keys};
 use db3_primitives::{Address, ChainId};
 
 use crate::address::parse_url;
-use crate::candidate::check_name;
+use crate::candidate::{NO_KEY, check_name, is_key};
 use crate::plan::check_account;
 use crate::{Candidate, CandidateChain, HostPort, NetworkError, PORT_GRPC, PORT_P2P, Plan};
 
@@ -42,6 +42,9 @@ impl KeysInput<'_> {
         if let Some(unknown) = self.signers.keys().find(|named| !self.plan.chains().any(|chain| chain == **named)) {
             let chains = self.plan.chains().map(|chain| chain.to_string()).collect::<Vec<_>>().join(", ");
             return Err(NetworkError::field("--signer-key", "chain", unknown, format!("expected one of {chains}")));
+        }
+        if let Some((chain, key)) = self.signers.iter().find(|(_, key)| !is_key(**key)) {
+            return Err(NetworkError::field("--signer-key", chain.to_string(), hex::encode(key), NO_KEY));
         }
         let p2p = HostPort::parse(self.p2p_address, PORT_P2P)
             .map_err(|error| NetworkError::field("--p2p-address", "host", self.p2p_address, error))?;

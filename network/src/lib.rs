@@ -8,6 +8,7 @@
 //!   wherever it runs.
 //! - [`folder`]: that folder on a disk, and what is wrong with one.
 //! - [`join`]: the homes, ports, peers and units of one machine.
+//! - [`moved`]: homes that came from another machine.
 //!
 //! Nothing here reads a clock or makes a random choice, except that keys are made by `db3-comet` and that the program's
 //! `init` writes the time into the plan.
@@ -21,6 +22,7 @@ pub mod folder;
 mod home;
 pub mod join;
 mod keys;
+pub mod moved;
 mod output;
 mod plan;
 mod raw;

@@ -2,10 +2,12 @@
 //! of the chain over gRPC. The operator names the nodes and a height and hash to trust; nothing here is trusted.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use db3_chain::{ChainConfig, EngineKind, genesis_file};
+use db3_comet::Layout;
 use db3_comet::state_sync::{LightBlockSource, SourceError, SyncBlock, SyncServer, params_of_genesis, serve};
 use db3_genesis::GenesisDocument;
 use db3_relay::{ChainEndpoints, PeerBlock, Peers, RelayError};
@@ -21,7 +23,7 @@ pub async fn start(config: &mut ChainConfig) -> Result<Vec<SyncServer>> {
     let Some(sync) = config.cometbft.state_sync.clone().filter(|_| config.engine == EngineKind::CometBft) else {
         return Ok(Vec::new());
     };
-    check_different(&sync.peers).await?;
+    check_peers(&config.home, &sync.peers).await?;
     let file = genesis_file(&config.home);
     let genesis = GenesisDocument::load(&file)?;
     let params = params_of_genesis(&genesis.to_json()?).map_err(|detail| anyhow!("{}: {detail}", file.display()))?;
@@ -38,6 +40,18 @@ pub async fn start(config: &mut ChainConfig) -> Result<Vec<SyncServer>> {
         config.sync_servers = Some([one.address(), other.address()]);
     }
     Ok(servers)
+}
+
+/// Refuses two names of one node where they are needed. A node with blocks asks them nothing, and must not end because
+/// somebody else's address has changed.
+async fn check_peers(home: &Path, peers: &[String]) -> Result<()> {
+    match check_different(peers).await {
+        Err(same) if Layout::new(home).is_ok_and(|layout| layout.has_blocks()) => {
+            tracing::warn!(%same, "state_sync.peers: not asked, because this node has blocks");
+            Ok(())
+        }
+        checked => checked,
+    }
 }
 
 /// Refuses two names of one node: it could lie to the light client from both sides. A name that is not known just now is
@@ -107,7 +121,19 @@ fn unavailable(error: RelayError) -> SourceError {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[tokio::test]
+    async fn a_node_with_blocks_starts_although_its_two_peers_became_one() {
+        let home = tempfile::tempdir().unwrap();
+        let peers = ["http://127.0.0.1:7400", "http://localhost:7400"].map(str::to_owned);
+        assert!(check_peers(home.path(), &peers).await.is_err());
+        let blocks = home.path().join("cometbft/data/blockstore.db");
+        std::fs::create_dir_all(&blocks).unwrap();
+        std::fs::write(blocks.join("000001.ldb"), b"rows").unwrap();
+        assert!(check_peers(home.path(), &peers).await.is_ok());
+    }
 
     #[tokio::test]
     async fn two_names_of_one_node_are_one_node() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use db3_primitives::{ChainId, Epoch, Height, MutationId, Rejection, Tai};
+use db3_primitives::{BlockTime, ChainId, Height, MutationId, Rejection, Tai};
 use rocksdb::WriteBatch;
 
 use super::delivery::outlived;
@@ -76,7 +76,7 @@ impl<M: Machine> Inner<M> {
             self.metrics.delivered(delivered);
             self.measure_channel(state, &delivered.source);
         }
-        self.measure_round(state);
+        self.measure_round(state, time);
         self.deliveries.settle(executed.place.height, &executed.place.txs, |delivery, worth| {
             outlived::<M>(state, delivery, worth, time)
         });
@@ -162,10 +162,11 @@ impl<M: Machine> Inner<M> {
     /// Measures what the newest version says of other chains and of rounds.
     pub(crate) fn measure(&self) {
         let version = self.versions.committed();
+        self.metrics.block(version.height, version.time);
         for source in M::sources(&version.state) {
             self.measure_channel(&version.state, &source);
         }
-        self.measure_round(&version.state);
+        self.measure_round(&version.state, version.time);
     }
 
     /// Measures how far a chain is heard.
@@ -176,10 +177,13 @@ impl<M: Machine> Inner<M> {
     }
 
     /// Measures how far rounds of settlement have come.
-    fn measure_round(&self, state: &M::State) {
+    fn measure_round(&self, state: &M::State, time: BlockTime) {
         if let Some(round) = M::round(state) {
+            // Before the first round, the epoch in which the chain began: nothing is late then.
+            let settled = round.settled.unwrap_or_else(|| M::open_epoch(state, self.genesis.time()));
             self.metrics.rounds.set(round.rounds);
-            self.metrics.settled_epoch.set(round.settled.map_or(0, Epoch::get));
+            self.metrics.settled_epoch.set(settled.get());
+            self.metrics.open_epoch.set(M::open_epoch(state, time).get());
         }
     }
 

@@ -50,6 +50,6 @@ impl Archive for CometArchive {
 
     fn priorities(&self, height: Height) -> Option<Vec<i64>> {
         let validators = self.wait("validators", height, self.rpc.validators(height.get()))?;
-        Some(validators.iter().map(|validator| validator.proposer_priority.value()).collect())
+        Some(validators.iter().map(|validator| validator.priority).collect())
     }
 }

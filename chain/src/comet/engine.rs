@@ -120,7 +120,7 @@ async fn watch_health<M: Machine>(inner: Arc<Inner<M>>, mut health: watch::Recei
     loop {
         let seen = health.borrow_and_update().clone();
         let consensus = consensus_of(&seen);
-        inner.metrics.comet(seen.pid.is_some() && seen.state != HealthState::Starting, seen.height, &consensus);
+        inner.metrics.comet(&seen, &consensus);
         inner.consensus.send_replace(consensus);
         if consensus.state != before {
             before = consensus.state;
@@ -142,6 +142,7 @@ fn consensus_of(health: &Health) -> Consensus {
         HealthState::Starting => ConsensusState::Starting,
         HealthState::Advancing => ConsensusState::Advancing,
         HealthState::Stalled => ConsensusState::Stalled,
+        HealthState::Behind(_) => ConsensusState::Behind,
         HealthState::Failed(_) | HealthState::Fatal(_) | HealthState::Stopped => ConsensusState::Failed,
     };
     Consensus {

@@ -10,6 +10,8 @@ pub enum ConsensusState {
     Advancing,
     /// No block has come for a while: too few validators answer, or this node reaches too few of them.
     Stalled,
+    /// The others are ahead, and nobody keeps the blocks that this node lacks: it must come by a snapshot.
+    Behind,
     /// The engine does not run; it is started again after a pause.
     Failed,
 }
@@ -22,6 +24,7 @@ impl ConsensusState {
             Self::Starting => "starting",
             Self::Advancing => "advancing",
             Self::Stalled => "stalled",
+            Self::Behind => "behind",
             Self::Failed => "failed",
         }
     }

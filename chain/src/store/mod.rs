@@ -59,8 +59,9 @@ pub(crate) use family::Family;
 pub(crate) use row::Row;
 pub(crate) use steps::Step;
 
-/// Layout of the rows.
-const FORMAT: &[u8] = b"2";
+/// Layout of the rows: a program opens data of its own layout alone.
+pub const DATA_LAYOUT: &str = "2";
+const FORMAT: &[u8] = DATA_LAYOUT.as_bytes();
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
 

@@ -272,10 +272,10 @@ async fn the_newest_snapshots_are_kept_and_found_again_after_a_start() {
         number += 1;
         assert!(number < 500, "old snapshots stay");
     }
-    let kept = || snapshot::list(&snapshot::snapshots_folder(&home)).unwrap().len();
+    let kept = || snapshot::list(&snapshot::snapshots_folder(&home)).unwrap().whole.len();
     until("two are left", || kept() == 2).await;
     chain.shutdown().await;
-    let left: Vec<_> = snapshot::list(&snapshot::snapshots_folder(&home)).unwrap();
+    let left: Vec<_> = snapshot::list(&snapshot::snapshots_folder(&home)).unwrap().whole;
     drop(chain);
     let chain = ChainHandle::start(giving(&home)).await.unwrap();
     let found: Vec<_> = chain.app().list_snapshots().snapshots.iter().map(|found| found.height.to_string()).collect();
@@ -286,6 +286,34 @@ async fn the_newest_snapshots_are_kept_and_found_again_after_a_start() {
     let error = snapshot::restore::<ShardMachine>(&copy, &left[0].0, &settings(&copy)).unwrap_err();
     assert!(matches!(error, TransferError::NoBlocks { .. }), "{error}");
     assert!(error.to_string().contains("state_sync"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_cannot_be_read_or_was_never_finished_keeps_no_other_back() {
+    let (_folder, home, chain) = grown().await;
+    let folder = snapshot::snapshots_folder(&home);
+    for name in ["7", "8", "mine"] {
+        std::fs::create_dir(folder.join(name)).unwrap();
+    }
+    std::fs::write(folder.join("7/manifest.json"), "{\"format\": 2}").unwrap();
+    std::fs::write(folder.join("8/state-000.bin"), "half").unwrap();
+    let newest = chain.app().list_snapshots().snapshots[0].height;
+    let mut account = Account::new(2);
+    let mut number = 0;
+    while chain.app().list_snapshots().snapshots[0].height == newest {
+        commit(&chain, account.put(now(&chain), &format!("k{number}"), 1)).await;
+        number += 1;
+        assert!(number < 500, "no newer snapshot is handed out");
+    }
+    until("the unfinished one to go", || !folder.join("8").exists()).await;
+    let listed = snapshot::list(&folder).unwrap();
+    assert!(listed.unreadable.iter().any(|(path, _)| path.ends_with("7")) && folder.join("mine").exists());
+    chain.shutdown().await;
+    drop(chain);
+    // Those that are there are handed out also by a node that makes none.
+    let config = ChainConfig { sync_snapshot_blocks: 0, ..giving(&home) };
+    let chain = ChainHandle::start(config).await.unwrap();
+    assert!(!chain.app().list_snapshots().snapshots.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,9 +101,20 @@ pub fn snapshots_folder(home: &Path) -> PathBuf {
     home.join("snapshots")
 }
 
-/// The snapshots in a folder, newest first.
-pub fn list(folder: &Path) -> Result<Vec<(PathBuf, Manifest)>, TransferError> {
-    let mut found = Vec::new();
+/// What is in a folder of snapshots.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The snapshots, newest first.
+    pub whole: Vec<(PathBuf, Manifest)>,
+    /// Folders whose manifest cannot be read, as one of another layout, and why.
+    pub unreadable: Vec<(PathBuf, TransferError)>,
+    /// Folders without a manifest: a snapshot that is being made, or was ended while it was.
+    pub unfinished: Vec<PathBuf>,
+}
+
+/// The snapshots in a folder.
+pub fn list(folder: &Path) -> Result<Listed, TransferError> {
+    let mut found = Listed::default();
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
@@ -111,12 +122,16 @@ pub fn list(folder: &Path) -> Result<Vec<(PathBuf, Manifest)>, TransferError> {
     };
     for entry in entries {
         let path = entry.map_err(TransferError::file(folder))?.path();
-        // A folder without a manifest is a snapshot that is being made, or none.
-        if path.join("manifest.json").exists() {
-            found.push((path.clone(), read_manifest(&path)?));
+        if !path.join("manifest.json").exists() {
+            found.unfinished.push(path);
+            continue;
+        }
+        match read_manifest(&path) {
+            Ok(manifest) => found.whole.push((path, manifest)),
+            Err(error) => found.unreadable.push((path, error)),
         }
     }
-    found.sort_by_key(|(_, manifest)| std::cmp::Reverse(manifest.height.parse::<u64>().unwrap_or(0)));
+    found.whole.sort_by_key(|(_, manifest)| std::cmp::Reverse(manifest.height.parse::<u64>().unwrap_or(0)));
     Ok(found)
 }
 

@@ -4,8 +4,8 @@ use db3_light_client::ValidatorSet;
 use db3_light_client::build::light_block_bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tendermint::PublicKey;
 use tendermint::block::signed_header::SignedHeader;
-use tendermint::validator;
 use tendermint_proto::v0_38::types::{Block, ConsensusParams, SignedHeader as RawSignedHeader};
 
 use super::{Rpc, RpcError};
@@ -23,8 +23,27 @@ struct BlockAnswer {
 
 #[derive(Deserialize)]
 struct ValidatorsAnswer {
-    validators: Vec<validator::Info>,
+    validators: Vec<ValidatorAnswer>,
     total: String,
+}
+
+/// (`tendermint::validator::Info` reads no priority.)
+#[derive(Deserialize)]
+struct ValidatorAnswer {
+    pub_key: PublicKey,
+    voting_power: String,
+    proposer_priority: String,
+}
+
+/// A validator of a height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeightValidator {
+    /// Its ed25519 key.
+    pub key: [u8; 32],
+    /// Its power.
+    pub power: u64,
+    /// Its priority as proposer: whose is the highest proposes next.
+    pub priority: i64,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +62,8 @@ impl Rpc {
         let answer: CommitAnswer = self.call("commit", json!({"height": height.to_string()})).await?;
         let signed = SignedHeader::try_from(answer.signed_header)
             .map_err(|error| RpcError::malformed("commit", error.detail()))?;
-        let members: Vec<_> = self.validators(height).await?.iter().filter_map(member).collect();
+        let validators = self.validators(height).await?;
+        let members: Vec<_> = validators.iter().map(|validator| (validator.key, validator.power)).collect();
         let set = ValidatorSet::new(&members).map_err(|error| RpcError::malformed("validators", error))?;
         Ok(light_block_bytes(&signed.header, &signed.commit, &set))
     }
@@ -52,14 +72,16 @@ impl Rpc {
     ///
     /// # Errors
     /// They are not known here, or no readable answer.
-    pub async fn validators(&self, height: u64) -> Result<Vec<validator::Info>, RpcError> {
-        let mut found: Vec<validator::Info> = Vec::new();
+    pub async fn validators(&self, height: u64) -> Result<Vec<HeightValidator>, RpcError> {
+        let mut found = Vec::new();
         for page in 1_u32.. {
             let params = json!({"height": height.to_string(), "page": page.to_string(), "per_page": VALIDATORS_PER_PAGE.to_string()});
-            let mut answer: ValidatorsAnswer = self.call("validators", params).await?;
+            let answer: ValidatorsAnswer = self.call("validators", params).await?;
             let total: usize = answer.total.parse().map_err(|_| RpcError::malformed("validators", "no total"))?;
             let last = answer.validators.is_empty();
-            found.append(&mut answer.validators);
+            for validator in &answer.validators {
+                found.push(validator.read()?);
+            }
             if last || found.len() >= total {
                 break;
             }
@@ -92,7 +114,14 @@ impl Rpc {
     }
 }
 
-fn member(info: &validator::Info) -> Option<([u8; 32], u64)> {
-    let key = info.pub_key.ed25519()?;
-    Some((key.as_bytes().try_into().ok()?, info.power.value()))
+impl ValidatorAnswer {
+    fn read(&self) -> Result<HeightValidator, RpcError> {
+        let malformed = |text: &str| RpcError::malformed("validators", format!("{text} is no number"));
+        let key = self.pub_key.ed25519().and_then(|key| key.as_bytes().try_into().ok());
+        Ok(HeightValidator {
+            key: key.ok_or_else(|| RpcError::malformed("validators", "a key is no ed25519 key"))?,
+            power: self.voting_power.parse().map_err(|_| malformed(&self.voting_power))?,
+            priority: self.proposer_priority.parse().map_err(|_| malformed(&self.proposer_priority))?,
+        })
+    }
 }

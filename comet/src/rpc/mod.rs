@@ -4,11 +4,13 @@ mod blocks;
 mod broadcast;
 mod call;
 mod error;
+mod rounds;
 mod status;
 
 use std::path::Path;
 use std::sync::Arc;
 
+pub use blocks::HeightValidator;
 pub use broadcast::{Broadcast, Broadcasted};
 pub use error::RpcError;
 pub use status::Status;

@@ -18,6 +18,8 @@ pub struct Status {
     pub catching_up: bool,
     /// Its name among peers, 40 hex digits.
     pub node_id: String,
+    /// Address of the key that it signs with, 40 hex digits.
+    pub address: String,
     /// Its voting power at that height; 0 for a node that is no validator.
     pub power: u64,
 }
@@ -44,6 +46,7 @@ struct SyncInfo {
 
 #[derive(Deserialize)]
 struct ValidatorInfo {
+    address: String,
     voting_power: String,
 }
 
@@ -77,6 +80,7 @@ impl Rpc {
             base: number(&answer.sync_info.earliest_block_height)?,
             catching_up: answer.sync_info.catching_up,
             node_id: answer.node_info.id,
+            address: answer.validator_info.address,
             power: number(&answer.validator_info.voting_power)?,
         })
     }

@@ -29,6 +29,12 @@ pub(super) fn decode(block: &SyncBlock) -> Result<LightBlock, String> {
     Ok(decoded)
 }
 
+/// Whether anybody of several has a priority as proposer; one alone needs none.
+pub(super) fn has_priorities(block: &LightBlock) -> bool {
+    let validators = block.validator_set.as_ref().map_or(&[][..], |set| &set.validators);
+    validators.len() < 2 || validators.iter().any(|validator| validator.proposer_priority != 0)
+}
+
 /// The answer to `commit`.
 pub(super) fn commit(block: &LightBlock) -> Result<Value, String> {
     let signed = block.signed_header.as_ref().ok_or("no signed header")?;

@@ -101,7 +101,7 @@ async fn answer<S: LightBlockSource>(
     };
     let result = match method {
         "commit" => block(source, height).await.and_then(|block| json::commit(&block)),
-        "validators" => block(source, height).await.and_then(|block| json::validators(&block, page, per_page)),
+        "validators" => ranked(source, height).await.and_then(|block| json::validators(&block, page, per_page)),
         "consensus_params" => params(source, height).await,
         _ => return refusal(id, -32601, &format!("{method} is not answered here")),
     };
@@ -120,6 +120,23 @@ async fn block<S: LightBlockSource>(
 ) -> Result<tendermint_proto::v0_38::types::LightBlock, String> {
     let found = source.light_block(height).await.map_err(|error: SourceError| error.to_string())?;
     json::decode(&found)
+}
+
+/// A block whose validators have priorities as proposers. Of several all are 0 at some heights, never at two in a row,
+/// because whoever proposes pays for it: a source that says so knows none.
+async fn ranked<S: LightBlockSource>(
+    source: &S,
+    height: u64,
+) -> Result<tendermint_proto::v0_38::types::LightBlock, String> {
+    let found = block(source, height).await?;
+    let next =
+        json::height_of(&found).and_then(|height| u64::try_from(height).ok()).map_or(0, |at| at.saturating_add(1));
+    if !json::has_priorities(&found) && block(source, next).await.is_ok_and(|next| !json::has_priorities(&next)) {
+        let detail = "the peer tells no priorities of proposers: this node would take others than the validators do";
+        tracing::warn!(height, detail, "state_sync.peer");
+        return Err(detail.to_owned());
+    }
+    Ok(found)
 }
 
 async fn params<S: LightBlockSource>(source: &S, height: u64) -> Result<Value, String> {

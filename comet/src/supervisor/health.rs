@@ -15,6 +15,14 @@ pub struct Health {
     pub catching_up: bool,
     /// Peers that it is connected with.
     pub peers: usize,
+    /// The newest height that more than half of them have, as they say; 0 without peers.
+    pub peers_height: u64,
+    /// Power of the key that it signs with, at its height; 0 where that is no validator's.
+    pub power: u64,
+    /// The newest height of which this node has seen that it was signed with that key, since the start.
+    pub signed: u64,
+    /// Whether it answered when it was asked last.
+    pub answers: bool,
     /// Since when its height is what it is.
     pub since: Instant,
     /// How often it was started again.
@@ -34,6 +42,8 @@ pub enum HealthState {
     Advancing,
     /// It runs, and for longer than the settings allow its height has not grown, or it has not answered.
     Stalled,
+    /// It runs, and its peers are ahead and keep none of the blocks that it lacks: no start helps. What is to be done.
+    Behind(String),
     /// It does not run, and is about to be started again; why.
     Failed(String),
     /// The other validators have another root: the node must end with exit code 70, and must not be started again.
@@ -49,6 +59,10 @@ impl Health {
             base: 0,
             catching_up: true,
             peers: 0,
+            peers_height: 0,
+            power: 0,
+            signed: 0,
+            answers: false,
             since: Instant::now(),
             restarts: 0,
             pid: None,
@@ -72,9 +86,13 @@ impl Health {
         self.base = status.base;
         self.catching_up = status.catching_up;
         self.peers = peers;
+        self.power = status.power;
+        self.answers = true;
         let first = self.state == HealthState::Starting && !grew;
         if self.since.elapsed() >= stalled_after {
-            self.state = HealthState::Stalled;
+            if !matches!(self.state, HealthState::Behind(_)) {
+                self.state = HealthState::Stalled;
+            }
         } else if !first {
             self.state = HealthState::Advancing;
         }
@@ -83,6 +101,7 @@ impl Health {
 
     /// Takes that it gave no answer: after as long as a height may take, nobody may think that it makes blocks.
     pub(super) fn take_silence(&mut self, stalled_after: Duration) {
+        self.answers = false;
         if self.since.elapsed() >= stalled_after {
             self.state = HealthState::Stalled;
         }

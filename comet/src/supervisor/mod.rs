@@ -7,6 +7,7 @@
 mod health;
 mod inspect;
 mod log;
+mod outlook;
 mod peers;
 mod process;
 mod run;

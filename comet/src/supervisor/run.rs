@@ -1,13 +1,15 @@
 //! The loop: start, watch, end, pause, start again.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use db3_primitives::BlockTime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::health::{Ending, Health, HealthState};
 use super::log::Said;
+use super::outlook::Outlook;
 use super::peers::Peers;
 use super::process::{self, Process};
 use super::words::Words;
@@ -67,6 +69,7 @@ impl Keeper {
             self.health.send_modify(|health| {
                 health.state = HealthState::Failed(why);
                 health.pid = None;
+                health.answers = false;
             });
             match timeout(pause, commands.recv()).await {
                 Ok(None | Some(Command::Stop)) => return self.end(HealthState::Stopped),
@@ -98,6 +101,19 @@ impl Keeper {
         }
     }
 
+    /// Whether the chain's first block may not be made yet.
+    fn is_before_genesis(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Genesis {
+            genesis_time: String,
+        }
+        let read = std::fs::read(self.layout.genesis()).ok();
+        let genesis = read.and_then(|bytes| serde_json::from_slice::<Genesis>(&bytes).ok());
+        let begins = genesis.and_then(|genesis| BlockTime::parse_rfc3339(&genesis.genesis_time).ok());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        begins.is_some_and(|begins| begins.secs > now)
+    }
+
     fn stalled_after(&self) -> Duration {
         Duration::from_secs(self.settings.stalled_secs)
     }
@@ -106,7 +122,8 @@ impl Keeper {
         self.health.send_modify(|health| {
             health.state = state;
             health.pid = None;
-            health.peers = 0;
+            health.answers = false;
+            (health.peers, health.peers_height) = (0, 0);
         });
     }
 
@@ -120,6 +137,7 @@ impl Keeper {
         self.health.send_modify(|health| {
             health.state = HealthState::Starting;
             health.pid = process.pid();
+            health.answers = false;
             health.since = Instant::now();
         });
         let ending = self.watch(&mut process, commands, patience).await;
@@ -136,6 +154,11 @@ impl Keeper {
         let mut ticks = interval(LOOK_TIME);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut peers = Peers::new();
+        let mut outlook = Outlook::default();
+        let mut before_genesis = self.is_before_genesis();
+        if before_genesis {
+            tracing::info!("comet.waiting: the genesis begins later");
+        }
         let mut answered = Instant::now();
         let mut words = Words::default();
         let mut listening = true;
@@ -155,9 +178,14 @@ impl Keeper {
                     None => listening = false,
                 },
                 ended = child.wait() => return ended_with(said, ended, words).await,
-                _ = ticks.tick() => match self.look(&mut peers, patience).await {
+                _ = ticks.tick() => match self.look(&mut peers, &mut outlook, patience).await {
                     Ok(None) => answered = Instant::now(),
                     Ok(Some(ending)) => return ending,
+                    // Until the time of the genesis it sleeps, and answers nothing.
+                    Err(_) if before_genesis => {
+                        before_genesis = self.is_before_genesis();
+                        answered = Instant::now();
+                    }
                     Err(error) if answered.elapsed() >= SILENT_TIME => {
                         return Ending::Again(format!("no answer for {} s: {error}", SILENT_TIME.as_secs()));
                     }
@@ -168,19 +196,40 @@ impl Keeper {
     }
 
     /// Asks it how it is. Gives why it is to end, if it is.
-    async fn look(&self, peers: &mut Peers, patience: Duration) -> Result<Option<Ending>, RpcError> {
+    async fn look(
+        &self,
+        peers: &mut Peers,
+        outlook: &mut Outlook,
+        patience: Duration,
+    ) -> Result<Option<Ending>, RpcError> {
         let status = self.rpc.status().await?;
         let connected = peers.look(&self.rpc, &self.settings).await?;
+        outlook.look(&self.rpc, &status, &self.health).await;
         let mut stalled = None;
         self.health.send_modify(|health| {
             health.take(&status, connected, self.stalled_after());
             // A snapshot on its way moves no height.
             let syncing = self.settings.state_sync.is_some() && status.height == 0;
-            if health.since.elapsed() >= patience && !syncing {
+            if health.since.elapsed() < self.stalled_after() || syncing {
+                return;
+            }
+            if let Some(why) = outlook.is_behind(&status, health) {
+                self.tell_behind(&why, health);
+            } else if health.since.elapsed() >= patience {
                 stalled = Some(format!("no new height for {} s, at {}", patience.as_secs(), status.height));
             }
         });
         Ok(stalled.map(Ending::Again))
+    }
+
+    /// Says once that no start helps, and what does.
+    fn tell_behind(&self, why: &str, health: &mut Health) {
+        if matches!(health.state, HealthState::Behind(_)) {
+            return;
+        }
+        let remedy = if self.has_executed || health.height > 0 { crate::SYNC_ANEW } else { crate::SYNC_FIRST };
+        tracing::error!(why, remedy, "comet.behind");
+        health.state = HealthState::Behind(format!("{why}: {remedy}"));
     }
 }
 

@@ -38,12 +38,17 @@ fn free_port() -> u16 {
 
 /// A genesis of validators with equal power.
 pub fn genesis(validators: &[[u8; 32]]) -> String {
+    genesis_with(&validators.iter().map(|key| (*key, 10)).collect::<Vec<_>>())
+}
+
+/// A genesis of validators with their powers.
+pub fn genesis_with(validators: &[([u8; 32], u64)]) -> String {
     let validators: Vec<_> = validators
         .iter()
-        .map(|key| {
+        .map(|(key, power)| {
             serde_json::json!({
                 "pub_key": {"type": "tendermint/PubKeyEd25519", "value": STANDARD.encode(key)},
-                "power": "10",
+                "power": power.to_string(),
                 "name": "",
             })
         })

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use db3_network::join::{JoinInput, Joined, validator_here};
+use db3_network::moved::MoveInput;
 use db3_network::{PORT_GRPC, PORT_P2P, db3_home, folder};
 use serde_json::json;
 
@@ -44,17 +45,34 @@ pub struct JoinArgs {
     /// The first port for the peers of a node without power; a validator's are those of its public file
     #[arg(long, value_name = "PORT", default_value_t = PORT_P2P, value_parser = clap::value_parser!(u16).range(1..))]
     p2p_port: u16,
+    /// Keep every block, for those who come without a snapshot; others keep the newest 100000
+    #[arg(long)]
+    archive: bool,
+    /// The homes came from another machine, whose nodes have stopped for good: make them this machine's, and change nothing
+    /// else in them
+    #[arg(long, conflicts_with_all = ["validator", "no_validator", "keys", "signer", "listen", "port", "p2p_port", "archive"])]
+    moved: bool,
+    /// Where peers reach this machine now: HOST or HOST:PORT, as in `keys` [default: as before]
+    #[arg(long, value_name = "HOST", requires = "moved")]
+    p2p_address: Option<String>,
 }
 
 /// Makes the homes.
 pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
     let folder = folder::check(&global.genesis())?;
+    let programs = std::env::current_exe().context("where this program is")?;
+    let programs = programs.parent().context("where this program is")?;
+    if args.moved {
+        let p2p_address = args.p2p_address.as_deref();
+        let input = MoveInput { folder: &folder, homes: &args.homes, p2p_address, programs };
+        report(global, Who::Moved, &input.take()?);
+        return Ok(());
+    }
     let validator = match (&args.validator, &args.keys) {
         _ if args.no_validator => None,
         (Some(name), Some(keys)) => Some((name.clone(), keys.clone())),
         (named, _) => validator_here(&folder, named.as_deref(), &db3_home()?)?,
     };
-    let programs = std::env::current_exe().context("where this program is")?;
     let input = JoinInput {
         folder: &folder,
         homes: &args.homes,
@@ -62,14 +80,37 @@ pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
         signer: args.signer,
         listen: SocketAddr::new(args.listen, args.port),
         p2p_port: args.p2p_port,
-        programs: programs.parent().context("where this program is")?,
+        archive: args.archive,
+        programs,
     };
     let joined = input.join()?;
-    report(global, validator.as_ref().map(|(name, _)| name.as_str()), &joined);
+    let who = match &validator {
+        Some((name, _)) if args.signer.is_some() => Who::Signed(name),
+        Some((name, _)) => Who::Validator(name),
+        None => Who::Nobody,
+    };
+    report(global, who, &joined);
     Ok(())
 }
 
-fn report(global: &Global, validator: Option<&str>, joined: &Joined) {
+/// Whom this machine is.
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    /// A validator whose keys are here now.
+    Validator(&'a str),
+    /// A validator whose keys a signer has.
+    Signed(&'a str),
+    /// A node without power.
+    Nobody,
+    /// Who it was elsewhere.
+    Moved,
+}
+
+fn report(global: &Global, who: Who<'_>, joined: &Joined) {
+    let validator = match who {
+        Who::Validator(name) | Who::Signed(name) => Some(name),
+        Who::Nobody | Who::Moved => None,
+    };
     match global.output {
         Output::Json => println!(
             "{}",
@@ -87,9 +128,25 @@ fn report(global: &Global, validator: Option<&str>, joined: &Joined) {
             })
         ),
         Output::Table => {
-            match validator {
-                Some(name) => println!("This machine is {name}. Its keys are in the homes now, and nowhere else."),
-                None => println!("This machine follows the network without power: no validator's keys are here."),
+            match who {
+                Who::Validator(name) => {
+                    println!("This machine is {name}. Its keys are in the homes now, and nowhere else.");
+                }
+                Who::Signed(name) => println!(
+                    "This machine is {name}. The keys that sign its blocks are not here: the signer has those, and connects to"
+                ),
+                Who::Nobody => {
+                    println!("This machine follows the network without power: no validator's keys are here.");
+                }
+                Who::Moved => println!(
+                    "The homes are this machine's now. The old one must never start its nodes again; the others need to know\n\
+                     where this one is (persistent_peers in their config/node.toml)."
+                ),
+            }
+            if let Who::Signed(_) = who {
+                for home in &joined.homes {
+                    println!("  {} for {}", home.signer.as_deref().unwrap_or_default(), home.chain_id);
+                }
             }
             for home in &joined.homes {
                 println!(

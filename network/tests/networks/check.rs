@@ -32,7 +32,7 @@ fn a_genesis_folder_that_was_touched_is_told() {
     let price = told("mine-shard-0.json", "\"per_mutation_tai\": \"", "\"per_mutation_tai\": \"9");
     assert!(price.contains("app_state.prices.per_mutation_tai"), "{price}");
     let broken = told("mine-settlement.json", "\"shards\": 1", "\"shards\": two");
-    assert!(broken.contains("line"), "{broken}");
+    assert!(broken.contains("line") && broken.matches("mine-settlement.json").count() == 1, "{broken}");
     assert!(told("mine-settlement.json", "  ", " ").contains("other bytes"));
     let endpoint = told("network.toml", "https://v1.example:7300", "https://evil.example:7300");
     assert!(endpoint.contains("network.toml") && endpoint.contains("take it anew"), "{endpoint}");
@@ -44,6 +44,10 @@ fn a_genesis_folder_that_was_touched_is_told() {
     assert!(folder::check(&path).unwrap_err().to_string().contains("notes.txt"));
     assert!(matches!(folder::write(&path, &built), Err(NetworkError::Taken { .. })));
     fs::remove_file(&stranger).unwrap();
+    fs::create_dir(&stranger).unwrap();
+    let told = folder::check(&path).unwrap_err().to_string();
+    assert!(told.contains("notes.txt") && told.contains("remove it"), "{told}");
+    fs::remove_dir(&stranger).unwrap();
     fs::remove_file(path.join("network.toml")).unwrap();
     assert!(folder::check(&path).unwrap_err().to_string().contains("network.toml"));
     assert!(folder::check(&temporary.path().join("nowhere")).is_err());

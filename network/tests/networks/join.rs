@@ -6,7 +6,8 @@ use std::path::Path;
 
 use db3_comet::{CometSettings, keys};
 use db3_genesis::{GenesisDocument, NetworkFile, NetworkKind};
-use db3_network::join::validator_here;
+use db3_network::join::{JoinInput, Joined, validator_here};
+use db3_network::moved::MoveInput;
 use db3_network::{KeysInput, NetworkError};
 use db3_primitives::{Address, ChainId};
 
@@ -34,6 +35,8 @@ fn keys_made_twice_are_the_same_and_are_secret() {
         let secret: serde_json::Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
         assert!(!text.contains(secret["priv_key"]["value"].as_str().unwrap()));
     }
+    // 32 bytes that are no point of the curve.
+    let no_keys = plan.chains().map(|chain| (chain, [2; 32])).collect();
     for (wrong, field) in [
         (KeysInput { name: "Alice", ..input }, "name"),
         (KeysInput { p2p_address: "http://a", ..input }, "host"),
@@ -41,6 +44,7 @@ fn keys_made_twice_are_the_same_and_are_secret() {
         (KeysInput { endpoint: Some("a.example"), ..input }, "url"),
         (KeysInput { operator: DEV0.parse().unwrap(), ..input }, "account"),
         (KeysInput { payout: DEV0.parse().unwrap(), ..input }, "account"),
+        (KeysInput { signers: &no_keys, ..input }, "mine-settlement"),
     ] {
         assert_eq!(refused(wrong.candidate()).0, field);
     }
@@ -57,6 +61,7 @@ fn a_joined_home_has_genesis_settings_keys_and_unit() {
     assert_eq!(document.chain_id().as_str(), "mine-shard-0");
     let settings: toml::Table = fs::read_to_string(shard.path.join("config/node.toml")).unwrap().parse().unwrap();
     assert_eq!(settings["chain"]["engine"].as_str(), Some("cometbft"));
+    assert_eq!(settings["serve"]["network_file"].as_str(), Some("../mine.toml"), "all of them can move together");
     let comet: CometSettings = settings["cometbft"].clone().try_into().unwrap();
     comet.check().unwrap();
     let bob = &network.genesis.roster.find("bob").unwrap().candidate.chains[1];
@@ -185,8 +190,8 @@ fn a_home_whose_blocks_a_signer_elsewhere_signs_has_no_validators_key_and_says_w
     let alice = Some(("alice", keys_of_alice.as_path()));
     let told = network.join("homes", alice).unwrap_err().to_string();
     assert!(told.contains("--signer"), "{told}");
-    let joined = network.join_with("homes", alice, Some("127.0.0.1:26659".parse().unwrap())).unwrap();
-    for (home, port) in joined.homes.iter().zip(26_659..) {
+    let joined = network.join_with("homes", alice, Some("127.0.0.1:26600".parse().unwrap())).unwrap();
+    for (home, port) in joined.homes.iter().zip(26_600..) {
         assert!(keys::node_key_file(&home.path).exists() && !keys::validator_key_file(&home.path).exists());
         let settings: toml::Table = fs::read_to_string(home.path.join("config/node.toml")).unwrap().parse().unwrap();
         let comet: CometSettings = settings["cometbft"].clone().try_into().unwrap();
@@ -195,6 +200,67 @@ fn a_home_whose_blocks_a_signer_elsewhere_signs_has_no_validators_key_and_says_w
     }
     // Where the key is here, no signer may be asked.
     let bob = network.keys("bob");
-    let taken = network.join_with("bob", Some(("bob", &bob)), Some("127.0.0.1:26659".parse().unwrap()));
+    let taken = network.join_with("bob", Some(("bob", &bob)), Some("127.0.0.1:26600".parse().unwrap()));
     assert!(matches!(taken, Err(NetworkError::Taken { .. })), "{taken:?}");
+}
+
+#[test]
+fn one_port_of_a_machine_is_not_given_twice() {
+    let network = Network::with_signer(&signers(&Network::new()));
+    let keys_of_alice = network.keys("alice");
+    // Peers of the shard connect there.
+    let signer = "127.0.0.1:26657".parse().unwrap();
+    let (field, expected) = refused(network.join_with("homes", Some(("alice", &keys_of_alice)), Some(signer)));
+    assert!(field.contains("p2p of mine-shard-0") && expected.contains("--signer"), "{field} {expected}");
+    assert!(!network.folder.path().join("homes").exists(), "nothing was made");
+}
+
+#[test]
+fn an_archive_keeps_every_block() {
+    let network = Network::new();
+    let kept = |joined: &Joined| {
+        let text = fs::read_to_string(joined.homes[1].path.join("config/node.toml")).unwrap();
+        text.parse::<toml::Table>().unwrap()["chain"].get("blocks_kept").and_then(toml::Value::as_integer)
+    };
+    let homes = network.folder.path().join("archive");
+    assert_eq!(kept(&JoinInput { homes: &homes, archive: true, ..network.input(None, None) }.join().unwrap()), Some(0));
+    assert_eq!(kept(&JoinInput { homes: &homes, ..network.input(None, None) }.join().unwrap()), None);
+}
+
+#[test]
+fn homes_of_another_machine_become_this_ones_with_what_was_signed_and_not_without() {
+    let network = Network::new();
+    let keys_of_alice = network.keys("alice");
+    let old = network.join("old", Some(("alice", &keys_of_alice))).unwrap();
+    let file = old.homes[1].path.join("config/node.toml");
+    let edited = fs::read_to_string(&file).unwrap().replace("\n[serve]", "\n[serve]\nmetrics = \"127.0.0.1:7501\"");
+    fs::write(&file, edited).unwrap();
+    let new = network.folder.path().join("new");
+    fs::rename(network.folder.path().join("old"), &new).unwrap();
+    fs::remove_dir_all(new.join("units")).unwrap();
+    fs::remove_file(new.join("mine.toml")).unwrap();
+    let input = MoveInput {
+        folder: &network.genesis,
+        homes: &new,
+        p2p_address: Some("new.example"),
+        programs: Path::new("/opt/new"),
+    };
+    let told = input.take().unwrap_err().to_string();
+    assert!(told.contains("priv_validator_state.json") && told.contains("second time"), "{told}");
+    for home in &old.homes {
+        let data = new.join(home.chain_id.as_str()).join("cometbft/data");
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("priv_validator_state.json"), "{}").unwrap();
+    }
+    let moved = input.take().unwrap();
+    assert_eq!(moved.homes[1].p2p_external, "new.example:26657");
+    assert!(NetworkFile::load(&moved.network_file).is_ok());
+    let settings: toml::Table =
+        fs::read_to_string(moved.homes[1].path.join("config/node.toml")).unwrap().parse().unwrap();
+    assert_eq!(settings["serve"]["metrics"].as_str(), Some("127.0.0.1:7501"), "what was set stays");
+    assert_eq!(settings["cometbft"]["p2p_external"].as_str(), Some("new.example:26657"));
+    let unit = fs::read_to_string(moved.units.join("db3-mine-shard-0.service")).unwrap();
+    assert!(unit.contains(&format!("\"/opt/new/shard-node\" start --home \"{}\"", moved.homes[1].path.display())));
+    let elsewhere = MoveInput { homes: &network.folder.path().join("nowhere"), ..input };
+    assert!(matches!(elsewhere.take(), Err(NetworkError::Missing { .. })));
 }

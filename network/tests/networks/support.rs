@@ -124,15 +124,21 @@ impl Network {
         validator: Option<(&str, &Path)>,
         signer: Option<SocketAddr>,
     ) -> Result<Joined, NetworkError> {
-        let input = JoinInput {
+        let homes = self.folder.path().join(homes);
+        JoinInput { homes: &homes, ..self.input(validator, signer) }.join()
+    }
+
+    /// What a machine joins with, but for its folder.
+    pub fn input<'a>(&'a self, validator: Option<(&'a str, &'a Path)>, signer: Option<SocketAddr>) -> JoinInput<'a> {
+        JoinInput {
             folder: &self.genesis,
-            homes: &self.folder.path().join(homes),
+            homes: Path::new(""),
             validator,
             signer,
             listen: SocketAddr::from(([127, 0, 0, 1], 7_400)),
             p2p_port: 27_000,
+            archive: false,
             programs: Path::new("/opt/db3"),
-        };
-        input.join()
+        }
     }
 }

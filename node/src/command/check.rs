@@ -78,7 +78,7 @@ fn print_table(report: &Report, from_genesis: bool) {
     }
     if from_genesis && report.comet_height.is_some() {
         println!(
-            "  note       --from-genesis does nothing here: a new node that joins without state sync executes all blocks"
+            "  note       --from-genesis does nothing here: a new node that joins beside an archive, without state sync, executes all blocks"
         );
     } else if from_genesis && report.pruned {
         println!("  note       blocks before {} are not kept, so execution began with the snapshot", report.from);

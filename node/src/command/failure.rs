@@ -1,7 +1,7 @@
 //! What ends a command, and the exit code that goes with it.
 
 use db3_chain::transfer::TransferError;
-use db3_chain::{StartError, StoreError};
+use db3_chain::{RollbackError, StartError, StoreError};
 use db3_comet::CometError;
 
 /// An error with an exit code of its own. Any other error is 1.
@@ -44,6 +44,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<StartError>() {
         return of_start(error);
     }
+    if let Some(error) = error.downcast_ref::<RollbackError>() {
+        return of_rollback(error);
+    }
     match error.downcast_ref::<TransferError>() {
         Some(TransferError::Start(error)) => of_start(error),
         Some(TransferError::Store(error)) => of_store(error),
@@ -78,6 +81,15 @@ fn of_start(error: &StartError) -> u8 {
     }
 }
 
+fn of_rollback(error: &RollbackError) -> u8 {
+    match error {
+        RollbackError::Solo | RollbackError::Genesis(_) => 2,
+        RollbackError::Store(error) => of_store(error),
+        RollbackError::CometBft(error) => of_comet(error),
+        RollbackError::SnapshotAhead { .. } => 1,
+    }
+}
+
 fn of_comet(error: &CometError) -> u8 {
     match error {
         CometError::Setting { .. }
@@ -105,6 +117,7 @@ mod tests {
         assert_eq!(exit_code(&StartError::NoBlocks { home: "/home".into(), height }.into()), 2);
         let few = StartError::FewBlocks { home: "/home".into(), found: height, expected: height };
         assert_eq!(exit_code(&few.into()), 70);
+        assert_eq!(exit_code(&RollbackError::Solo.into()), 2);
     }
 
     #[test]

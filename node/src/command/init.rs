@@ -133,6 +133,7 @@ fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -
         signer: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
         p2p_port: PORT_P2P,
+        archive: false,
         programs: programs.parent().context("where this program is")?,
     };
     let joined = input.join().map_err(wrong)?;

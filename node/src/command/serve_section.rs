@@ -113,8 +113,8 @@ impl Default for Origins {
 }
 
 impl ServeSection {
-    /// The settings of a server that listens at `default` where nothing else is said.
-    pub fn config(self, default: SocketAddr) -> Result<ServeConfig> {
+    /// The settings of a server that listens at `default` where nothing else is said. Files are looked for from `home` on.
+    pub fn config(self, home: &Path, default: SocketAddr) -> Result<ServeConfig> {
         self.check()?;
         let limits = ServeLimits {
             connections_max: self.connections_max,
@@ -134,10 +134,10 @@ impl ServeSection {
         };
         Ok(ServeConfig {
             listen: self.listen.unwrap_or(default),
-            tls: tls(self.tls_cert, self.tls_key)?,
+            tls: tls(self.tls_cert.map(|path| home.join(path)), self.tls_key.map(|path| home.join(path)))?,
             cors: cors(self.cors),
             metrics: self.metrics,
-            endpoints: self.network_file.as_deref().map(endpoints).transpose()?.unwrap_or_default(),
+            endpoints: self.network_file.map(|file| endpoints(&home.join(file))).transpose()?.unwrap_or_default(),
             relay: None,
             limits,
         })

@@ -79,7 +79,7 @@ impl StartArgs {
         let texts = [
             ("listen", self.listen.map(|address| address.to_string())),
             ("metrics", self.metrics.map(|address| address.to_string())),
-            ("network_file", self.network_file.as_ref().map(|path| path.display().to_string())),
+            ("network_file", self.network_file.as_ref().map(|path| here(path).display().to_string())),
         ];
         for (name, text) in texts {
             flags.extend(text.map(|text| (name.to_owned(), Value::String(text))));
@@ -113,7 +113,7 @@ impl StartArgs {
     /// Section `[serve]`, made into settings of a server that listens at `default` where nothing else is said.
     pub fn serve(&self, home: &Path, default: SocketAddr) -> Result<ServeConfig> {
         let section: ServeSection = load_section(home, "serve", "DB3_SERVE_", self.serve_flags())?;
-        section.config(default)
+        section.config(home, default)
     }
 }
 
@@ -149,6 +149,11 @@ pub fn explained(chain_id: &ChainId, first_port: u16, network_file: Option<&Path
          {network}\n[relay]\n{relay}\
          # endpoints = {{ mine-shard-0 = [\"http://127.0.0.1:7301\"] }}\n\n[log]\n{log}"
     ))
+}
+
+/// A path of the command line, which begins at the folder that one is in. (Those of the file begin at the home.)
+fn here(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// An address with its port.
@@ -216,6 +221,20 @@ mod tests {
         assert_eq!(none.log(home.path()).unwrap().format, LogFormat::Json);
         let flag = StartArgs { listen: Some("127.0.0.1:9002".parse().unwrap()), ..StartArgs::default() };
         assert_eq!(flag.serve(home.path(), listen(3)).unwrap().listen.port(), 9_002);
+    }
+
+    #[test]
+    fn files_are_looked_for_from_the_home_on_which_so_can_move() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("mine-shard-0");
+        std::fs::create_dir_all(home.join("config")).unwrap();
+        let text = "[serve]\nnetwork_file = \"../mine.toml\"\ntls_cert = \"a.pem\"\ntls_key = \"/b.pem\"\n";
+        std::fs::write(home.join("config/node.toml"), text).unwrap();
+        let told = format!("{:#}", StartArgs::default().serve(&home, listen(0)).unwrap_err());
+        assert!(told.contains(&home.join("../mine.toml").display().to_string()), "{told}");
+        std::fs::write(home.join("config/node.toml"), text.replace("network_file", "# ")).unwrap();
+        let tls = StartArgs::default().serve(&home, listen(0)).unwrap().tls.unwrap();
+        assert_eq!((tls.cert, tls.key), (home.join("a.pem"), PathBuf::from("/b.pem")));
     }
 
     #[test]

@@ -47,7 +47,11 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &SnapshotArgs, output: Output) -
     match &args.command {
         SnapshotCommand::List => {
             let home = home::existing::<K>(asked)?;
-            list(&snapshot::list(&snapshot::snapshots_folder(&home))?, output, K::PROGRAM);
+            let listed = snapshot::list(&snapshot::snapshots_folder(&home))?;
+            list(&listed.whole, output, K::PROGRAM);
+            for (path, error) in &listed.unreadable {
+                eprintln!("note: {} cannot be used: {error}", path.display());
+            }
             Ok(())
         }
         SnapshotCommand::Make => {

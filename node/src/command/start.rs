@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use db3_chain::{Chain, ChainConfig, Reopenings, StartError, StopReason};
+use db3_chain::{Chain, ChainConfig, Reopenings, StartError, StopReason, genesis_file};
+use db3_genesis::GenesisDocument;
 use db3_relay::Relay;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep};
@@ -13,8 +14,9 @@ use super::failure::{self, Failure};
 use super::home;
 use super::settings::{StartArgs, default_listen};
 use crate::kind::Kind;
-use crate::relay::{RelayTask, directions, relay};
+use crate::relay::{RelaySettings, RelayTask, directions, relay};
 use crate::server::{Served, bind, serve_on};
+use crate::settings::{ChainEndpoints, ServeConfig};
 use crate::state_sync;
 
 /// Shown after the help.
@@ -32,14 +34,38 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &StartArgs) -> Result<()> {
     let log = args.log(&home).map_err(wrong)?;
     db3_chain::telemetry::init(&log.filter, log.format).map_err(wrong)?;
     let config = ChainConfig::load(&home, args.chain_flags()).map_err(wrong)?;
+    // Everything is read before anything begins: a validator's key is at work as soon as the chain is.
+    let settings = Settings::read(&home, args).map_err(wrong)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads")?;
-    let result = runtime.block_on(serve_until_told::<K>(&home, args, config));
+    let result = runtime.block_on(serve_until_told::<K>(&settings, config));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
 fn wrong(error: impl Into<anyhow::Error>) -> anyhow::Error {
     Failure::Wrong(failure::text(&error.into())).into()
+}
+
+/// What a node is told beside its chain's settings.
+#[derive(Clone)]
+struct Settings {
+    serve: ServeConfig,
+    /// None: nothing is carried.
+    relay: Option<(Vec<ChainEndpoints>, RelaySettings)>,
+}
+
+impl Settings {
+    fn read(home: &Path, args: &StartArgs) -> Result<Self> {
+        let own = GenesisDocument::load(&genesis_file(home))?;
+        let serve = args.serve(home, default_listen(own.chain_id()))?;
+        if let Some(tls) = &serve.tls {
+            tls.acceptor()?;
+        }
+        let section = args.relay(home)?;
+        let carried = || Ok::<_, anyhow::Error>((section.known(&serve.endpoints)?, section.settings()?));
+        let relay = section.enabled.then(carried).transpose()?;
+        Ok(Self { serve, relay })
+    }
 }
 
 /// The signals that end a node.
@@ -49,7 +75,7 @@ struct Signals {
 }
 
 /// A chain that broke is opened anew, with everything that stands on it: consensus, its application, the server.
-async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainConfig) -> Result<()> {
+async fn serve_until_told<K: Kind>(settings: &Settings, config: ChainConfig) -> Result<()> {
     let mut signals =
         Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
     let mut config = config;
@@ -58,7 +84,7 @@ async fn serve_until_told<K: Kind>(home: &Path, args: &StartArgs, config: ChainC
     let mut let_go = Duration::ZERO;
     loop {
         let chain = launch::<K>(&config, let_go).await?;
-        match reopenings.judge(serve::<K>(home, args, chain, &mut signals).await?) {
+        match reopenings.judge(serve::<K>(settings.clone(), chain, &mut signals).await?) {
             StopReason::Shutdown => return Ok(()),
             StopReason::Fatal { detail } => bail!(Failure::Fatal(detail)),
             StopReason::Broken { height, detail } => {
@@ -81,13 +107,8 @@ async fn launch<K: Kind>(config: &ChainConfig, let_go: Duration) -> Result<Chain
 }
 
 /// Serves a chain until a signal ends it, or it stops.
-async fn serve<K: Kind>(
-    home: &Path,
-    args: &StartArgs,
-    chain: Chain<K::Machine>,
-    signals: &mut Signals,
-) -> Result<StopReason> {
-    let Open { served, relay } = match open::<K>(home, args, &chain).await {
+async fn serve<K: Kind>(settings: Settings, chain: Chain<K::Machine>, signals: &mut Signals) -> Result<StopReason> {
+    let Open { served, relay } = match open::<K>(settings, &chain).await {
         Ok(open) => open,
         Err(error) => {
             chain.shutdown().await;
@@ -132,25 +153,24 @@ struct Open {
     relay: Option<RelayTask>,
 }
 
-async fn open<K: Kind>(home: &Path, args: &StartArgs, chain: &Chain<K::Machine>) -> Result<Open> {
+async fn open<K: Kind>(settings: Settings, chain: &Chain<K::Machine>) -> Result<Open> {
     let own = chain.genesis().chain_id();
-    let mut config = args.serve(home, default_listen(own)).map_err(wrong)?;
-    let section = args.relay(home).map_err(wrong)?;
+    let Settings { serve: mut config, relay: carried } = settings;
     let plain = config.tls.is_none().then_some(config.listen);
     let public = [plain, config.metrics].into_iter().flatten().filter(|address| !address.ip().is_loopback());
     for address in public {
         tracing::warn!(%address, "this address can be reached from other machines, without encryption");
     }
     let listener = bind(&config).await?;
-    let relay = if section.enabled {
-        let known = section.known(&config.endpoints).map_err(wrong)?;
-        let directions = directions(own, listener.local_addr()?, &known);
-        if directions.is_empty() {
-            tracing::warn!("relay: no endpoint of another chain is known; set network_file or [relay.endpoints]");
+    let relay = match carried {
+        Some((known, settings)) => {
+            let directions = directions(own, listener.local_addr()?, &known);
+            if directions.is_empty() {
+                tracing::warn!("relay: no endpoint of another chain is known; set network_file or [relay.endpoints]");
+            }
+            Some(relay(directions, &settings).map_err(wrong)?)
         }
-        Some(relay(directions, &section.settings().map_err(wrong)?).map_err(wrong)?)
-    } else {
-        None
+        None => None,
     };
     config.relay = relay.as_ref().map(Relay::monitor);
     let served = serve_on::<K>(listener, chain.clone(), config).await?;

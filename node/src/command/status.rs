@@ -12,9 +12,9 @@ use db3_proto::convert::block_time;
 use db3_proto::v1;
 use db3_proto::v1::chain_service_client::ChainServiceClient;
 use serde_json::json;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::settings::{StartArgs, default_listen};
 use super::{Output, home};
 use crate::kind::Kind;
@@ -67,13 +67,17 @@ fn endpoint_of(home: &Path) -> Result<String> {
 }
 
 async fn ask(endpoint: &str, program: &str) -> Result<Answer> {
-    let target = Endpoint::from_shared(endpoint.to_owned())
-        .map_err(|_| Failure::Wrong(format!("`{endpoint}` is no endpoint; write http://ADDRESS:PORT")))?
-        .connect_timeout(PATIENCE)
-        .timeout(PATIENCE);
-    let channel: Channel = target.connect().await.map_err(|_| {
+    let wrong =
+        |_| Failure::Wrong(format!("`{endpoint}` is no endpoint; write http://ADDRESS:PORT or https://HOST:PORT"));
+    let mut target =
+        Endpoint::from_shared(endpoint.to_owned()).map_err(wrong)?.connect_timeout(PATIENCE).timeout(PATIENCE);
+    if target.uri().scheme_str() == Some("https") {
+        target = target.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(wrong)?;
+    }
+    let channel: Channel = target.connect().await.map_err(|error| {
+        let why = failure::text(&error.into());
         Failure::NobodyAnswered(format!(
-            "no node answers at {endpoint}; start it with `{program} start`, or name another --endpoint"
+            "no node answers at {endpoint} ({why}); start it with `{program} start`, or name another --endpoint"
         ))
     })?;
     let refused = |status: tonic::Status| match status.code() {
@@ -84,7 +88,12 @@ async fn ask(endpoint: &str, program: &str) -> Result<Answer> {
     };
     let mut client = ChainServiceClient::new(channel);
     let status = client.get_status(v1::GetStatusRequest {}).await.map_err(refused)?.into_inner();
-    let inboxes = client.get_inbox(v1::GetInboxRequest::default()).await.map_err(refused)?.into_inner().inboxes;
+    // A node that has not begun knows how it stands, and nothing of other chains.
+    let inboxes = match client.get_inbox(v1::GetInboxRequest::default()).await {
+        Ok(answer) => answer.into_inner().inboxes,
+        Err(status) if status.code() == tonic::Code::Unavailable => Vec::new(),
+        Err(status) => return Err(refused(status)),
+    };
     Ok(Answer { status, inboxes })
 }
 
@@ -101,10 +110,15 @@ fn heard(inbox: &v1::Inbox) -> String {
 /// How consensus does, in a line.
 fn consensus(status: &v1::GetStatusResponse) -> String {
     let v1::GetStatusResponse { consensus, peers, .. } = status;
+    let remedy = if consensus == "behind" {
+        "; no peer keeps the blocks that this node lacks: see its log, and \"History\" in docs/operators.md"
+    } else {
+        ""
+    };
     let catching_up = if status.catching_up { ", catching up" } else { "" };
     match status.engine.as_str() {
         "solo" => consensus.clone(),
-        _ => format!("{consensus}{catching_up}, {peers} peers"),
+        _ => format!("{consensus}{catching_up}, {peers} peers{remedy}"),
     }
 }
 

@@ -1,5 +1,7 @@
-//! `version`: which program this is, and what it speaks.
+//! `version`: which program this is, what it speaks, and which data and which `CometBFT` it goes on with.
 
+use db3_chain::DATA_LAYOUT;
+use db3_comet::COMETBFT_VERSION;
 use serde_json::json;
 
 use super::Output;
@@ -14,13 +16,16 @@ pub fn run(program: &str, output: Output) {
             json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "api": "db3.v1",
-                "engine": "solo",
+                "cometbft": COMETBFT_VERSION,
+                "data_layout": DATA_LAYOUT,
                 "target": target,
                 "build": profile,
             })
         ),
-        Output::Table => {
-            println!("{program} {} (db3.v1, solo engine, {target}, {profile})", env!("CARGO_PKG_VERSION"));
-        }
+        Output::Table => println!(
+            "{program} {} (db3.v1, CometBFT {COMETBFT_VERSION} or embedded engine, data of layout {DATA_LAYOUT}, {target}, \
+             {profile})",
+            env!("CARGO_PKG_VERSION")
+        ),
     }
 }

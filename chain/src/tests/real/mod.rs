@@ -34,16 +34,22 @@ struct Node {
 impl Net {
     /// A shard of so many validators, none of them started.
     fn new(validators: usize) -> Self {
+        Self::with_powers(&vec![10; validators])
+    }
+
+    /// The same of validators with these powers.
+    fn with_powers(powers: &[u64]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settlement = Settlement::new();
-        let ports = free_ports(validators);
+        let ports = free_ports(powers.len());
         let mut named = Vec::new();
         let mut nodes = Vec::new();
         for (number, port) in ports.into_iter().enumerate() {
+            let power = powers[number];
             let home = folder.path().join(format!("n{number}"));
             std::fs::create_dir_all(home.join("config")).unwrap();
             let public = keys::ensure(&home).unwrap();
-            named.push(Validator { pubkey: public.validator, power: 10 });
+            named.push(Validator { pubkey: public.validator, power });
             nodes.push(Node { home, port, id: public.node_id_hex() });
         }
         let input = settlement.shard(None);

@@ -116,7 +116,7 @@ async fn what_a_stopped_node_holds_is_exported_and_cut_into_a_snapshot() {
     drop(chain);
     let (made, manifest) = snapshot::make::<ShardMachine>(net.config(0)).unwrap();
     assert_eq!((manifest.height.as_str(), &manifest.root), (height.to_string().as_str(), &hex::encode(expected)));
-    assert_eq!(snapshot::list(made.parent().unwrap()).unwrap(), [(made.clone(), manifest)]);
+    assert_eq!(snapshot::list(made.parent().unwrap()).unwrap().whole, [(made.clone(), manifest)]);
     // Its blocks are CometBFT's: restored by hand it would have nothing to go on from.
     let copy = net.folder.path().join("copy");
     let refused = snapshot::restore::<ShardMachine>(&copy, &made, &settings(&copy)).unwrap_err();
@@ -137,7 +137,7 @@ async fn what_a_stopped_node_holds_is_exported_and_cut_into_a_snapshot() {
         .await;
     until("one place for them", || given().len() == 1 && !given().contains(&height)).await;
     let folder = made.parent().unwrap();
-    assert!(snapshot::list(folder).unwrap().iter().any(|(path, _)| *path == made), "it stays");
+    assert!(snapshot::list(folder).unwrap().whole.iter().any(|(path, _)| *path == made), "it stays");
     chain.shutdown().await;
 }
 
