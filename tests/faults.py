@@ -11,9 +11,11 @@ Parts, each on programs as users run them:
             nobody is cut off): killed, stopped, cut off, split in halves, without CometBFT, ended at CometBFT's own fail
             points and at storage calls of the node; machines join late, by replay and by state sync. After every fault all
             have the same root within 30 seconds, by themselves.
+  sync      a machine comes from a snapshot, is killed on its way and serves; a validator goes back by one height
+            (state_sync.py).
 
-Usage: tests/faults.py --bin DIR [--part steps,history,damage,network] [--full] [--validators N] [--rounds N] [--seed N] [--keep]
-Needs a C compiler for `steps` and `network`, CometBFT for `network`. Talks to this machine alone and ends its own processes
+Usage: tests/faults.py --bin DIR [--part steps,history,damage,network,sync] [--full] [--validators N] [--rounds N] [--seed N] [--keep]
+Needs a C compiler for `steps` and `network`, CometBFT for `network` and `sync`. Talks to this machine alone and ends its own processes
 by id.
 
 Clock skew is not among the faults: libfaketime does not reach Go's clock, and a time namespace moves the monotonic clock
@@ -27,9 +29,10 @@ import time
 from faults.damage import damage
 from faults.devnet import history, steps
 from faults.network import network
+from state_sync import story as sync
 from telling import a_story, the_end
 
-PARTS = {"steps": steps, "history": history, "damage": damage, "network": network}
+PARTS = {"steps": steps, "history": history, "damage": damage, "network": network, "sync": sync}
 
 
 def main():
