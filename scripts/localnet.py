@@ -173,8 +173,8 @@ class Localnet:
 
     def status(self, node):
         """What a node says of itself; none while it says nothing."""
-        done = subprocess.run([node["program"], "status", "--home", node["home"], "--output", "json"], text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True)
+        command = [*self.within(node["index"]), node["program"], "status", "--home", node["home"], "--output", "json"]
+        done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, capture_output=True)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def look(self):

@@ -17,11 +17,15 @@ def join(programs, folder, genesis, address, port, p2p_port):
     return Path(folder)
 
 
-def trust(home, shown, peers):
-    """Has a home come by state sync: two nodes, and the block that one of them shows as its newest."""
+SECTION = "\n[cometbft.state_sync]\n"
+
+
+def trust(home, shown, peers=()):
+    """Has a home come by state sync: two nodes, and the block that one of them shows as its newest; or, where none is shown,
+    by executing every block."""
     settings = Path(home) / "config" / "node.toml"
-    settings.write_text(settings.read_text() + f"""
-[cometbft.state_sync]
+    text = settings.read_text().split(SECTION)[0]
+    settings.write_text(text if shown is None else text + f"""{SECTION}\
 trust_height = {shown["height"]}
 trust_hash = "{shown["block_hash"]}"
 peers = {json.dumps(peers)}

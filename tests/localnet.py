@@ -28,6 +28,8 @@ SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "localnet.py"
 EPOCH_SECS = 20
 VALIDATORS = 2
 SHARDS = 1
+# A block a second leaves the processes time.
+CROWDED = {"DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000"}
 PATIENCE = 300  # Seconds: eight processes share the machine with whatever else runs.
 
 
@@ -50,8 +52,9 @@ class User(Commands):
 class Localnet:
     """The network in a folder of its own, and the commands that speak to it."""
 
-    def __init__(self, programs, folder):
-        self.programs, self.folder = Path(programs).resolve(), Path(folder)
+    def __init__(self, programs, folder, settings=None):
+        """`settings`: of every node, as variables."""
+        self.programs, self.folder, self.settings = Path(programs).resolve(), Path(folder), settings or {}
         nodes = VALIDATORS * (SHARDS + 1)
         self.port, self.p2p_port = free_port(nodes), free_port(nodes)
         self.process, self.ready, self.restarted = None, None, []
@@ -64,7 +67,7 @@ class Localnet:
             [sys.executable, SCRIPT, "--bin", self.programs, "--validators", str(VALIDATORS), "--shards", str(SHARDS),
              "--epoch-secs", str(EPOCH_SECS), "--home", self.folder / "net", "--ready-file", ready_file,
              "--port", str(self.port), "--p2p-port", str(self.p2p_port)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.settings})
         def ready():
             if self.process.poll() is not None:
                 check("the network starts", False, (self.folder / "localnet.log").read_text())
@@ -73,6 +76,19 @@ class Localnet:
         self.ready = json.loads(ready_file.read_text())
         self.environment = {**os.environ, "DB3_HOME": self.ready["db3_home"], "DB3_PASSWORD": self.ready["password"],
                             "NO_COLOR": "1"}
+
+    def launch(self, node):
+        """Starts a node again, or one more; it ends with the network."""
+        with open(node["log"], "ab") as log:
+            process = subprocess.Popen([node["program"], "start", "--home", node["home"]], stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log, env={**self.environment, **CROWDED, **self.settings})
+        self.restarted.append(process)
+        node["pid"] = process.pid
+        return process
+
+    def genesis(self):
+        """The folder that every machine of the network begins with."""
+        return self.folder / "net" / "prepare" / "genesis"
 
     def stop(self):
         for process in self.restarted:
@@ -88,16 +104,6 @@ class Localnet:
 
     def node(self, validator, chain_id):
         return next(node for node in self.ready["nodes"] if (node["validator"], node["chain_id"]) == (validator, chain_id))
-
-    def run_node(self, node):
-        """Starts a node by hand; it is ended with the network."""
-        with open(node["log"], "ab") as log:
-            process = subprocess.Popen([node["program"], "start", "--home", node["home"]], stdin=subprocess.DEVNULL,
-                                       stdout=log, stderr=log,
-                                       env={**self.environment, "DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000"})
-        self.restarted.append(process)
-        node["pid"] = process.pid
-        return process
 
     def status(self, node):
         done = subprocess.run([node["program"], "status", "--home", node["home"], "--output", "json"], capture_output=True,
@@ -197,7 +203,7 @@ def other_validators(net):
     home = join(net.programs, net.folder / "v2", genesis, "127.0.0.1", port, p2p_port) / shard
     node = {"chain_id": shard, "validator": "v2", "program": str(net.programs / "shard-node"), "home": str(home),
             "log": str(net.folder / "v2.log")}
-    process = net.run_node(node)
+    process = net.launch(node)
     key = key_of(home)
     def caught_up():
         status = net.status(node)
@@ -272,7 +278,7 @@ def a_killed_node(net):
     comet = Path(node["home"]) / "cometbft"
     wait_until("CometBFT ends with its node", lambda: (not left_over(comet), left_over(comet)))
     check(f"{node['validator']} was killed, and its CometBFT ended with it", True)
-    net.run_node(node)
+    net.launch(node)
     net.agree("it goes on with the other's root", "local-shard-0")
     check("what was acknowledged is there", net.user(node).done("get", "notes", "before").stdout == "kept")
     net.user(other).done("put", "notes", "after", "new")

@@ -25,18 +25,8 @@ from telling import a_story, chapter, check, free_port, the_end
 
 EVERY = 10
 CHAIN = "local-shard-0"
-# A block a second leaves the processes time; a snapshot for others at every tenth.
-CROWDED = {"DB3_COMETBFT_TIMEOUT_COMMIT_MS": "1000", "DB3_NODE_SYNC_SNAPSHOT_BLOCKS": str(EVERY),
-           "DB3_NODE_SYNC_SNAPSHOTS_KEPT": "100"}
-
-
-def started(net, node):
-    with open(node["log"], "ab") as log:
-        process = subprocess.Popen([node["program"], "start", "--home", node["home"]], stdin=subprocess.DEVNULL, stdout=log,
-                                   stderr=log, env={**net.environment, **CROWDED})
-    net.restarted.append(process)
-    node["pid"] = process.pid
-    return process
+# A snapshot for others at every tenth block.
+SETTINGS = {"DB3_NODE_SYNC_SNAPSHOT_BLOCKS": str(EVERY), "DB3_NODE_SYNC_SNAPSHOTS_KEPT": "100"}
 
 
 def snapshots(node):
@@ -46,7 +36,7 @@ def snapshots(node):
 def joined(net):
     """The home of a node without a validator's keys."""
     port, p2p_port = free_port(2), free_port(2)
-    folder = join(net.programs, net.folder / "late", net.folder / "net" / "prepare" / "genesis", "127.0.0.1", port, p2p_port)
+    folder = join(net.programs, net.folder / "late", net.genesis(), "127.0.0.1", port, p2p_port)
     return {"chain_id": CHAIN, "home": str(folder / CHAIN), "program": str(net.programs / "shard-node"),
             "grpc": f"http://127.0.0.1:{port + 1}", "log": str(net.folder / "late.log")}
 
@@ -58,7 +48,7 @@ def a_late_node(net):
     wait_until("both validators have a snapshot for others", lambda: (all(map(snapshots, nodes)), list(map(snapshots, nodes))))
     late = joined(net)
     trust(late["home"], net.status(nodes[0]), [node["grpc"] for node in nodes])
-    process = started(net, late)
+    process = net.launch(late)
     database = Path(late["home"]) / "cometbft" / "data" / "state.db"
     wait_until("CometBFT begins", lambda: (database.is_dir(), Path(late["log"]).read_text()[-2_000:]))
     time.sleep(random.random() * 5)
@@ -66,7 +56,7 @@ def a_late_node(net):
     process.wait()
     comet = Path(late["home"]) / "cometbft"
     wait_until("its CometBFT ends with it", lambda: (not localnet.left_over(comet), localnet.left_over(comet)))
-    started(net, late)
+    net.launch(late)
 
     def caught_up():
         status = net.status(late)
@@ -103,11 +93,21 @@ def one_height_back(net):
     check("it goes back", done.returncode == 0, done.stdout + done.stderr)
     back = json.loads(done.stdout)
     check("to a height that its snapshot does not pass", int(back["snapshot_height"]) <= int(back["height"]), back)
-    started(net, node)
+    net.launch(node)
     net.agree("it goes on with the others' root", CHAIN)
     net.user(node).done("put", "notes", "again", "here")
     other = net.node("v0", CHAIN)
     check("and takes what is to be written", net.user(other).done("get", "notes", "again").stdout.strip() == "here")
+
+
+def story(options, folder):
+    net = Localnet(options.bin, folder, SETTINGS)
+    try:
+        net.start()
+        a_late_node(net)
+        one_height_back(net)
+    finally:
+        net.stop()
 
 
 def main():
@@ -115,14 +115,9 @@ def main():
     parser.add_argument("--bin", required=True, help="folder of the programs")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
-    os.environ.update(CROWDED)
-    with a_story("sync", arguments.seed) as (folder, at_end):
-        net = Localnet(arguments.bin, folder)
-        at_end(net.stop)
-        net.start()
-        a_late_node(net)
-        one_height_back(net)
-        the_end()
+    with a_story("sync", arguments.seed) as (folder, _):
+        story(arguments, folder)
+    the_end()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,27 @@ from telling import chapter, check
 from .devnet import Devnet
 
 
+def cut(path):
+    os.truncate(path, path.stat().st_size // 3)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+    path.write_bytes(content)
+
+
+def end_in_zeros(path):
+    length = path.stat().st_size
+    cut(path)
+    os.truncate(path, length)
+
+
+# What happens to a file of a validator's database, of which it is the largest of its kind.
+DAMAGES = [("the log lost its end", "*.log", cut), ("a bit of the manifest is flipped", "MANIFEST-*", flip),
+           ("CURRENT is missing", "CURRENT", Path.unlink)]
+
+
 def damage(options, folder):
     chapter("Damaged files")
     net, load = Devnet(options.bin, folder), None
@@ -47,19 +68,6 @@ def damage(options, folder):
         root = root_of(copy)
         data = {kind: sorted((whole / "data").glob(pattern), key=lambda path: path.stat().st_size)
                 for kind, pattern in (("log", "*.log"), ("table", "*.sst"), ("manifest", "MANIFEST-*"))}
-
-        def cut(path):
-            os.truncate(path, path.stat().st_size // 3)
-
-        def flip(path):
-            content = bytearray(path.read_bytes())
-            content[random.randrange(len(content))] ^= 1 << random.randrange(8)
-            path.write_bytes(content)
-
-        def end_in_zeros(path):
-            length = path.stat().st_size
-            cut(path)
-            os.truncate(path, length)
 
         harms = [("the log lost its end", data["log"][-1], cut), ("the manifest lost its end", data["manifest"][-1], cut),
                  ("the manifest ends in zeros", data["manifest"][-1], end_in_zeros), ("a table is missing", data["table"][-1], Path.unlink),

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from joining import join, trust
+from localnet import left_over
 from telling import check, free_port, wait_until
 
 from .load import Load
@@ -77,6 +78,10 @@ class Validators:
         pids = [int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == "cometbft"]
         return pids[0] if pids else None
 
+    def alone(self, node):
+        """Whether no CometBFT is left of a node that ended."""
+        return not left_over(f"{node['home']}/cometbft")
+
     def kill(self, node):
         os.kill(node["process"].pid, signal.SIGKILL)
         node["process"].wait()
@@ -88,12 +93,12 @@ class Validators:
     def tails(self):
         return "\n".join("\n".join(Path(node["log"]).read_text(errors="replace").splitlines()[-8:]) for node in self.nodes)
 
-    def together(self, claim):
-        """All nodes stand at one height with one root there, and make blocks, within so many seconds."""
-        began = time.monotonic()
-        heights = [int(status["height"]) for status in map(self.net.status, self.nodes) if status]
-        before, seen = max(heights, default=0), None
-        while time.monotonic() - began < self.options.together + 5:
+    def together(self, claim, began=None, more=0):
+        """All nodes stand at one height with one root there, and make blocks, within so many seconds and some more, from now
+        on or from when it began."""
+        began, within = began or time.monotonic(), self.options.together + more
+        before, seen = self.height(), None
+        while seen is None or time.monotonic() - began < within + 5:
             seen = [self.net.status(node) for node in self.nodes]
             if all(seen) and all(int(status["height"]) > before for status in seen):
                 roots = {}
@@ -106,13 +111,42 @@ class Validators:
             time.sleep(0.1)
         took = time.monotonic() - began
         detail = "\n".join(f"{node['validator']}: {status}" for node, status in zip(self.nodes, seen))
-        check(f"{claim}: one root everywhere, and blocks, after {took:.1f} s", took < self.options.together,
-              f"{detail}\n{self.tails()}")
-        self.slowest = max(self.slowest, took)
+        check(f"{claim}: one root everywhere, and blocks, after {took:.1f} s", took < within,
+              f"within {within:.0f} s\n{detail}\n{self.tails()}")
+        self.slowest = max(self.slowest, took - more)
 
-    def height(self):
-        heights = [int(status["height"]) for status in map(self.net.status, self.nodes) if status]
-        return max(heights, default=0)
+    def heights(self, nodes):
+        """None for a node that says nothing."""
+        return [int(status["height"]) if status else None for status in map(self.net.status, nodes)]
+
+    def height(self, nodes=None):
+        return max((height for height in self.heights(nodes or self.nodes) if height is not None), default=0)
+
+    def others_go_on(self, claim, node):
+        """While a node is away, the others make blocks: the second began without it."""
+        others = [other for other in self.validators if other is not node]
+        if 3 * len(others) <= 2 * len(self.validators):
+            return
+        before = self.height(others)
+
+        def higher():
+            heights = self.heights(others)
+            return any(height is not None and height >= before + 2 for height in heights), heights
+        wait_until(f"{claim}: meanwhile the others go on from block {before}", higher, max(60, self.options.together))
+        check(f"{claim}: meanwhile the others go on", True)
+
+    def stand_still(self, claim, nodes, seconds):
+        """Nodes answer, and for so many seconds none of them has another block. One may have been on its way."""
+        seen, since = None, time.monotonic()
+
+        def still():
+            nonlocal seen, since
+            heights = self.heights(nodes)
+            if heights != seen or None in heights:
+                seen, since = heights, time.monotonic()
+            return time.monotonic() - since >= seconds, heights
+        wait_until(f"{claim}: no blocks for {seconds} s", still, seconds + 60)
+        check(f"{claim}: meanwhile {' and '.join(node['validator'] for node in nodes)} make no blocks", True)
 
     def late(self, from_snapshot):
         """A machine without a validator's keys that joins now; it is started."""
@@ -121,9 +155,7 @@ class Validators:
         port, p2p_port = free_port(2), free_port(2)
         home = join(self.net.bin, self.folder / name, self.net.prepare / "genesis", self.net.address(at), port, p2p_port) / CHAIN
         if from_snapshot:
-            taken = lambda node: list(Path(node["home"]).glob("snapshots/*/manifest.json"))
-            wait_until("every validator has a snapshot for others",
-                       lambda: (all(map(taken, self.validators)), list(map(taken, self.validators))), PATIENCE)
+            self.wait_for_snapshots(self.validators)
             trust(home, self.net.status(self.validators[0]), [node["grpc"] for node in self.validators[:2]])
         node = {"chain_id": CHAIN, "validator": name, "index": at, "grpc": f"http://{self.net.address(at)}:{port + 1}",
                 "program": str(self.net.bin / "shard-node"), "home": str(home), "log": str(self.folder / f"{name}.log"),
@@ -133,8 +165,12 @@ class Validators:
         self.net.nodes.append(node)
         return node
 
+    def wait_for_snapshots(self, nodes):
+        taken = lambda node: list(Path(node["home"]).glob("snapshots/*/manifest.json"))
+        wait_until("every validator has a snapshot for others", lambda: (all(map(taken, nodes)), list(map(taken, nodes))), PATIENCE)
+
     def caught_up(self, node):
-        """Waits until a machine that joined has what the others have; gives its status."""
+        """Waits until a machine that begins with nothing has what the others have; gives its status."""
         def is_there():
             status = self.net.status(node)
             holds = bool(status) and status["ready"] and not status["catching_up"]
