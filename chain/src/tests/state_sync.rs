@@ -292,11 +292,12 @@ async fn the_newest_snapshots_are_kept_and_found_again_after_a_start() {
 async fn a_snapshot_that_cannot_be_read_or_was_never_finished_keeps_no_other_back() {
     let (_folder, home, chain) = grown().await;
     let folder = snapshot::snapshots_folder(&home);
-    for name in ["7", "8", "mine"] {
+    // No snapshots of their own are made at these heights.
+    for name in ["7", "9", "mine"] {
         std::fs::create_dir(folder.join(name)).unwrap();
     }
     std::fs::write(folder.join("7/manifest.json"), "{\"format\": 2}").unwrap();
-    std::fs::write(folder.join("8/state-000.bin"), "half").unwrap();
+    std::fs::write(folder.join("9/state-000.bin"), "half").unwrap();
     let newest = chain.app().list_snapshots().snapshots[0].height;
     let mut account = Account::new(2);
     let mut number = 0;
@@ -305,7 +306,7 @@ async fn a_snapshot_that_cannot_be_read_or_was_never_finished_keeps_no_other_bac
         number += 1;
         assert!(number < 500, "no newer snapshot is handed out");
     }
-    until("the unfinished one to go", || !folder.join("8").exists()).await;
+    until("the unfinished one to go", || !folder.join("9").exists()).await;
     let listed = snapshot::list(&folder).unwrap();
     assert!(listed.unreadable.iter().any(|(path, _)| path.ends_with("7")) && folder.join("mine").exists());
     chain.shutdown().await;
