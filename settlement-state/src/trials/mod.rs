@@ -16,6 +16,8 @@
 )]
 
 mod chance;
+mod count;
+mod decisions;
 mod oracle;
 mod shards;
 mod slips;
@@ -28,6 +30,7 @@ use std::panic::catch_unwind;
 use db3_primitives::{Epoch, LineLeaf, Tai};
 
 use crate::rules::Rules;
+use count::Count;
 use world::{Setting, World};
 
 const STEPS: usize = 1_500;
@@ -38,7 +41,7 @@ const STEP: [&str; 1] = ["I8: no voluntary step raises what is held"];
 const SPENT: [&str; 2] = ["I9: spent ", "I8: shard "];
 
 /// A whole history; its statistics.
-fn history(seed: u64, setting: Setting) -> world::Count {
+fn history(seed: u64, setting: Setting) -> Count {
     let mut world = World::new(seed, setting);
     for _ in 0..STEPS {
         world.step();
@@ -52,9 +55,9 @@ fn honest() -> Setting {
 
 #[test]
 fn random_histories_are_predicted_to_the_tai_by_a_simpler_model() {
-    let mut sum = world::Count::default();
+    let mut sum = Count::default();
     for seed in 0..24 {
-        sum.add(&history(seed, honest()));
+        sum.add(history(seed, honest()));
     }
     // Every kind of step must have occurred, or the histories show nothing.
     assert!(sum.all_positive(), "{sum:?}");

@@ -4,6 +4,8 @@
 use db3_primitives::TransactionOperation as Op;
 use db3_primitives::{Address, CreditEntry, Epoch, EpochClose, Heartbeat, LineEntry, Statement, Tai};
 
+use super::decisions::Decision;
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Line {
     pub(super) want: i128,
@@ -135,6 +137,36 @@ impl Oracle {
         }
     }
 
+    /// What governance decided, from now on.
+    pub(super) fn decide(&mut self, decision: Decision) {
+        match decision {
+            Decision::Trust(a, trust) => self.accounts[a].trust = i128::from(trust),
+            Decision::Factor(num, den) => self.terms.factor = (i128::from(num), i128::from(den)),
+        }
+    }
+
+    /// Takes back what may still be spent beyond the limit, in proportion to what the lines have left.
+    fn cut_to_limit(&mut self, a: usize) {
+        let limit = self.limit(a);
+        let lines: Vec<Line> = self.accounts[a].lines.iter().map(|line| line.clone().unwrap_or_default()).collect();
+        let given: i128 = lines.iter().map(|line| line.k.max(line.r) - line.p - line.w).sum();
+        let left: Vec<i128> = lines.iter().map(|line| (line.k - line.r).max(0)).collect();
+        let all: i128 = left.iter().sum();
+        let back = (given - limit).min(all);
+        if back <= 0 {
+            return;
+        }
+        let mut odd = back - left.iter().map(|left| back * left / all).sum::<i128>();
+        for (s, (line, left)) in lines.iter().zip(left).enumerate() {
+            let share = back * left / all;
+            let more = odd.min(left - share);
+            odd -= more;
+            if share + more > 0 {
+                self.set_ceiling(a, s, line.k - share - more);
+            }
+        }
+    }
+
     fn pay(&mut self, a: usize, amount: i128) {
         let owed: Vec<i128> = self.accounts[a].lines.iter().map(|line| line.as_ref().map_or(0, Line::owed)).collect();
         let whole: i128 = owed.iter().sum();
@@ -224,6 +256,7 @@ impl Oracle {
         self.stage(a, epoch);
         if !self.accounts[a].delinquent {
             self.renew(a);
+            self.cut_to_limit(a);
             return;
         }
         for s in 0..self.shards.len() {

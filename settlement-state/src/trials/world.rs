@@ -11,6 +11,8 @@ use db3_primitives::{
 };
 
 use super::chance::Chance;
+use super::count::Count;
+use super::decisions::{self, Decision};
 use super::oracle::{self, Oracle, Terms};
 use super::shards::Shard;
 use super::slips::Slip;
@@ -34,39 +36,6 @@ pub(super) struct Setting {
     pub(super) slip: Option<Slip>,
 }
 
-/// How often what happened.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Count {
-    pub(super) charges: u64,
-    pub(super) refusals: u64,
-    pub(super) statements: u64,
-    pub(super) rounds: u64,
-    pub(super) applied: u64,
-    pub(super) failed: u64,
-    pub(super) outstanding: u64,
-    pub(super) seized: u64,
-    pub(super) written_off: u64,
-    pub(super) cuts: u64,
-}
-
-impl Count {
-    fn all(&self) -> [u64; 10] {
-        let Self { charges, refusals, statements, rounds, applied, failed, outstanding, seized, written_off, cuts } =
-            *self;
-        [charges, refusals, statements, rounds, applied, failed, outstanding, seized, written_off, cuts]
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        let [charges, refusals, statements, rounds, applied, failed, outstanding, seized, written_off, cuts] =
-            std::array::from_fn(|at| self.all()[at] + other.all()[at]);
-        *self = Self { charges, refusals, statements, rounds, applied, failed, outstanding, seized, written_off, cuts };
-    }
-
-    pub(super) fn all_positive(&self) -> bool {
-        self.all().iter().all(|count| *count > 0)
-    }
-}
-
 pub(super) struct World {
     seed: u64,
     chance: Chance,
@@ -81,6 +50,8 @@ pub(super) struct World {
     logs: Vec<Vec<CreditEntry>>,
     /// How much of each shard's log the settlement chain has applied.
     cursors: Vec<usize>,
+    /// What the next block accepts.
+    decision: Option<Decision>,
     height: u64,
     now: u64,
     pub(super) count: Count,
@@ -140,6 +111,7 @@ impl World {
             shards: (0..shards as u32).map(|s| Shard::new(s, accounts, epoch, setting.overspent_epochs)).collect(),
             logs: vec![Vec::new(); shards],
             cursors: vec![0; shards],
+            decision: None,
             height: 0,
             now: BEGIN,
             count: Count::default(),
@@ -185,12 +157,27 @@ impl World {
                 self.now += self.chance.below(15);
                 self.block(None, None);
             }
+            90 => self.decide(),
             _ => {
                 let account = self.chance.below(self.addresses.len() as u64) as usize;
                 let operations = (0..=self.chance.below(2)).map(|_| self.operation(account)).collect();
                 self.block(None, Some((account, operations)));
             }
         }
+    }
+
+    /// Governance changes something. The blocks around it have nothing else to do, not even a round to begin: of those whom it
+    /// makes due, the oracle does not know which were due before.
+    fn decide(&mut self) {
+        let decision = Decision::any(&mut self.chance, self.addresses.len());
+        self.block(None, None);
+        self.decision = Some(decision);
+        self.block(None, None);
+        if self.setting.predicted {
+            self.oracle.decide(decision);
+        }
+        self.block(None, None);
+        self.count.decisions += 1;
     }
 
     fn operation(&mut self, account: usize) -> TransactionOperation {
@@ -220,6 +207,9 @@ impl World {
             Executor::on(self.state.ledger_under(self.setting.rules, Height::new(self.height), time), &[]);
         if self.setting.predicted {
             self.oracle.block(self.now);
+        }
+        if let Some(decision) = self.decision.take() {
+            let _ = executor.govern(&decision.signed(&self.state, &self.addresses, self.now)).unwrap();
         }
         if let Some((shard, range)) = delivery {
             let entries = self.shards[shard].log[range.clone()].to_vec();
@@ -375,6 +365,6 @@ fn genesis(addresses: &[Address], given: &[oracle::Account], terms: &Terms, roun
         payouts: vec![vec![(Address::new([0xdd; 20]), 1)]; shards],
         own_payouts: Vec::new(),
         peers: (0..shards).map(|shard| peer("trial", shard)).collect(),
-        validators: Vec::new(),
+        validators: vec![decisions::validator()],
     }
 }
