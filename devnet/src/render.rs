@@ -74,7 +74,7 @@ fn status_text(status: &Status) -> String {
             vec![
                 direction.from.clone(),
                 direction.to.clone(),
-                direction.lag_entries.to_string(),
+                direction.lag_entries.map_or_else(|| "-".to_owned(), |entries| entries.to_string()),
                 format!("{} s", direction.lag_secs),
                 direction.condition.clone(),
                 direction.error.clone().unwrap_or_default(),
@@ -109,7 +109,7 @@ fn status_json(status: &Status) -> serde_json::Value {
             json!({
                 "from": direction.from,
                 "to": direction.to,
-                "lag_entries": direction.lag_entries.to_string(),
+                "lag_entries": direction.lag_entries.map(|entries| entries.to_string()),
                 "lag_secs": direction.lag_secs.to_string(),
                 "condition": direction.condition,
                 "error": direction.error,
