@@ -163,7 +163,7 @@ fn lines(money: &Money, deposit: Tai, shards: &[u32]) -> Vec<TransactionOperatio
 }
 
 /// What keeps a deposit from opening or raising a line by itself: the chain does so where an account has no line yet, or
-/// none but the one that was opened so.
+/// none but the one that was opened so, and does not say in the same transaction what it wants.
 fn as_before(money: &Money, own: ShardId) -> Option<TransactionOperation> {
     let is_automatic = money.lines().iter().all(|(shard, _)| *shard == own);
     is_automatic.then(|| TransactionOperation::Allocate { shard: own, want: money.line(own.get()).want })
