@@ -19,6 +19,7 @@ mod line_use;
 mod money;
 mod names;
 mod network;
+mod opening;
 mod output;
 mod period;
 mod pool;

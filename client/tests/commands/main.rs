@@ -15,6 +15,7 @@ mod network;
 mod accounts;
 mod credit;
 mod governance;
+mod lines;
 mod money;
 mod proofs;
 mod records;

@@ -9,14 +9,14 @@ use crate::number;
 
 /// A devnet of its own: its time is moved, and balances are counted. An epoch has just begun, so that none ends by itself
 /// while a test looks.
-fn fresh() -> Devnet {
+pub fn fresh() -> Devnet {
     let net = Devnet::start(&["--epoch-secs", "600"]);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     net.ok(["devnet", "advance", &(601 - now % 600).to_string()]);
     net
 }
 
-fn credit(net: &Devnet, account: &str) -> Value {
+pub fn credit(net: &Devnet, account: &str) -> Value {
     net.json(&["credit", "show", "--account", account])
 }
 
