@@ -158,6 +158,8 @@ pub struct Advanced {
     pub closed: Vec<Closed>,
     /// On the settlement chain: what was posted, by the epoch of its round, oldest first.
     pub settled: Vec<Settled>,
+    /// On the settlement chain: the newest epoch that is settled, also where nobody owed anything.
+    pub settled_epoch: Option<u64>,
 }
 
 /// What the rounds of one epoch posted.

@@ -72,6 +72,10 @@ async fn send(
 async fn explain(client: &Client, account: Address, pays: bool, failure: Failure) -> Failure {
     let available = failure.available().filter(|available| !available.is_zero());
     match (failure.code(), available) {
+        (Some(BALANCE_TOO_LOW), _) if !pays => failure.explained(
+            "",
+            "use an amount of at most that balance, or let somebody transfer to the account first (`db3 credit show`)",
+        ),
         (Some(BALANCE_TOO_LOW), Some(available)) if pays => {
             let most = available.to_db3_string();
             failure.explained("", format!("at most {most} DB3 can be paid now: `db3 credit pay {most}db3`, or somebody transfers to the account first"))
