@@ -66,6 +66,7 @@ pub use store::logs::Log;
 pub use store::postings::PostingFilter;
 pub use store::receipts::StoredReceipt;
 pub use store::statements::{CloseRow, StatementCursor, StatementFilter, StatementRow};
+pub use store::transactions::{TransactionCursor, TransactionRow};
 pub use version::{Version, VersionOf};
 
 /// A mutex's content. Whoever panicked with it left it whole: no lock is held across a step that can fail in between.

@@ -13,6 +13,7 @@ pub mod examples;
 mod export;
 mod failure;
 mod governance;
+mod history;
 mod home;
 mod import;
 mod line_use;

@@ -9,7 +9,7 @@ use super::credit;
 use super::failure::{Exit, Failure};
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
-use super::{line_use, receipt};
+use super::{history, line_use, receipt};
 use crate::{Client, Money, Unanswered};
 
 /// Numbers of the rejections of an account that has too little.
@@ -43,6 +43,7 @@ pub async fn credit(session: &Session, command: &CreditCommand) -> Result<(), Fa
             send(session, network, |_, _| Ok(vec![TransactionOperation::Withdraw { amount }]), &args.sending).await
         }
         CreditCommand::Allocate(args) => allocate(session, network, args).await,
+        CreditCommand::History(args) => history::history(session, network, args).await,
         CreditCommand::Pay(args) => {
             let amount = args.amount.unwrap_or(Tai::ZERO);
             send(session, network, |_, _| Ok(vec![TransactionOperation::Pay { amount }]), &args.sending).await

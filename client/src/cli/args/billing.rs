@@ -140,7 +140,8 @@ pub enum StatementCommand {
         #[arg(value_name = "N|last", value_parser = epoch)]
         epoch: EpochChoice,
     },
-    /// Write statements for a bookkeeper: as CSV, or as JSON with --output json
+    /// Write statements for a bookkeeper: as CSV, or as JSON with --output json; what else moved the balance lists `db3 credit
+    /// history`
     Export(StatementExportArgs),
 }
 
