@@ -65,6 +65,7 @@ pub use store::logs::Log;
 pub use store::postings::PostingFilter;
 pub use store::receipts::StoredReceipt;
 pub use store::statements::{CloseRow, StatementCursor, StatementFilter, StatementRow};
+pub use store::transactions::{TransactionCursor, TransactionRow};
 pub use store::{DATA_LAYOUT, StoreError};
 pub use version::{Version, VersionOf};
 

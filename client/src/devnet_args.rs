@@ -83,7 +83,7 @@ pub enum DevnetCommand {
     Reset,
     /// Give an account money on the running network: some to pay with, and the same again as collateral
     Fund {
-        /// The account: its address; `db3 devnet fund` takes its name as well
+        /// The account: its address, or its name where this is `db3 devnet fund`
         #[arg(value_name = "ACCOUNT")]
         account: String,
         /// How much of each, with its unit, such as 5db3 [default: 1000db3]

@@ -147,6 +147,7 @@ impl RunningChains {
             open_epoch: Epoch::of(version.time.secs, version.state.chain().epoch_secs).get(),
             closed: Vec::new(),
             settled,
+            settled_epoch: version.state.round().settled.map(Epoch::get),
         })
     }
 }
@@ -209,6 +210,7 @@ fn what_closed(chain: &db3_chain::ChainHandle, open_before: Epoch) -> Result<Adv
         open_epoch: version.state.open_epoch().0.get(),
         closed,
         settled: Vec::new(),
+        settled_epoch: None,
     })
 }
 

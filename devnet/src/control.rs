@@ -116,9 +116,9 @@ pub struct Direction {
     pub from: String,
     /// The chain that reads it.
     pub to: String,
-    /// Entries that are written and not yet read.
-    pub lag_entries: u64,
-    /// For how long there have been such entries.
+    /// Entries that are written and not yet read; not known before both chains have answered.
+    pub lag_entries: Option<u64>,
+    /// For how long there have been such entries, or may have been.
     pub lag_secs: u64,
     /// How it does.
     pub condition: String,
@@ -158,6 +158,8 @@ pub struct Advanced {
     pub closed: Vec<Closed>,
     /// On the settlement chain: what was posted, by the epoch of its round, oldest first.
     pub settled: Vec<Settled>,
+    /// On the settlement chain: the newest epoch that is settled, also where nobody owed anything.
+    pub settled_epoch: Option<u64>,
 }
 
 /// What the rounds of one epoch posted.

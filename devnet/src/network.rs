@@ -176,7 +176,7 @@ fn directions(relay: &Monitor) -> Vec<Direction> {
     let direction = |report: db3_relay::Report| Direction {
         from: report.from.as_str().to_owned(),
         to: report.to.as_str().to_owned(),
-        lag_entries: report.lag_entries(),
+        lag_entries: report.known.then(|| report.lag_entries()),
         lag_secs: report.lag_secs,
         condition: format!("{:?}", report.condition).to_lowercase(),
         error: report.last_error,

@@ -74,7 +74,7 @@ fn status_text(status: &Status) -> String {
             vec![
                 direction.from.clone(),
                 direction.to.clone(),
-                direction.lag_entries.to_string(),
+                direction.lag_entries.map_or_else(|| "-".to_owned(), |entries| entries.to_string()),
                 format!("{} s", direction.lag_secs),
                 direction.condition.clone(),
                 direction.error.clone().unwrap_or_default(),
@@ -109,7 +109,7 @@ fn status_json(status: &Status) -> serde_json::Value {
             json!({
                 "from": direction.from,
                 "to": direction.to,
-                "lag_entries": direction.lag_entries.to_string(),
+                "lag_entries": direction.lag_entries.map(|entries| entries.to_string()),
                 "lag_secs": direction.lag_secs.to_string(),
                 "condition": direction.condition,
                 "error": direction.error,
@@ -162,6 +162,10 @@ fn print_advanced(chain: &Advanced) {
     for settled in &chain.settled {
         println!("  {}", settled_text(settled));
     }
+    // A round that found nobody to debit posts nothing.
+    if let Some(epoch) = chain.settled_epoch.filter(|_| chain.settled.is_empty()) {
+        println!("  epoch {epoch} is settled, without postings");
+    }
 }
 
 fn closed_text(close: &Closed) -> String {
@@ -171,14 +175,23 @@ fn closed_text(close: &Closed) -> String {
         format!("epochs {} to {}", close.first, close.last)
     };
     let total = db3_text(&close.total_tai);
-    format!("closed {epochs}: {} bills, {} statements, {total}", close.bills, close.statements)
+    let (bills, statements) = (counted(close.bills, "bill"), counted(close.statements, "statement"));
+    format!("closed {epochs}: {bills}, {statements}, {total}")
+}
+
+/// How many, and of what.
+fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 fn settled_text(settled: &Settled) -> String {
     let [debited, paid, written_off] =
         [settled.debited, settled.paid, settled.written_off].map(|amount| format!("{} DB3", amount.to_db3_string()));
-    let mut text =
-        format!("settled epoch {}: {} postings, {debited} debited, {paid} paid", settled.epoch, settled.postings);
+    let mut text = format!(
+        "settled epoch {}: {}, {debited} debited, {paid} paid",
+        settled.epoch,
+        counted(settled.postings, "posting")
+    );
     if !settled.written_off.is_zero() {
         text.push_str(", ");
         text.push_str(&written_off);
@@ -220,6 +233,7 @@ fn advanced_json(chain: &Advanced) -> serde_json::Value {
         "open_epoch": chain.open_epoch.to_string(),
         "closed": closed,
         "settled": settled,
+        "settled_epoch": chain.settled_epoch.map(|epoch| epoch.to_string()),
     })
 }
 

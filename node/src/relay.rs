@@ -149,7 +149,8 @@ fn troubles(report: &Report) -> impl Iterator<Item = Trouble> {
 /// A line for the operator about each trouble of a direction.
 fn tell_of(report: &Report) {
     let (from, to) = (report.from.as_str(), report.to.as_str());
-    let (lag_entries, lag_secs) = (report.lag_entries(), report.lag_secs);
+    // What is not known yet is left out.
+    let (lag_entries, lag_secs) = (report.known.then(|| report.lag_entries()), report.lag_secs);
     for trouble in troubles(report) {
         match trouble {
             Trouble::Frozen => {
@@ -164,8 +165,8 @@ fn tell_of(report: &Report) {
                 );
             }
             Trouble::Behind => {
-                let error = report.last_error.as_deref().unwrap_or_default();
-                tracing::warn!(from, to, lag_entries, lag_secs, error, "relay.behind");
+                let (failures, error) = (report.failures, report.last_error.as_deref());
+                tracing::warn!(from, to, lag_entries, lag_secs, failures, error, "relay.behind");
             }
             Trouble::HeaderOld => {
                 let (trusted_age_secs, trusting_period_secs) = (report.trusted_age_secs, report.trusting_period_secs);
@@ -181,7 +182,12 @@ fn tell_of(report: &Report) {
     }
 }
 
-/// The directions as Prometheus reads them.
+/// Whether there was an attempt to carry anything.
+fn looked(report: &Report) -> bool {
+    report.condition != Condition::Starting
+}
+
+/// The directions as Prometheus reads them. What is not known is left out: a 0 would say that all is well.
 #[must_use]
 pub fn metrics_text(monitor: &Monitor) -> String {
     text_of(&monitor.reports())
@@ -189,16 +195,23 @@ pub fn metrics_text(monitor: &Monitor) -> String {
 
 fn text_of(reports: &[Report]) -> String {
     type Value = fn(&Report) -> Option<u64>;
-    const GAUGES: [(&str, &str, Value); 7] = [
-        ("lag_entries", "Entries that are proven and not applied", |report| Some(report.lag_entries())),
-        ("lag_seconds", "For how long there have been such entries", |report| Some(report.lag_secs)),
-        ("cursor", "Entries that the reader applied", |report| Some(report.cursor)),
+    const GAUGES: [(&str, &str, Value); 8] = [
+        ("lag_entries", "Entries that are proven and not applied", |report| report.known.then(|| report.lag_entries())),
+        (
+            "lag_seconds",
+            "For how long there have been such entries, or may have been where an end does not answer",
+            |report| looked(report).then_some(report.lag_secs),
+        ),
+        ("cursor", "Entries that the reader applied", |report| report.known.then_some(report.cursor)),
         ("trusted_header_age_seconds", "Age of the writer's newest header that the reader trusts", |report| {
-            Some(report.trusted_age_secs)
+            report.known.then_some(report.trusted_age_secs)
         }),
         ("trusting_period_seconds", "How long the reader trusts a header", |report| report.trusting_period_secs),
+        ("failures", "Attempts that failed since one went well", |report| {
+            looked(report).then_some(u64::from(report.failures))
+        }),
         ("frozen", "1 if the reader takes nothing of this log any more", |report| {
-            Some(u64::from(report.condition == Condition::Frozen))
+            Some(u64::from(report.frozen_reason.is_some()))
         }),
         ("fault_code", "Number of the writer's fault, 0: none", |report| Some(u64::from(report.fault_code))),
     ];
@@ -267,11 +280,13 @@ mod tests {
         let second = Duration::from_secs(1);
         let relay = relay(directions, &RelaySettings { jitter: second, poll: second, timeout: second }).unwrap();
         let text = metrics_text(&relay.monitor());
-        assert!(text.contains("db3_relay_lag_entries{from=\"mine-shard-0\",to=\"mine-settlement\"} 0"), "{text}");
+        for unknown in ["lag_entries", "lag_seconds", "cursor", "trusted_header_age_seconds", "failures"] {
+            assert!(!text.contains(&format!("db3_relay_{unknown}{{")), "nobody was asked for {unknown}: {text}");
+        }
         assert!(text.contains("db3_relay_refused_total{from=\"mine-settlement\",to=\"mine-shard-0\"} 0"), "{text}");
         assert!(!text.contains("trusting_period_seconds{"), "none is known yet: {text}");
         let mut report = relay.monitor().reports().remove(0);
-        report.condition = Condition::Frozen;
+        (report.condition, report.known, report.frozen_reason) = (Condition::Frozen, true, Some("why".to_owned()));
         (report.size, report.cursor, report.lag_secs, report.fault_code) = (9, 2, 31, 4);
         (report.trusted_age_secs, report.trusting_period_secs) = (500, Some(900));
         let text = text_of(&[report]);
@@ -282,9 +297,32 @@ mod tests {
             ("trusting_period_seconds", 900),
             ("frozen", 1),
             ("fault_code", 4),
+            ("failures", 0),
         ] {
             let line = format!("db3_relay_{name}{{from=\"mine-shard-0\",to=\"mine-settlement\"}} {value}\n");
             assert!(text.contains(&line), "{line} in {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_direction_whose_ends_do_not_answer_counts_its_failures_and_shows_no_lag_of_zero() {
+        let directions = directions(&chain("mine-shard-0"), "127.0.0.1:1".parse().unwrap(), &known());
+        let second = Duration::from_secs(1);
+        let relay = relay(directions, &RelaySettings { jitter: second, poll: second, timeout: second }).unwrap();
+        let never = Report {
+            condition: Condition::Failing,
+            failures: 12,
+            lag_secs: 2_000,
+            last_error: Some("connection refused".to_owned()),
+            ..relay.monitor().reports().remove(0)
+        };
+        let text = text_of(&[never]);
+        let ends = "{from=\"mine-shard-0\",to=\"mine-settlement\"}";
+        for line in [format!("db3_relay_failures{ends} 12\n"), format!("db3_relay_lag_seconds{ends} 2000\n")] {
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+        for unknown in ["lag_entries", "cursor", "trusted_header_age_seconds"] {
+            assert!(!text.contains(&format!("db3_relay_{unknown}{{")), "{unknown} is not known: {text}");
         }
     }
 

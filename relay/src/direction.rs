@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db3_carry::Delivery;
-use db3_proto::delivery_message;
+use db3_proto::{delivery_message, v1};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -91,7 +91,13 @@ impl Task {
     }
 
     async fn step(&mut self) -> Result<Next, RelayError> {
-        let reader = ReaderEnd::look(&self.from, &self.to, self.at_least).await?;
+        let reader = match ReaderEnd::look(&self.from, &self.to, self.at_least).await {
+            Ok(reader) => reader,
+            Err(error) => {
+                self.count_alone().await;
+                return Err(error);
+            }
+        };
         let newly_frozen = self.gauge.inbox(&reader.inbox, reader.trusted_age());
         if reader.inbox.frozen {
             if newly_frozen {
@@ -100,7 +106,8 @@ impl Task {
             }
             return Ok(Next::Wait(self.retry_max));
         }
-        let writer = WriterEnd::look(&self.from, &self.to, &reader.inbox).await?;
+        let writer =
+            WriterEnd::look(&self.from, &self.to, &reader.inbox).await.inspect_err(|_| self.gauge.unproven())?;
         self.gauge.size(writer.size);
         if writer.size <= reader.inbox.cursor {
             return self.keep_awake(&reader).await;
@@ -111,6 +118,21 @@ impl Task {
         }
         let delivery = writer.collect(&self.from, &self.to, &reader).await?;
         self.carry(&delivery, &reader).await
+    }
+
+    /// What waits where the reader does not answer: what the writer has beyond the cursor that it told last.
+    async fn count_alone(&self) {
+        let counted = match self.gauge.last_inbox() {
+            Some((cursor, trusted_height)) => {
+                let inbox = v1::Inbox { cursor, trusted_height, ..v1::Inbox::default() };
+                WriterEnd::look(&self.from, &self.to, &inbox).await.ok()
+            }
+            None => None,
+        };
+        match counted {
+            Some(writer) => self.gauge.proven(writer.size),
+            None => self.gauge.unproven(),
+        }
     }
 
     /// Brings the newest header alone, where the light client would fall asleep otherwise.

@@ -34,15 +34,18 @@ pub struct Report {
     pub to: ChainId,
     /// How it is doing.
     pub condition: Condition,
-    /// Entries that the reader applied.
+    /// Whether both ends have answered since the relay began: before, what is said of entries and headers is not known.
+    pub known: bool,
+    /// Entries that the reader applied, as it said last.
     pub cursor: u64,
-    /// Entries that are proven at the writer.
+    /// Entries that are proven at the writer, as it said last.
     pub size: u64,
-    /// For at least how long there have been entries that the reader did not apply, seconds.
+    /// For how long there have been entries that the reader did not apply, or there may have been since the writer does not
+    /// tell, seconds.
     pub lag_secs: u64,
     /// Height of the writer's newest header that the reader trusts.
     pub trusted_height: u64,
-    /// How old that header is, seconds.
+    /// How old that header is, seconds; it grows with the clock while the reader does not answer.
     pub trusted_age_secs: u64,
     /// How long the reader trusts a header, seconds; none: for ever. When the age reaches it, nothing is accepted any more.
     pub trusting_period_secs: Option<u64>,
@@ -100,6 +103,20 @@ impl Monitor {
     }
 }
 
+impl Kept {
+    fn proven(&mut self, size: u64) {
+        (self.report.size, self.sized) = (size, true);
+        let cursor = self.report.cursor;
+        self.waiting = match self.waiting {
+            Some(Waiting { mark, since }) if cursor < mark.unwrap_or(size) => {
+                Some(Waiting { mark: mark.or(Some(size)), since })
+            }
+            _ if size > cursor => Some(Waiting { mark: Some(size), since: Instant::now() }),
+            _ => None,
+        };
+    }
+}
+
 /// A direction's report, as its task writes it.
 #[derive(Debug)]
 pub struct Gauge(Mutex<Kept>);
@@ -107,8 +124,21 @@ pub struct Gauge(Mutex<Kept>);
 #[derive(Debug)]
 struct Kept {
     report: Report,
-    /// When entries up to this size were first seen waiting.
-    waiting: Option<(u64, Instant)>,
+    /// Entries that wait.
+    waiting: Option<Waiting>,
+    /// When both ends answered last, or the relay began.
+    answered: Instant,
+    /// When the reader told which header it trusts, and how old that was.
+    trusted: Option<(Instant, Duration)>,
+    /// Whether the writer has answered.
+    sized: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    /// All are applied that waited first when the cursor is here; none: the writer does not tell whether any wait.
+    mark: Option<u64>,
+    since: Instant,
 }
 
 impl Gauge {
@@ -117,6 +147,7 @@ impl Gauge {
             from,
             to,
             condition: Condition::Starting,
+            known: false,
             cursor: 0,
             size: 0,
             lag_secs: 0,
@@ -133,44 +164,60 @@ impl Gauge {
             frozen_reason: None,
             fault_code: 0,
         };
-        Self(Mutex::new(Kept { report, waiting: None }))
+        Self(Mutex::new(Kept { report, waiting: None, answered: Instant::now(), trusted: None, sized: false }))
     }
 
     pub fn report(&self) -> Report {
         let kept = self.lock();
         let mut report = kept.report.clone();
-        report.lag_secs = kept.waiting.map_or(0, |(_, since)| since.elapsed().as_secs());
+        report.lag_secs = kept.waiting.map_or(0, |waiting| waiting.since.elapsed().as_secs());
+        report.trusted_age_secs = kept.trusted.map_or(0, |(told, age)| age.saturating_add(told.elapsed()).as_secs());
+        report.known = kept.sized && kept.trusted.is_some();
         report
     }
 
     /// What the reader says. Returns whether it froze since the last look.
     pub fn inbox(&self, inbox: &v1::Inbox, age: Duration) -> bool {
-        let report = &mut self.lock().report;
-        let newly_frozen = inbox.frozen && report.condition != Condition::Frozen;
+        let kept = &mut *self.lock();
+        kept.trusted = Some((Instant::now(), age));
+        let report = &mut kept.report;
+        let newly_frozen = inbox.frozen && report.frozen_reason.is_none();
         report.cursor = inbox.cursor;
         report.trusted_height = inbox.trusted_height;
-        report.trusted_age_secs = age.as_secs();
         report.trusting_period_secs = Some(inbox.trusting_period_secs).filter(|period| *period != u64::MAX);
         report.fault_code = inbox.fault_code;
         report.frozen_reason = inbox.frozen.then(|| inbox.frozen_reason.clone());
         if inbox.frozen {
             report.condition = Condition::Frozen;
+            // The writer is not asked any more, and was not seen to have more.
+            kept.waiting = kept.waiting.filter(|waiting| waiting.mark.is_some());
         }
         newly_frozen
     }
 
-    /// How many entries the writer proves.
+    /// How many entries the writer proves, where the reader told its cursor just before.
     pub fn size(&self, size: u64) {
         let kept = &mut *self.lock();
-        kept.report.size = size;
-        let cursor = kept.report.cursor;
-        kept.report.condition = if size > cursor { Condition::Behind } else { Condition::Idle };
-        if kept.waiting.is_some_and(|(mark, _)| cursor >= mark) {
-            kept.waiting = None;
-        }
-        if size > cursor {
-            kept.waiting.get_or_insert_with(|| (size, Instant::now()));
-        }
+        kept.proven(size);
+        kept.answered = Instant::now();
+        kept.report.condition = if size > kept.report.cursor { Condition::Behind } else { Condition::Idle };
+    }
+
+    /// How many entries the writer proves, where the reader does not answer: its cursor is that of the last time.
+    pub fn proven(&self, size: u64) {
+        self.lock().proven(size);
+    }
+
+    /// The writer does not answer: entries may wait since it did.
+    pub fn unproven(&self) {
+        let kept = &mut *self.lock();
+        kept.waiting.get_or_insert(Waiting { mark: None, since: kept.answered });
+    }
+
+    /// The reader's cursor and the height that it trusts, if it ever told.
+    pub fn last_inbox(&self) -> Option<(u64, u64)> {
+        let kept = self.lock();
+        kept.trusted.map(|_| (kept.report.cursor, kept.report.trusted_height))
     }
 
     /// A delivery was taken. Returns how many failures came before it.

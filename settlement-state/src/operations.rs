@@ -27,8 +27,9 @@ pub(crate) struct Done {
 /// Runs all operations. `reserved` of the balance is for the fee.
 pub(crate) fn run(ledger: &mut Ledger, transaction: &Transaction, reserved: Tai) -> Result<Done, Rejection> {
     let mut done = Done::default();
+    let chooses = transaction.operations.iter().any(|step| matches!(step, TransactionOperation::Allocate { .. }));
     for (operation, step) in (0..).zip(&transaction.operations) {
-        let mut step_run = Step { ledger, signer: transaction.account, operation, reserved, stored: 0 };
+        let mut step_run = Step { ledger, signer: transaction.account, operation, reserved, chooses, stored: 0 };
         match *step {
             TransactionOperation::Transfer { to, amount } => step_run.transfer(to, amount),
             TransactionOperation::Deposit { to, amount } => step_run.deposit(to, amount),
@@ -48,6 +49,8 @@ struct Step<'l> {
     signer: Address,
     operation: u32,
     reserved: Tai,
+    /// Whether the transaction says itself what the signer's lines are to be.
+    chooses: bool,
     stored: u32,
 }
 
@@ -61,8 +64,8 @@ impl Step<'_> {
     }
 
     /// Collateral for `to`. An account without any line gets one where its own namespace is, over half its limit, and as
-    /// long as it has this one alone and has not chosen otherwise, the line grows with its limit. For others the lines that
-    /// fall short of what they want are renewed.
+    /// long as it has this one alone and has not chosen otherwise, the line grows with its limit. For others, and for a signer
+    /// who allocates in the same transaction, the lines that fall short of what they want are renewed.
     fn deposit(&mut self, to: Address, amount: Tai) -> Result<(), Rejection> {
         self.check_no_debt(self.signer)?;
         self.check_no_debt(to)?;
@@ -73,6 +76,7 @@ impl Step<'_> {
         let mut open = self.open(to)?;
         let own = self.ledger.chain.shard_map.shard_of_namespace(&Namespace::own(&to));
         let is_automatic = match open.lines.as_slice() {
+            _ if self.chooses && to == self.signer => false,
             [] => true,
             [(shard, line)] => *shard == own && line.want == before && !before.is_zero(),
             [..] => false,

@@ -150,7 +150,8 @@ impl<M: Machine> Inner<M> {
             }
         }
         let at = At { height: summary.height, time: summary.time };
-        M::write_history(&self.store, &mut batch, at, &decided.executed.effects, receipts)?;
+        let Executed { effects, mutations, .. } = &decided.executed;
+        M::write_history(&self.store, &mut batch, at, effects, receipts, mutations)?;
         self.store.add_decisions(&mut batch, summary.height, M::governed(&decided.executed.effects))?;
         self.store.add_summary(&mut batch, summary)?;
         let synced = self.sync_commits.load(Ordering::Relaxed);

@@ -156,13 +156,14 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn outbound_entries(effects: &Self::Effects) -> usize;
     /// What a block appended to its logs; `state` is the version after it.
     fn appended<'a>(state: &Self::State, effects: &'a Self::Effects) -> Vec<Appended<'a>>;
-    /// Writes the rows that only this kind of chain has.
+    /// Writes the rows that only this kind of chain has. `bodies` are the block's envelopes by the index of their receipt.
     fn write_history(
         store: &Store,
         batch: &mut WriteBatch,
         at: At,
         effects: &Self::Effects,
         receipts: &[Arc<StoredReceipt>],
+        bodies: &[Option<Arc<Verified<Self::Body>>>],
     ) -> Result<(), StoreError>;
     /// Tells the log what operators have to know of a block.
     fn report(effects: &Self::Effects);

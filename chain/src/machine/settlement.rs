@@ -46,6 +46,8 @@ impl Machine for SettlementMachine {
         Family::CloseOrder,
         Family::AccountPostings,
         Family::PostingMarks,
+        Family::Transactions,
+        Family::AccountTransactions,
     ];
 
     fn decode(envelope: &[u8]) -> Result<SignedTransaction, Rejection> {
@@ -257,8 +259,15 @@ impl Machine for SettlementMachine {
         batch: &mut WriteBatch,
         at: At,
         effects: &Effects,
-        _receipts: &[Arc<StoredReceipt>],
+        receipts: &[Arc<StoredReceipt>],
+        bodies: &[Option<Arc<VerifiedTransaction>>],
     ) -> Result<(), StoreError> {
+        for receipt in receipts {
+            let body = usize::try_from(receipt.index).ok().and_then(|index| bodies.get(index)?.as_ref());
+            if let Some(verified) = body {
+                store.add_transaction(batch, receipt, verified)?;
+            }
+        }
         for entry in &effects.inbound {
             store.add_inbound(batch, at, entry.source, entry.index, &entry.entry)?;
         }

@@ -219,6 +219,7 @@ impl Machine for ShardMachine {
         at: At,
         effects: &Effects,
         receipts: &[Arc<StoredReceipt>],
+        _bodies: &[Option<Arc<VerifiedMutation>>],
     ) -> Result<(), StoreError> {
         let charged = receipts.iter().filter(|receipt| receipt.is_charged());
         store.add_bills(batch, at.time, effects, charged.filter_map(|receipt| receipt.namespace.as_ref()))?;

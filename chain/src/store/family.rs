@@ -26,6 +26,8 @@ pub enum Family {
     CloseOrder,
     AccountPostings,
     PostingMarks,
+    Transactions,
+    AccountTransactions,
 }
 
 impl Family {
@@ -63,6 +65,8 @@ impl Family {
             Self::CloseOrder => "close_order",
             Self::AccountPostings => "account_postings",
             Self::PostingMarks => "posting_marks",
+            Self::Transactions => "transactions",
+            Self::AccountTransactions => "account_transactions",
         }
     }
 

@@ -18,6 +18,7 @@
 //! | `log_nodes` | log ‖ level (1) ‖ index | hash |
 //! | `statements`, `statement_order`, `closes`, `close_order` | | see [`statements`] |
 //! | `account_postings`, `posting_marks` | | see [`postings`] |
+//! | `transactions`, `account_transactions` | | see [`transactions`] |
 //!
 //! Which families a folder has depends on the kind of its chain.
 //!
@@ -44,6 +45,7 @@ pub(crate) mod row;
 pub mod snapshot;
 pub mod statements;
 mod steps;
+pub mod transactions;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -60,7 +62,7 @@ pub(crate) use row::Row;
 pub(crate) use steps::Step;
 
 /// Layout of the rows: a program opens data of its own layout alone.
-pub const DATA_LAYOUT: &str = "2";
+pub const DATA_LAYOUT: &str = "3";
 const FORMAT: &[u8] = DATA_LAYOUT.as_bytes();
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -183,9 +183,14 @@ impl Store {
     /// The receipt of a mutation that was applied or failed.
     pub fn receipt(&self, id: &MutationId) -> Result<Option<StoredReceipt>, StoreError> {
         let Some(place) = self.get(Family::ReceiptIds, id.as_bytes())? else { return Ok(None) };
-        let row = self.get(Family::Receipts, &place)?;
-        let row = row.ok_or_else(|| StoreError::missing("receipt", format!("0x{}", hex::encode(&place))))?;
-        StoredReceipt::from_bytes(&place, &row).map(Some)
+        self.receipt_at(&place).map(Some)
+    }
+
+    /// The receipt at a place.
+    pub(super) fn receipt_at(&self, place: &[u8]) -> Result<StoredReceipt, StoreError> {
+        let row = self.get(Family::Receipts, place)?;
+        let row = row.ok_or_else(|| StoreError::missing("receipt", format!("0x{}", hex::encode(place))))?;
+        StoredReceipt::from_bytes(place, &row)
     }
 
     /// At most `limit` receipts of a block from position `from`, refused ones included.
@@ -213,7 +218,7 @@ impl Store {
     }
 }
 
-fn place_key(height: Height, index: u32) -> [u8; 12] {
+pub(super) fn place_key(height: Height, index: u32) -> [u8; 12] {
     let mut key = [0; 12];
     let (first, second) = key.split_at_mut(8);
     first.copy_from_slice(&height.get().to_be_bytes());

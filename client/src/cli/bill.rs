@@ -1,6 +1,7 @@
 //! `db3 bill`: what was charged and why, and what became of it.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 
 use db3_primitives::{Address, Namespace, Tai};
 
@@ -13,7 +14,9 @@ use super::span;
 use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
-use crate::{BillFilter, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, Sum, Unanswered};
+use crate::{
+    BillFilter, BillPages, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, Sum, Unanswered,
+};
 
 /// `db3 bill`
 pub async fn bill(session: &Session, command: &BillCommand) -> Result<(), Failure> {
@@ -70,6 +73,7 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
     let mut list = session.output.list(columns);
     let mut sums: BTreeMap<String, (u64, Tai)> = BTreeMap::new();
     let namespace = args.namespace.as_deref().map(str::parse::<Namespace>).transpose()?;
+    let mut merged = NewestFirst::default();
     for shard in answering {
         let Some(epoch) = epoch_on(&client, shard, args.epoch).await? else { continue };
         let filter = BillFilter {
@@ -80,23 +84,21 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
             namespace: namespace.as_ref().map(|name| name.as_str().to_owned()),
             open: args.status == Some(StatusChoice::Open),
         };
-        let mut pages = client.bills(shard, &filter)?;
-        while limit > 0
-            && let Some(page) = pages.next_page().await?
-        {
-            for bill in page {
-                let bill = BillView { status: status(settled.as_ref(), &bill), ..bill };
-                if args.status.is_some_and(|wanted| !is_in(wanted, bill.status)) {
-                    continue;
-                }
-                if let Some(by) = args.sum_by {
-                    let sum = sums.entry(group(&bill, by)).or_default();
-                    *sum = (sum.0.saturating_add(1), sum.1.checked_add(bill.bill.fee).unwrap_or(Tai::MAX));
-                } else if limit > 0 {
-                    limit = limit.saturating_sub(1);
-                    list.push(&missing.mark(shown(session, &bill)))?;
-                }
-            }
+        merged.add(client.bills(shard, &filter)?);
+    }
+    while limit > 0
+        && let Some(bill) = merged.next().await?
+    {
+        let bill = BillView { status: status(settled.as_ref(), &bill), ..bill };
+        if args.status.is_some_and(|wanted| !is_in(wanted, bill.status)) {
+            continue;
+        }
+        if let Some(by) = args.sum_by {
+            let sum = sums.entry(group(&bill, by)).or_default();
+            *sum = (sum.0.saturating_add(1), sum.1.checked_add(bill.bill.fee).unwrap_or(Tai::MAX));
+        } else {
+            limit = limit.saturating_sub(1);
+            list.push(&missing.mark(shown(session, &bill)))?;
         }
     }
     match args.sum_by {
@@ -105,6 +107,33 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
         None => list.finish("no bills")?,
     }
     missing.say(session)
+}
+
+/// The bills of several shards as one list, by the time of their blocks; each shard's own come newest first.
+#[derive(Default)]
+struct NewestFirst<'c> {
+    shards: Vec<(BillPages<'c>, VecDeque<BillView>)>,
+}
+
+impl<'c> NewestFirst<'c> {
+    fn add(&mut self, pages: BillPages<'c>) {
+        self.shards.push((pages, VecDeque::new()));
+    }
+
+    /// The newest that is left. Of bills of one time those of the lower shard come first.
+    async fn next(&mut self) -> Result<Option<BillView>, ClientError> {
+        for (pages, read) in &mut self.shards {
+            while read.is_empty()
+                && let Some(page) = pages.next_page().await?
+            {
+                read.extend(page);
+            }
+        }
+        self.shards.retain(|(_, read)| !read.is_empty());
+        let times = self.shards.iter().map(|(_, read)| read.front().and_then(|bill| bill.time));
+        let newest = times.enumerate().max_by_key(|(place, time)| (*time, Reverse(*place))).map(|(place, _)| place);
+        Ok(newest.and_then(|place| self.shards.get_mut(place)).and_then(|(_, read)| read.pop_front()))
+    }
 }
 
 /// A bill; in CSV its charges are fields of their own.

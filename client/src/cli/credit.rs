@@ -1,25 +1,17 @@
-//! `db3 credit show`, and what a first write does that met no line.
+//! `db3 credit show`.
 
-use std::time::Duration;
+use db3_primitives::{Address, LineLeaf, Tai};
 
-use db3_primitives::{Address, LineLeaf, SecretKey, ShardId, Tai};
-use tokio::time::{Instant, sleep};
-
-use super::args::SendingArgs;
 use super::bill::shards;
 use super::debt::Ahead;
 use super::failure::Failure;
 use super::line_use;
 use super::render;
-use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
 use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
-use crate::{Answer, Client, CreditLine, Money};
-
-/// How often to ask whether a new line has arrived on its shard.
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::{Answer, CreditLine, Money};
 
 /// `db3 credit show`
 pub async fn show(session: &Session, network: ChosenNetwork) -> Result<(), Failure> {
@@ -105,8 +97,9 @@ fn print(session: &Session, object: Object, lines: Vec<Object>) -> Result<(), Fa
         "bill_count",
         "lease_epoch",
     ];
-    const CSV_COLUMNS: &[&str] = &[
-        "account",
+    const ACCOUNT_COLUMNS: &[&str] =
+        &["account", "balance_tai", "collateral_tai", "limit_tai", "allocated_tai", "free_tai", "owed_tai"];
+    const LINE_COLUMNS: &[&str] = &[
         "shard",
         "want_tai",
         "granted_tai",
@@ -114,6 +107,7 @@ fn print(session: &Session, object: Object, lines: Vec<Object>) -> Result<(), Fa
         "held_tai",
         "spent_tai",
         "available_tai",
+        "used_percent",
         "reported_tai",
         "debited_tai",
         "paid_tai",
@@ -126,11 +120,15 @@ fn print(session: &Session, object: Object, lines: Vec<Object>) -> Result<(), Fa
     match session.output.format {
         OutputFormat::Json => session.output.object(&object.with("lines", lines)),
         OutputFormat::Csv => {
-            let account = object.get("account").cloned().unwrap_or(Value::Text(String::new()));
-            let mut list = session.output.list(CSV_COLUMNS);
-            for line in lines {
-                list.push(&Object::new().with("account", account.clone()).with_all(&line))?;
+            // What is the account's stands in each line, and in one of its own where there is none.
+            let account = ACCOUNT_COLUMNS
+                .iter()
+                .fold(Object::new(), |account, name| account.with_some(name, object.get(name).cloned()));
+            let mut list = session.output.list(&[ACCOUNT_COLUMNS, LINE_COLUMNS].concat());
+            if lines.is_empty() {
+                list.push(&account)?;
             }
+            lines.iter().try_for_each(|line| list.push(&account.clone().with_all(line)))?;
             list.finish("")
         }
         OutputFormat::Table => {
@@ -162,6 +160,10 @@ impl Line {
             .with_some("shard_ceiling_tai", on_shard.map(|line| line.ceiling))
             .with_some("spent_tai", on_shard.map(|line| line.spent))
             .with_some("available_tai", on_shard.map(|line| line.available))
+            .with_some(
+                "used_percent",
+                on_shard.zip(known).and_then(|(line, known)| line_use::used_percent(line, known)),
+            )
             .with_some("reported_tai", known.map(|line| line.reported))
             .with_some("debited_tai", known.map(|line| line.debited))
             .with_some("paid_tai", known.map(|line| line.paid))
@@ -185,75 +187,4 @@ impl Line {
 
 fn sum(amounts: impl Iterator<Item = Tai>) -> Tai {
     amounts.fold(Tai::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Tai::MAX))
-}
-
-/// What a first write that met no line found to do about it.
-pub enum Opening {
-    /// There is a line now.
-    Open,
-    /// What helps this account.
-    Advice(String),
-    /// Nothing that the refusal does not say.
-    Unknown,
-}
-
-impl Opening {
-    fn of(arrived: bool) -> Self {
-        if arrived { Self::Open } else { Self::Unknown }
-    }
-}
-
-/// What to do about a first write that met no line: opens one where the person says yes, and else tells how.
-pub async fn open_line(session: &Session, client: &Client, signer: &SecretKey, shard: u32) -> Result<Opening, Failure> {
-    let account = signer.address();
-    // Where settlement does not answer, the refusal says what there is to say.
-    let Ok(money) = client.account(account).money().await else { return Ok(Opening::Unknown) };
-    let money = money.value;
-    let free = money.free();
-    if !money.line(shard).want.is_zero() && !money.line(shard).ceiling.is_zero() {
-        return arrived(session, client, account, shard).await.map(Opening::of);
-    }
-    if free.is_zero() {
-        let balance = money.balance().balance;
-        return Ok(Opening::Advice(if balance.is_zero() {
-            "it has no credit to allocate, and no balance either; somebody must `db3 transfer` to it first".to_owned()
-        } else {
-            format!(
-                "it has no credit to allocate; `db3 credit deposit AMOUNT` makes some of its {} DB3, and opens a line here",
-                balance.to_db3_string()
-            )
-        }));
-    }
-    let question = format!(
-        "{account} has no credit on shard {shard} yet; allocate the {} DB3 that are free, and send again?",
-        free.to_db3_string()
-    );
-    if !session.may_ask() || !session.confirm(&question)? {
-        let (amount, free) = (free.get(), free.to_db3_string());
-        return Ok(Opening::Advice(format!(
-            "{free} DB3 of its credit are free: `db3 credit allocate --shard {shard} {amount}tai` opens a line there"
-        )));
-    }
-    let operations = [db3_primitives::TransactionOperation::Allocate { shard: ShardId::new(shard), want: free }];
-    let prepared = client.transaction().operations(operations).sign(signer);
-    match send_order(session, prepared, &SendingArgs::default()).await? {
-        Sent::Receipt(receipt) => {
-            session.output.say(&format!("allocated, in block {} of {}", receipt.height, receipt.chain_id));
-        }
-        Sent::Priced => {}
-    }
-    arrived(session, client, account, shard).await.map(Opening::of)
-}
-
-/// Waits for a line that is on its way to its shard.
-async fn arrived(session: &Session, client: &Client, account: Address, shard: u32) -> Result<bool, Failure> {
-    let begin = Instant::now();
-    session.output.say_more("waiting for the line to arrive on its shard");
-    while begin.elapsed() < client.options().timeout {
-        if client.account(account).credit_line_on(shard).await?.exists {
-            return Ok(true);
-        }
-        sleep(PAUSE).await;
-    }
-    Ok(false)
 }

@@ -1,5 +1,6 @@
 //! `db3 epoch`: the epochs of the shards, and whether they are settled.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
@@ -143,7 +144,7 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
                 if found.is_empty() {
                     not_closed.get_or_insert(shard);
                 }
-                rows.extend(found);
+                rows.extend(found.into_iter().map(|(epoch, object)| ((Reverse(epoch), shard), object)));
             }
             Err(ClientError::Rejected(refusal)) if refusal.code == EPOCH_NOT_FOUND => {
                 return Err(
@@ -159,7 +160,8 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
         if let (EpochCommand::Show { .. }, Some(shard), true) = (command, not_closed, rows.is_empty()) {
             return Err(none_closed(&client, shard).await?);
         }
-        rows.into_iter().try_for_each(|row| list.push(&missing.mark(row)))?;
+        rows.sort_by_key(|(place, _)| *place);
+        rows.into_iter().try_for_each(|(_, row)| list.push(&missing.mark(row)))?;
         list.finish("no such epoch")?;
     }
     missing.say(session)
@@ -170,13 +172,13 @@ async fn list(
     shard: u32,
     limit: u64,
     settled: &mut Option<Settled>,
-) -> Result<Vec<Object>, ClientError> {
+) -> Result<Vec<(u64, Object)>, ClientError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let epochs = client.epochs(shard, limit).await?;
     if let Some(settled) = settled {
         settled.learn(client, shard, None, limit).await?;
     }
-    Ok(epochs.iter().map(|epoch| render(shard, epoch, settled.as_ref())).collect())
+    Ok(epochs.iter().map(|epoch| (epoch.message.epoch, render(shard, epoch, settled.as_ref()))).collect())
 }
 
 async fn show(
@@ -184,7 +186,7 @@ async fn show(
     shard: u32,
     epoch: EpochChoice,
     settled: &mut Option<Settled>,
-) -> Result<Vec<Object>, ClientError> {
+) -> Result<Vec<(u64, Object)>, ClientError> {
     let number = match epoch_on(client, shard, Some(epoch)).await? {
         Some(OnShard::Number(number)) => Some(number),
         Some(OnShard::Any) | None => return Ok(Vec::new()),
@@ -196,7 +198,8 @@ async fn show(
     }
     let proven = view.close.is_some() && view.at.as_ref().is_some_and(|at| at.verified);
     let waits = view.close.is_none() && view.message.status() != BillStatus::Open;
-    Ok(vec![render(shard, &view, settled.as_ref()).with("verified", proven).with("closing", waits)])
+    let object = render(shard, &view, settled.as_ref()).with("verified", proven).with("closing", waits);
+    Ok(vec![(view.message.epoch, object)])
 }
 
 fn render(shard: u32, epoch: &EpochView, settled: Option<&Settled>) -> Object {

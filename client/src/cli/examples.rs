@@ -74,6 +74,10 @@ pub const EXAMPLES: &[(&str, [&str; 2])] = &[
     ("credit deposit", ["db3 credit deposit 2db3", "db3 credit deposit 1db3 --no-lines"]),
     ("credit withdraw", ["db3 credit withdraw 0.1db3", "db3 credit withdraw 0.1db3 --dry-run"]),
     ("credit allocate", ["db3 credit allocate 900db3", "db3 credit allocate --shard 0 800db3 --wait committed"]),
+    (
+        "credit history",
+        ["db3 credit history --limit 20", "db3 credit history --since 2026-01-01T00:00:00Z --output csv"],
+    ),
     ("credit pay", ["db3 credit pay --dry-run", "db3 credit pay 0.1db3 --dry-run"]),
     ("credit", ["db3 credit show", "db3 credit allocate --shard 0 900db3"]),
     ("devnet fund", ["db3 devnet fund dev1", "db3 devnet fund 0x1111111111111111111111111111111111111111 5db3"]),

@@ -90,6 +90,24 @@ impl Failure {
         )
     }
 
+    /// Leaves out that nothing was sent, where nothing was to be.
+    #[must_use]
+    pub fn of_read(mut self) -> Self {
+        if let Some(remedy) = self.0.remedy.strip_suffix("; nothing was sent") {
+            self.0.remedy = remedy.to_owned();
+        }
+        self
+    }
+
+    /// Says what to do where `db3 status` itself finds that nobody answers: it sends nothing, and asks no other command.
+    #[must_use]
+    pub fn of_status(mut self) -> Self {
+        if self.0.exit == Exit::Unreachable {
+            self.0.remedy = "check that its node runs (on its machine; of a local network, db3 devnet status), and the address in the network's file or of --endpoint".to_owned();
+        }
+        self
+    }
+
     /// A file that cannot be read or written.
     pub fn file(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::input(format!("cannot {doing} {}: {error}", path.display()), "check the path and its permissions")
@@ -103,14 +121,17 @@ impl Failure {
         self
     }
 
-    /// Says of what kind of order it is, by the word that people use, and leaves out the number of an only operation.
+    /// Says of what kind of order it is, by the word that people use, and leaves out the number of an only operation. A
+    /// transaction's have none that its sender gave: a command makes them.
     #[must_use]
     pub fn of_order(mut self, noun: &'static str, operations: usize) -> Self {
         self.0.noun = noun;
         if noun != MUTATION {
             self.0.what = self.0.what.replacen("the mutation ", &format!("the {noun} "), 1);
         }
-        if operations <= 1 && self.0.what.starts_with(FIRST_OPERATION) {
+        if noun != MUTATION {
+            self.0.what = without_number(&self.0.what).to_owned();
+        } else if operations <= 1 && self.0.what.starts_with(FIRST_OPERATION) {
             self.0.what.replace_range(..FIRST_OPERATION.len(), "");
         }
         self
@@ -248,6 +269,15 @@ impl From<ClientError> for Failure {
     }
 }
 
+/// What a rejection says of an operation, without its number.
+pub fn without_number(message: &str) -> &str {
+    let numbered = message.strip_prefix("operation ").and_then(|rest| rest.split_once(": "));
+    match numbered {
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => message,
+    }
+}
+
 /// What is malformed in itself was wrong when it was typed.
 fn is_wrong_input(refusal: &Refusal) -> bool {
     refusal.class() == db3_primitives::Class::Malformed && refusal.code > 0
@@ -305,7 +335,7 @@ mod tests {
         assert!(refused(1).to_text(false).starts_with("error: nothing is outstanding (312 NOTHING_OWED)\n"));
         assert!(refused(1).to_text(false).contains("\n  transaction 0x0707"));
         assert!(refused(1).to_json().contains(r#""transaction_id":"0x0707"#));
-        assert!(refused(2).to_text(false).starts_with("error: operation 0: nothing is outstanding"));
+        assert!(refused(2).to_text(false).starts_with("error: nothing is outstanding"), "the command made both");
         let unknown = ClientError::OutcomeUnknown { id: db3_primitives::Identifier([7; 32]), detail: "cut".to_owned() };
         let said = Failure::from(unknown).of_order("transaction", 1).to_text(false);
         assert!(said.contains("the transaction was sent, and its outcome is unknown"), "{said}");

@@ -10,7 +10,7 @@ use super::value::Object;
 use crate::{Client, CreditLine, Money, Receipt};
 
 /// Of what a line was granted, in percent, from which on its use is warned of.
-const WARN_PERCENT: u128 = 80;
+const WARN_PERCENT: u32 = 80;
 
 /// What the settlement chain lets a line owe at once: its ceiling less what was paid and written off.
 #[must_use]
@@ -29,8 +29,9 @@ fn used(on_shard: &CreditLine, line: &LineLeaf) -> Tai {
 }
 
 /// How much of a line is used, in percent of what it was granted; none where that is nothing.
-fn used_percent(on_shard: &CreditLine, line: &LineLeaf) -> Option<u128> {
-    used(on_shard, line).get().checked_mul(100)?.checked_div(granted_there(on_shard, line).get())
+pub fn used_percent(on_shard: &CreditLine, line: &LineLeaf) -> Option<u32> {
+    let percent = used(on_shard, line).get().checked_mul(100)?.checked_div(granted_there(on_shard, line).get())?;
+    u32::try_from(percent).ok()
 }
 
 /// What gives a line more credit.
@@ -46,6 +47,18 @@ fn remedy(money: &Money, on_shard: &CreditLine) -> String {
             Stage::Clear | Stage::Outstanding => {
                 format!("the {outstanding} DB3 that are outstanding come first: `db3 credit pay`")
             }
+        };
+    }
+    if line.want.is_zero() {
+        return if free.is_zero() {
+            format!(
+                "nothing is asked for there: `db3 credit deposit AMOUNT` secures credit, and `db3 credit allocate --shard {shard} AMOUNT` asks for it"
+            )
+        } else {
+            let free = free.to_db3_string();
+            format!(
+                "nothing is asked for there: `db3 credit allocate --shard {shard} {free}db3` asks for the {free} DB3 that are free"
+            )
         };
     }
     if on_shard.ceiling < line.ceiling {
@@ -71,12 +84,14 @@ fn remedy(money: &Money, on_shard: &CreditLine) -> String {
 pub fn warn(session: &Session, on_shard: &CreditLine, money: &Money) {
     let line = money.line(on_shard.shard);
     let Some(percent) = used_percent(on_shard, &line).filter(|percent| *percent >= WARN_PERCENT) else { return };
-    session.output.say(&format!(
-        "warning: {percent} % of the line on shard {} is used, {} DB3 are left; {}",
-        on_shard.shard,
-        on_shard.available.to_db3_string(),
-        remedy(money, on_shard),
-    ));
+    let (shard, available) = (on_shard.shard, on_shard.available);
+    let left = available.to_db3_string();
+    let details = Object::new().with("shard", shard).with("used_percent", percent).with("available_tai", available);
+    session.output.warn(
+        &format!("{percent} % of the line on shard {shard} is used, {left} DB3 are left"),
+        &remedy(money, on_shard),
+        &details,
+    );
 }
 
 /// Says when a write has used most of its line. What cannot be learnt is not said: the write itself went well.

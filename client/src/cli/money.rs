@@ -9,7 +9,7 @@ use super::credit;
 use super::failure::{Exit, Failure};
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
-use super::{line_use, receipt};
+use super::{history, line_use, receipt};
 use crate::{Client, Money, Unanswered};
 
 /// Numbers of the rejections of an account that has too little.
@@ -43,6 +43,7 @@ pub async fn credit(session: &Session, command: &CreditCommand) -> Result<(), Fa
             send(session, network, |_, _| Ok(vec![TransactionOperation::Withdraw { amount }]), &args.sending).await
         }
         CreditCommand::Allocate(args) => allocate(session, network, args).await,
+        CreditCommand::History(args) => history::history(session, network, args).await,
         CreditCommand::Pay(args) => {
             let amount = args.amount.unwrap_or(Tai::ZERO);
             send(session, network, |_, _| Ok(vec![TransactionOperation::Pay { amount }]), &args.sending).await
@@ -72,6 +73,10 @@ async fn send(
 async fn explain(client: &Client, account: Address, pays: bool, failure: Failure) -> Failure {
     let available = failure.available().filter(|available| !available.is_zero());
     match (failure.code(), available) {
+        (Some(BALANCE_TOO_LOW), _) if !pays => failure.explained(
+            "",
+            "use an amount of at most that balance, or let somebody transfer to the account first (`db3 credit show`)",
+        ),
         (Some(BALANCE_TOO_LOW), Some(available)) if pays => {
             let most = available.to_db3_string();
             failure.explained("", format!("at most {most} DB3 can be paid now: `db3 credit pay {most}db3`, or somebody transfers to the account first"))
@@ -163,7 +168,7 @@ fn lines(money: &Money, deposit: Tai, shards: &[u32]) -> Vec<TransactionOperatio
 }
 
 /// What keeps a deposit from opening or raising a line by itself: the chain does so where an account has no line yet, or
-/// none but the one that was opened so.
+/// none but the one that was opened so, and does not say in the same transaction what it wants.
 fn as_before(money: &Money, own: ShardId) -> Option<TransactionOperation> {
     let is_automatic = money.lines().iter().all(|(shard, _)| *shard == own);
     is_automatic.then(|| TransactionOperation::Allocate { shard: own, want: money.line(own.get()).want })

@@ -73,6 +73,16 @@ impl Output {
         }
     }
 
+    /// Warns on standard error, unless they asked for quiet: in words, or in JSON with what the words are about.
+    pub fn warn(self, message: &str, remedy: &str, details: &Object) {
+        if self.format == OutputFormat::Json {
+            let warning = details.clone().with("message", message).with("remedy", remedy);
+            self.say(&Object::new().with("warning", Value::Object(warning)).to_json());
+        } else {
+            self.say(&format!("warning: {message}; {remedy}"));
+        }
+    }
+
     /// Says something that only `--verbose` asks for.
     pub fn say_more(self, text: &str) {
         if self.verbose && !self.quiet {
@@ -145,8 +155,11 @@ impl List {
             cells.chain([title.chars().count()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = titles.iter().enumerate().map(|(column, title)| width(column, title)).collect();
+        // A cell that is empty says nothing of its column.
+        let filled =
+            |column: usize| self.rows.iter().filter_map(move |row| row.get(column)).filter(|cell| !cell.is_empty());
         let right: Vec<bool> = (0..titles.len())
-            .map(|column| self.rows.iter().filter_map(|row| row.get(column)).all(Value::is_number))
+            .map(|column| filled(column).next().is_some() && filled(column).all(Value::is_number))
             .collect();
         let mut text = self.output.bold(aligned(&titles, &widths, &right).trim_end());
         text.push('\n');
@@ -204,6 +217,15 @@ fn note(text: &str) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn a_column_of_numbers_stays_to_the_right_where_a_cell_is_empty() {
+        let output = Output { format: OutputFormat::Table, color: ColorChoice::Never, quiet: false, verbose: false };
+        let mut list = output.list(&["epoch", "last_height", "note"]);
+        list.push(&Object::new().with("epoch", 8u64)).unwrap();
+        list.push(&Object::new().with("epoch", 7u64).with("last_height", 22u64)).unwrap();
+        assert_eq!(list.render(), "EPOCH  LAST HEIGHT  NOTE\n    8\n    7           22\n");
+    }
 
     #[test]
     fn a_huge_value_is_cut_in_a_table_and_pads_nothing() {

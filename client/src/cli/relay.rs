@@ -12,7 +12,7 @@ use super::args::RelayArgs;
 use super::failure::Failure;
 use super::output::List;
 use super::session::Session;
-use super::value::{Object, Value};
+use super::value::{Object, Value, counted};
 use crate::console::OutputFormat;
 
 /// How often to look whether there is something new to say.
@@ -127,12 +127,12 @@ impl Teller<'_> {
                 .with("from", report.from.as_str())
                 .with("to", report.to.as_str())
                 .with("condition", condition(report.condition))
-                .with("cursor", report.cursor)
-                .with("size", report.size)
-                .with("lag", report.lag_entries())
+                .with_some("cursor", report.known.then_some(report.cursor))
+                .with_some("size", report.known.then_some(report.size))
+                .with_some("lag", report.known.then(|| report.lag_entries()))
                 .with("lag_secs", report.lag_secs)
-                .with("trusted_height", report.trusted_height)
-                .with("trusted_age_secs", report.trusted_age_secs)
+                .with_some("trusted_height", report.known.then_some(report.trusted_height))
+                .with_some("trusted_age_secs", report.known.then_some(report.trusted_age_secs))
                 .with_some("trusting_period_secs", report.trusting_period_secs)
                 .with("deliveries", report.deliveries)
                 .with("entries", report.entries)
@@ -157,15 +157,47 @@ fn condition(condition: Condition) -> &'static str {
 
 fn sentence(report: &Report) -> String {
     let way = format!("{} > {}", report.from, report.to);
-    let so_far = format!("{} of {} entries", report.cursor, report.size);
+    let waiting = match (report.lag_entries(), report.lag_secs) {
+        (0, 0) => String::new(),
+        (0, secs) => format!(", more may wait for {secs} s"),
+        (entries, secs) => format!(", {entries} wait for {secs} s"),
+    };
+    let so_far = format!("{} of {} entries{waiting}", report.cursor, report.size);
     match (report.condition, &report.frozen_reason, &report.last_error) {
         (Condition::Frozen, Some(reason), _) => format!("{way}: frozen at {so_far}: {reason}"),
-        (Condition::Failing, _, Some(error)) => format!("{way}: {so_far}; {error}"),
+        (Condition::Failing, _, Some(error)) if report.known => format!("{way}: failing at {so_far}; {error}"),
+        (Condition::Failing, _, Some(error)) => format!("{way}: failing, and what waits is not known yet; {error}"),
         _ => format!(
-            "{way}: {}, {so_far}, {} deliveries, newest trusted header {} s old",
+            "{way}: {}, {so_far}, {}, newest trusted header {} s old",
             condition(report.condition),
-            report.deliveries,
+            counted(report.deliveries, "delivery", "deliveries"),
             report.trusted_age_secs
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_direction_nobody_answered_for_is_said_to_be_unknown_and_not_to_be_at_zero() {
+        let at = |name: &str| ChainEndpoints {
+            chain_id: db3_primitives::ChainId::parse(name).unwrap(),
+            urls: vec!["http://127.0.0.1:1".to_owned()],
+        };
+        let config = Config::of_network(&at("mine-settlement"), &[at("mine-shard-0")]);
+        let started = Relay::new(&config).unwrap().monitor().reports().remove(0);
+        let error = Some("connection refused".to_owned());
+        let failing = Report { condition: Condition::Failing, last_error: error, lag_secs: 40, ..started };
+        let way = format!("{} > {}", failing.from, failing.to);
+        assert_eq!(sentence(&failing), format!("{way}: failing, and what waits is not known yet; connection refused"));
+        let known = Report { known: true, cursor: 3, size: 5, ..failing };
+        assert_eq!(sentence(&known), format!("{way}: failing at 3 of 5 entries, 2 wait for 40 s; connection refused"));
+        let behind = Report { condition: Condition::Behind, last_error: None, deliveries: 1, ..known.clone() };
+        assert!(sentence(&behind).starts_with(&format!("{way}: behind, 3 of 5 entries, 2 wait for 40 s, 1 delivery,")));
+        let silent = Report { cursor: 5, ..known };
+        assert!(sentence(&silent).contains("5 of 5 entries, more may wait for 40 s;"), "the writer does not answer");
     }
 }

@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use db3_primitives::{Identifier, SecretKey, SignedEnvelope};
 
 use super::args::SendingArgs;
-use super::failure::Failure;
+use super::failure::{Failure, without_number};
 use super::render;
 use super::session::Session;
 use super::value::Object;
-use crate::{ClientError, Order, Prepared, Receipt, ReceiptState};
+use crate::console::OutputFormat;
+use crate::{ClientError, Estimate, Order, Prepared, Receipt, ReceiptState};
 
 /// How a sent order ended.
 pub enum Sent {
@@ -48,6 +49,7 @@ pub async fn send_order<O: Order>(
             .with("price_version", estimate.price_version)
             .with("charges", render::charges(&estimate.charges))
             .with_some("rejection", estimate.rejection.as_ref().map(render::rejection));
+        let object = if session.output.format == OutputFormat::Table { in_words(object, &estimate) } else { object };
         super::bill::print_with_charges(session, &object, &[])?;
         return Ok(Sent::Priced);
     }
@@ -66,4 +68,15 @@ pub async fn send_order<O: Order>(
         };
     }
     Ok(Sent::Receipt(Box::new(receipt)))
+}
+
+/// A price whose rejection is a sentence, as people read it.
+fn in_words(object: Object, estimate: &Estimate) -> Object {
+    match &estimate.rejection {
+        Some(refusal) => {
+            let sentence = format!("{} ({} {})", without_number(&refusal.message), refusal.code, refusal.name);
+            object.without(&["rejection"]).with("rejection", sentence).with("remedy", refusal.remedy.as_str())
+        }
+        None => object,
+    }
 }

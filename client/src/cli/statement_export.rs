@@ -1,5 +1,7 @@
 //! `db3 statement export`: statements, or what each bill was charged for, for a bookkeeper.
 
+use std::collections::BTreeMap;
+
 use super::args::StatementExportArgs;
 use super::bill::shards;
 use super::failure::Failure;
@@ -11,8 +13,8 @@ use super::span;
 use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
-use crate::primitives::{Address, Tai};
-use crate::{BillView, Client, StatementFilter};
+use crate::primitives::{Address, BlockTime, Posting, Tai};
+use crate::{BillView, Client, SettlementFilter, SettlementView, StatementFilter};
 
 /// One line for each shard and period. Amounts stand in tai, to be added up to the last digit, and in DB3, as tables and
 /// invoices print them; `debited_by` and `covered_by` are the numbers that `db3 posting show` takes.
@@ -20,6 +22,7 @@ const COLUMNS: &[&str] = &[
     "network",
     "account",
     "shard",
+    "payee",
     "epoch",
     "last_epoch",
     "period_start",
@@ -37,7 +40,10 @@ const COLUMNS: &[&str] = &[
     "status",
     "received_time",
     "debited_by",
+    "debited_time",
     "covered_by",
+    "covered_kind",
+    "covered_time",
 ];
 /// One line for each meter of each bill.
 const CHARGE_COLUMNS: &[&str] = &[
@@ -80,12 +86,13 @@ pub async fn export(
     });
     found.sort_by_key(|period| (period.statement.epoch, period.statement.shard));
     let mut rows = Vec::new();
+    let postings = if args.charges { BTreeMap::new() } else { postings_of(client, account, &found).await? };
     for period in &found {
         if args.charges {
             let bills = bills_of(client, period, &mut missing).await?;
             rows.extend(bills.iter().flatten().flat_map(|bill| charge_rows(client, bill)));
         } else {
-            rows.push(bookkeeping_row(client, period));
+            rows.push(bookkeeping_row(client, period, &postings));
         }
     }
     let rows: Vec<Object> = rows.into_iter().map(|row| missing.mark(row)).collect();
@@ -110,15 +117,41 @@ fn csv(columns: &[&str], rows: &[Object]) -> String {
     format!("{}\n", lines.join("\n"))
 }
 
-fn bookkeeping_row(client: &Client, period: &Period) -> Object {
+/// The account's postings by their number, back to the first that debited one of these statements.
+async fn postings_of(
+    client: &Client,
+    account: Address,
+    periods: &[Period],
+) -> Result<BTreeMap<u64, SettlementView>, Failure> {
+    let debited = periods.iter().filter_map(|period| period.statement.settled.as_ref()?.debited_by);
+    let Some(first) = debited.min() else { return Ok(BTreeMap::new()) };
+    let filter = SettlementFilter { account: Some(account), ..SettlementFilter::default() };
+    let mut found = BTreeMap::new();
+    let mut pages = client.settlements(&filter)?;
+    while let Some(page) = pages.next_page().await? {
+        found.extend(page.into_iter().map(|view| (view.index, view)));
+        if found.first_key_value().is_some_and(|(oldest, _)| *oldest <= first) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn bookkeeping_row(client: &Client, period: &Period, postings: &BTreeMap<u64, SettlementView>) -> Object {
     let statement = &period.statement;
     let settled = statement.settled.as_ref();
     let written_off = settled.map_or(Tai::ZERO, |settled| settled.written_off);
     let outstanding = settled.map_or(Tai::ZERO, |settled| settled.standing.outstanding);
+    let payee = client.network().shard(statement.shard.into()).map(|entry| entry.chain_id.to_string());
+    let debited_by = settled.and_then(|settled| settled.debited_by);
+    let covered_by = settled.and_then(|settled| settled.covered_by);
+    let posting = |number: Option<u64>| number.and_then(|number| postings.get(&number)).map(|view| &view.posting);
+    let time = |posting: Option<&Posting>| posting.map(|posting| BlockTime::from_secs(posting.time_secs));
     let object = Object::new()
         .with("network", client.network().name.as_str())
         .with("account", statement.account.to_string())
         .with("shard", statement.shard)
+        .with_some("payee", payee)
         .with("epoch", period.close.first.get())
         .with("last_epoch", period.close.last.get());
     with_period(object, period)
@@ -134,8 +167,11 @@ fn bookkeeping_row(client: &Client, period: &Period) -> Object {
         .with("outstanding_db3", outstanding.to_db3_string())
         .with("status", Value::Enum(statement.status().as_str_name(), "BILL_STATUS_"))
         .with_some("received_time", settled.and_then(|settled| settled.received_time))
-        .with_some("debited_by", settled.and_then(|settled| settled.debited_by))
-        .with_some("covered_by", settled.and_then(|settled| settled.covered_by))
+        .with_some("debited_by", debited_by)
+        .with_some("debited_time", time(posting(debited_by)))
+        .with_some("covered_by", covered_by)
+        .with_some("covered_kind", posting(covered_by).map(|posting| posting.kind.name()))
+        .with_some("covered_time", time(posting(covered_by)))
 }
 
 fn charge_rows(client: &Client, bill: &BillView) -> Vec<Object> {

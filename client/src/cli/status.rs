@@ -28,6 +28,19 @@ const COLUMNS: &[&str] = &[
     "pool_mutations",
     "engine",
     "endpoint",
+    "fault",
+];
+/// CSV is one table: what a shard and the settlement chain hear of one another stands with the shard.
+const CSV_COLUMNS: &[&str] = &[
+    "to_settlement_lag",
+    "to_settlement_lag_secs",
+    "to_settlement_problem",
+    "from_settlement_lag",
+    "from_settlement_lag_secs",
+    "from_settlement_problem",
+    "settled_epoch",
+    "fault_index",
+    "problem",
 ];
 const LINK_COLUMNS: &[&str] =
     &["from", "to", "cursor", "size", "lag", "lag_secs", "header_age_secs", "trusted_secs", "problem"];
@@ -58,20 +71,18 @@ impl Heard {
 /// `db3 status`
 pub async fn status(session: &Session) -> Result<(), Failure> {
     let client = session.client().await?;
-    let mut chains = session.output.list(COLUMNS);
+    let mut chains: Vec<Object> = Vec::new();
     let mut failure = None;
-    let mut sizes: BTreeMap<(String, String), u64> = BTreeMap::new();
     let mut heard = Heard::default();
     let mut settled = None;
     if let Some(entry) = client.network().settlement() {
-        let chain_id = entry.chain_id.to_string();
         match settlement_row(&client, &mut heard).await {
             Ok((object, round)) => {
-                chains.push(&object)?;
+                chains.push(object);
                 settled = round;
             }
             Err(error) => {
-                chains.push(&unreachable(&chain_id, &error))?;
+                chains.push(unreachable(entry.chain_id.as_str(), &error));
                 failure.get_or_insert(error);
             }
         }
@@ -82,37 +93,66 @@ pub async fn status(session: &Session) -> Result<(), Failure> {
     };
     for shard in shards(&client, None)? {
         let known = closes.iter().find(|(number, _)| number.get() == shard).map(|(_, leaf)| leaf);
-        match row(&client, shard, &mut heard).await {
-            Ok(object) => {
-                let object = object
-                    .with_some("closed_epoch", known.and_then(|leaf| leaf.last_close).map(Epoch::get))
-                    .with_some("fault", known.and_then(|leaf| leaf.fault).map(|fault| format!("{:?}", fault.code)))
-                    .with_some("fault_index", known.and_then(|leaf| leaf.fault).map(|fault| fault.index));
-                chains.push(&object)?;
-            }
-            Err(error) => {
-                let chain_id = client.network().shard(shard.into()).map(|entry| entry.chain_id.to_string());
-                chains.push(&unreachable(&chain_id.unwrap_or_default(), &error))?;
-                failure.get_or_insert(error);
-            }
-        }
+        let object = row(&client, shard, &mut heard).await.unwrap_or_else(|error| {
+            let chain_id = client.network().shard(shard.into()).map(|entry| entry.chain_id.to_string());
+            let object = unreachable(&chain_id.unwrap_or_default(), &error);
+            failure.get_or_insert(error);
+            object
+        });
+        // What the settlement chain knows of a shard is known where the shard itself does not answer.
+        let fault = known.and_then(|leaf| leaf.fault);
+        chains.push(
+            object
+                .with_some("closed_epoch", known.and_then(|leaf| leaf.last_close).map(Epoch::get))
+                .with_some("fault", fault.map(|fault| format!("{:?}", fault.code)))
+                .with_some("fault_index", fault.map(|fault| fault.index)),
+        );
     }
-    chains.finish("no chains")?;
-    for link in &heard.links {
-        sizes.insert((link.reader.clone(), link.source().to_owned()), link.message.outbox_size);
-    }
-    let rows = link_rows(&client, &heard, &sizes);
-    if session.output.format != OutputFormat::Csv {
-        print_links(session, &rows)?;
-    }
+    let sizes: BTreeMap<(String, String), u64> = heard
+        .links
+        .iter()
+        .map(|link| ((link.reader.clone(), link.source().to_owned()), link.message.outbox_size))
+        .collect();
+    let settlement = client.network().settlement().map(|entry| Value::from(entry.chain_id.as_str()));
+    print(session, &chains, &link_rows(&client, &heard, &sizes), settlement.as_ref())?;
     if let (Some(settled), OutputFormat::Table) = (settled, session.output.format) {
         session.output.say(&format!("epoch {settled} is settled"));
     }
-    failure.map_or(Ok(()), |error| Err(error.into()))
+    failure.map_or(Ok(()), |error| Err(Failure::from(error).of_status()))
 }
 
 fn unreachable(chain_id: &str, error: &ClientError) -> Object {
     Object::new().with("chain_id", chain_id).with("state", "unreachable").with("problem", error.to_string())
+}
+
+fn print(session: &Session, chains: &[Object], links: &[Object], settlement: Option<&Value>) -> Result<(), Failure> {
+    if session.output.format == OutputFormat::Csv {
+        let mut list = session.output.list(&[COLUMNS, CSV_COLUMNS].concat());
+        for chain in chains {
+            // Both directions of every shard name the settlement chain; they stand with the shards.
+            let is_settlement = chain.get("chain_id") == settlement;
+            list.push(&if is_settlement { chain.clone() } else { with_links(chain, links) })?;
+        }
+        return list.finish("");
+    }
+    let mut list = session.output.list(COLUMNS);
+    chains.iter().try_for_each(|chain| list.push(chain))?;
+    list.finish("no chains")?;
+    print_links(session, links)
+}
+
+/// A shard with how far it and the settlement chain hear one another.
+fn with_links(chain: &Object, links: &[Object]) -> Object {
+    let of = |end: &str| links.iter().find(|link| link.get(end) == chain.get("chain_id"));
+    let field = |end: &str, name: &str| of(end).and_then(|link| link.get(name)).cloned();
+    chain
+        .clone()
+        .with_some("to_settlement_lag", field("from", "lag"))
+        .with_some("to_settlement_lag_secs", field("from", "lag_secs"))
+        .with_some("to_settlement_problem", field("from", "problem"))
+        .with_some("from_settlement_lag", field("to", "lag"))
+        .with_some("from_settlement_lag_secs", field("to", "lag_secs"))
+        .with_some("from_settlement_problem", field("to", "problem"))
 }
 
 /// The settlement chain, and the epoch of its newest round.

@@ -62,7 +62,7 @@ impl Missing {
     pub fn say(self, session: &Session) -> Result<(), Failure> {
         let Some((first, _)) = self.chains.first() else { return Ok(()) };
         if !self.answered {
-            return Err(Failure::unreachable(&first.detail));
+            return Err(Failure::unreachable(&first.detail).of_read());
         }
         for (chain, lack) in &self.chains {
             // Even for those who asked for quiet: what is printed is not all that there is.

@@ -17,8 +17,10 @@ pub enum Value {
     Text(String),
     /// An amount: tai in JSON and CSV, DB3 in tables.
     Tai(Tai),
-    /// The last of something that is counted; 2^64 − 1, which is never reached, is shown as such.
+    /// The last of something that is counted; 2^64 − 1, which is never reached, is shown as "for ever".
     Until(u64),
+    /// A time: to the nanosecond in JSON and for people, to the second in CSV, which spreadsheets read as a date.
+    Time(BlockTime),
     /// A value of an enum of the proto files: its whole name, and how much of it is the enum's own. What is printed is the
     /// rest in small letters, as options such as `--status` take it.
     Enum(&'static str, &'static str),
@@ -106,6 +108,7 @@ impl Value {
             Self::Enum(name, prefix) => word(name, prefix),
             Self::Tai(amount) => amount.to_string(),
             Self::Until(last) => last.to_string(),
+            Self::Time(time) => BlockTime::from_secs(time.secs).rfc3339(),
             Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::List(_) | Self::Object(_) => self.to_json(),
         }
     }
@@ -117,8 +120,9 @@ impl Value {
             Self::Text(text) => shown(text),
             Self::Enum(name, prefix) => word(name, prefix),
             Self::Tai(amount) => amount.to_db3_string(),
-            Self::Until(u64::MAX) => "never".to_owned(),
+            Self::Until(u64::MAX) => "for ever".to_owned(),
             Self::Until(last) => last.to_string(),
+            Self::Time(time) => time.rfc3339(),
             Self::Bool(true) => "yes".to_owned(),
             Self::Bool(false) => "no".to_owned(),
             Self::Float(number) => format!("{number:.1}"),
@@ -135,9 +139,21 @@ impl Value {
         match self {
             Self::Int(_) | Self::Float(_) | Self::Tai(_) | Self::Until(_) => true,
             Self::Text(text) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
-            Self::Bool(_) | Self::Enum(..) | Self::List(_) | Self::Object(_) => false,
+            Self::Bool(_) | Self::Enum(..) | Self::List(_) | Self::Object(_) | Self::Time(_) => false,
         }
     }
+
+    /// Whether nothing stands there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+}
+
+/// How many there are, with the word for one or for several.
+#[must_use]
+pub fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// What of an enum's name is its own, in small letters.
@@ -180,6 +196,7 @@ fn write_value(value: &Value, text: &mut String) {
         Value::Enum(name, prefix) => write_text(&word(name, prefix), text),
         Value::Tai(amount) => write_text(&amount.to_string(), text),
         Value::Until(last) => write_text(&last.to_string(), text),
+        Value::Time(time) => write_text(&time.rfc3339(), text),
         Value::List(values) => {
             text.push('[');
             for (position, value) in values.iter().enumerate() {
@@ -243,7 +260,7 @@ impl From<Tai> for Value {
 
 impl From<BlockTime> for Value {
     fn from(time: BlockTime) -> Self {
-        Self::Text(time.rfc3339())
+        Self::Time(time)
     }
 }
 
@@ -281,9 +298,17 @@ mod tests {
     #[test]
     fn tables_show_db3_and_no_control_characters() {
         assert_eq!(Value::Tai(Tai::new(250_000_001)).to_shown(), "0.250000001");
-        assert_eq!((Value::Until(u64::MAX).to_shown(), Value::Until(7).to_shown()), ("never".into(), "7".into()));
+        assert_eq!((Value::Until(u64::MAX).to_shown(), Value::Until(7).to_shown()), ("for ever".into(), "7".into()));
         assert_eq!(Value::Until(u64::MAX).to_json(), "\"18446744073709551615\"");
         assert_eq!(Value::from("a\u{1b}[31mb\n").to_shown(), "a\\u{1b}[31mb\\n");
+    }
+
+    #[test]
+    fn a_time_stands_in_csv_as_spreadsheets_read_it_and_elsewhere_to_the_nanosecond() {
+        let time = Value::from(BlockTime { secs: 1_796_068_860, nanos: 24_191_959 });
+        assert_eq!(time.to_cell(), "2026-11-30T20:01:00Z");
+        assert_eq!(time.to_json(), "\"2026-11-30T20:01:00.024191959Z\"");
+        assert_eq!(time.to_shown(), "2026-11-30T20:01:00.024191959Z");
     }
 
     #[test]

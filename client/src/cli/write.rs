@@ -10,12 +10,7 @@ use super::args::{DeleteArgs, MutateArgs, SendingArgs, WriteArgs};
 use super::failure::Failure;
 use super::send::{Sent, send_order};
 use super::session::{ChosenNetwork, Session};
-use super::{credit, line_use, receipt};
-
-/// Number of the rejection of an account whose line on the shard is used up.
-const CREDIT_EXHAUSTED: u32 = 211;
-/// Number of the rejection of an account that has no line on the shard.
-const LINE_MISSING: u32 = 212;
+use super::{line_use, opening, receipt};
 
 /// Which of the three writes.
 #[derive(Clone, Copy, Debug)]
@@ -216,19 +211,11 @@ pub async fn send(
     let shard = client.shard_of(&namespace).get();
     let prepare = || client.mutation(namespace.as_str()).operations(operations.clone()).sign(&signer);
     let sent = match send_order(session, prepare(), sending).await {
-        // Nothing was sent: the first write of an account meets no line.
-        Err(failure) if failure.code() == Some(LINE_MISSING) && client.network().settlement().is_some() => {
-            match credit::open_line(session, &client, &signer, shard).await? {
-                credit::Opening::Open => {}
-                credit::Opening::Advice(remedy) => return Err(failure.explained("", remedy)),
-                credit::Opening::Unknown => return Err(failure),
-            }
+        Err(failure) => {
+            opening::after_refusal(session, &client, &signer, shard, failure).await?;
             send_order(session, prepare(), sending).await?
         }
-        Err(failure) if failure.code() == Some(CREDIT_EXHAUSTED) && client.network().settlement().is_some() => {
-            return Err(line_use::explain(&client, signer.address(), shard, failure).await);
-        }
-        sent => sent?,
+        Ok(sent) => sent,
     };
     if let Sent::Receipt(found) = sent {
         receipt::print(session, &found)?;

@@ -15,6 +15,8 @@ mod network;
 mod accounts;
 mod credit;
 mod governance;
+mod history;
+mod lines;
 mod money;
 mod proofs;
 mod records;

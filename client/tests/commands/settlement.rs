@@ -9,14 +9,14 @@ use crate::number;
 
 /// A devnet of its own: its time is moved, and balances are counted. An epoch has just begun, so that none ends by itself
 /// while a test looks.
-fn fresh() -> Devnet {
+pub fn fresh() -> Devnet {
     let net = Devnet::start(&["--epoch-secs", "600"]);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     net.ok(["devnet", "advance", &(601 - now % 600).to_string()]);
     net
 }
 
-fn credit(net: &Devnet, account: &str) -> Value {
+pub fn credit(net: &Devnet, account: &str) -> Value {
     net.json(&["credit", "show", "--account", account])
 }
 
@@ -61,7 +61,15 @@ fn a_bill_goes_from_open_to_paid_and_every_figure_on_its_way_agrees() {
 
     let csv = net.ok(["--output", "csv", "statement", "export"]);
     assert!(csv.starts_with("network,account,shard,epoch,last_epoch,period_start,period_end,opening_tai,"), "{csv}");
+    let times: Vec<&str> = csv.split([',', '\n']).filter(|cell| cell.ends_with('Z')).collect();
+    assert!(times.len() >= 5 && times.iter().all(|time| !time.contains('.')), "dates as spreadsheets read them: {csv}");
     let exported = net.lines(&["statement", "export"]);
+    for row in &exported {
+        let shown = &net.lines(&["statement", "show", "last"])[usize::from(row["shard"] == 1)];
+        assert_eq!(row["debited_time"], shown["debit"]["block_time"], "{row}");
+        assert_eq!((&row["covered_kind"], &row["covered_time"]), (&"round".into(), &shown["cover"]["block_time"]));
+        assert_eq!(row["payee"], format!("devnet-shard-{}", row["shard"]));
+    }
     assert_eq!((exported.len(), sum(&exported, "amount_tai")), (statements.len(), fees));
     let charges = net.lines(&["statement", "export", "last", "--charges"]);
     assert_eq!(sum(&charges, "amount_tai"), fees);
@@ -102,7 +110,11 @@ fn transfers_move_money_to_the_tai_and_a_dry_run_moves_none() {
     );
     assert_eq!(net.json(&["receipt", receipt["id"].as_str().unwrap()])["state"], "applied");
     let poor = net.fails(1, ["transfer", "dev2", "1000000000db3", "--account", "dev1"]);
-    assert!(poor.contains("307 BALANCE_TOO_LOW"), "{poor}");
+    assert!(poor.contains("307 BALANCE_TOO_LOW") && !poor.contains("credit pay"), "{poor}");
+    let poor = net.fails(1, ["credit", "deposit", "1000000000db3", "--account", "dev1"]);
+    assert!(!poor.contains("operation 0"), "a command makes the operations: {poor}");
+    let priced = net.ok(["transfer", "dev2", "1000000000db3", "--account", "dev1", "--dry-run"]);
+    assert!(priced.contains("307 BALANCE_TOO_LOW") && !priced.contains('{') && !priced.contains("operation 0"));
     let bare = net.fails(2, ["transfer", "dev2", "5", "--account", "dev1"]);
     assert!(bare.contains("5db3"), "{bare}");
     net.fails(2, ["transfer", "nobody", "5db3", "--account", "dev1"]);
@@ -164,15 +176,29 @@ fn a_new_account_is_told_how_to_get_credit_and_gets_it() {
     let elsewhere = elsewhere.unwrap();
     assert!(elsewhere.contains("212 LINE_MISSING") && elsewhere.contains("tai` opens a line there"), "{elsewhere}");
     assert!(!elsewhere.contains("Deposit collateral"), "{elsewhere}");
+}
 
-    let saver = net.json(&["account", "new", "saver", "--password-file", "pass.txt"])["address"].clone();
-    net.ok(["transfer", saver.as_str().unwrap(), "20db3"]);
-    for _ in 0..2 {
-        net.ok(["credit", "deposit", "2db3", "--no-lines", "--account", "saver", "--password-file", "pass.txt"]);
+#[test]
+fn bills_and_epochs_of_several_shards_come_newest_first_and_a_limit_keeps_the_newest() {
+    let net = fresh();
+    for n in 0..8 {
+        net.ok(["namespace", "create", &format!("order-{n}"), "--wait", "committed"]);
     }
-    let shown = credit(&net, "saver");
-    assert_eq!(number(&shown["collateral_tai"]), 4_000_000_000);
-    assert!(shown["lines"].as_array().unwrap().iter().all(|line| number(&line["want_tai"]) == 0), "{shown}");
+    let bills = net.lines(&["bill", "list"]);
+    let times: Vec<&str> =
+        bills.iter().map(|bill| bill["block_time"].as_str().unwrap().trim_end_matches('Z')).collect();
+    assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
+    assert!(bills.iter().any(|bill| bill["shard"] == 0) && bills.iter().any(|bill| bill["shard"] == 1), "{bills:?}");
+    for n in 0..8 {
+        let written = net.json(&["table", "create", &format!("order-{n}/t"), "--wait", "committed"]);
+        let newest = net.lines(&["bill", "list", "--limit", "1"]);
+        assert_eq!((newest.len(), &newest[0]["reference"]), (1, &written["id"]));
+    }
+    assert_eq!(net.lines(&["bill", "list", "--limit", "3"])[..], net.lines(&["bill", "list"])[..3]);
+    let advanced = net.lines(&["devnet", "advance", "1200"]);
+    assert!(number(&advanced[0]["settled_epoch"]) > 0, "{advanced:?}");
+    let epochs: Vec<u128> = net.lines(&["epoch", "list"]).iter().map(|epoch| number(&epoch["epoch"])).collect();
+    assert!(epochs.is_sorted_by(|newer, older| newer >= older), "{epochs:?}");
 }
 
 #[test]
@@ -263,6 +289,13 @@ fn a_stopped_shard_hides_only_what_it_alone_knows() {
     assert_eq!(output.status.code(), Some(3));
     let printed = text(&output.stdout);
     let rows: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let row = rows.iter().find(|row| row["chain_id"] == stopped.as_str()).unwrap();
+    assert!(row["state"] == "unreachable" && number(&row["closed_epoch"]) > 0, "settlement knows its closes: {row}");
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("devnet status") && !said.contains("nothing was sent") && !said.contains("(db3 status"),
+        "{said}"
+    );
     let link = rows.iter().find(|row| row["from"] == "devnet-settlement" && row["to"] == stopped.as_str()).unwrap();
     assert!(link["problem"].as_str().unwrap().contains("does not answer") && number(&link["size"]) > 0, "{link}");
 
@@ -319,6 +352,15 @@ fn the_status_shows_who_hears_whom() {
     // After its time was moved, the chains' time is ahead of this machine's: ages are still counted.
     assert!(links.iter().all(|link| number(&link["lag_secs"]) <= 700 && number(&link["header_age_secs"]) <= 700));
     assert_eq!(rows[0]["chain_id"], "devnet-settlement");
+    let csv = net.ok(["--output", "csv", "status"]);
+    let cells: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    let column = |name: &str| cells[0].iter().position(|cell| *cell == name).unwrap_or_else(|| panic!("{name}: {csv}"));
+    for lag in ["to_settlement_lag", "to_settlement_lag_secs", "from_settlement_lag", "from_settlement_lag_secs"] {
+        assert!(cells[2..].iter().all(|row| row[column(lag)].parse::<u64>().is_ok()), "{lag}: {csv}");
+        assert_eq!(cells[1][column(lag)], "", "they stand with the shards");
+    }
+    assert_eq!((cells.len(), cells[2][column("fault")]), (4, ""));
+    assert!(net.ok(["status"]).contains("for ever"), "what the devnet's chains trust has no end");
     let carried = net.lines(&["relay", "--for", "2s", "--jitter", "10ms"]);
     assert!(carried.iter().all(|row| row["condition"] == "idle" || row["condition"] == "behind"), "{carried:?}");
 }

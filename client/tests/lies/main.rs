@@ -184,6 +184,30 @@ fn a_settlement_node_that_lies_is_not_believed() {
     town.by_settlement("what the settlement chain earned", supply, &[&["pool", "list"]]);
     let payout = answer("ListSettlements", |answer: &mut v1::ListSettlementsResponse| drop(answer.settlements.pop()));
     town.by_settlement("a payout that is left out", payout, &[&["pool", "payouts"]]);
+
+    town.net.ok(["transfer", &town.other, "1db3"]);
+    town.net.ok(["transfer", "dev0", "2db3", "--account", &town.other]);
+    let history: &[&str] = &["credit", "history"];
+    type Change = fn(&mut v1::ListTransactionsResponse);
+    let lies: [(&str, Change); 5] = [
+        ("a transaction left out", |answer| drop(answer.transactions.remove(1))),
+        ("all left out", |answer| answer.transactions.clear()),
+        ("one twice", |answer| answer.transactions.push(answer.transactions[0].clone())),
+        ("what one cost", |answer| more(&mut answer.transactions[1].receipt.as_mut().unwrap().fee_tai)),
+        ("what was signed", |answer| {
+            let envelope = answer.transactions[0].transaction.as_mut().unwrap();
+            let mut body = envelope.body.to_vec();
+            *body.last_mut().unwrap() ^= 1;
+            envelope.body = body.into();
+        }),
+    ];
+    for (what, change) in lies {
+        town.by_settlement(what, answer("ListTransactions", change), &[history]);
+    }
+    let other = stranger.clone();
+    let theirs =
+        question("ListTransactions", move |asked: &mut v1::ListTransactionsRequest| asked.account = other.clone());
+    town.by_settlement("another's transactions", theirs, &[history]);
 }
 
 #[test]

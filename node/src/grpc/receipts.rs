@@ -65,7 +65,8 @@ impl<K: Kind> Node<K> {
     }
 
     /// A receipt that a block holds.
-    pub(crate) fn stored_receipt(&self, receipt: &StoredReceipt) -> v1::Receipt {
+    /// A receipt as it travels.
+    pub fn stored_receipt(&self, receipt: &StoredReceipt) -> v1::Receipt {
         let provable = receipt.height <= self.chain.provable().height;
         receipt.to_message(&self.chain_id, provable)
     }

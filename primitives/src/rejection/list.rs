@@ -168,7 +168,7 @@ rejections! {
         "Sign it with a higher fee limit; what is charged is what was used.";
     211 CREDIT_EXHAUSTED = CreditExhausted { shard: ShardId, ceiling: Tai, available: Tai, fee: Tai },
         FailedPrecondition, None, "The account's credit on this shard does not suffice.",
-        ("the mutation may cost {}, of the account's credit on shard {shard} {} are left", db3(*.fee), db3(*.available)),
+        ("the mutation may cost {}, of the account's credit on shard {shard}, {} are left", db3(*.fee), db3(*.available)),
         "See `db3 credit show`. What is outstanding comes first, because a delinquent account gets no credit back: `db3 credit pay`. Else the next round frees what it pays, and more is secured with `db3 credit deposit AMOUNT` and granted with `db3 credit allocate AMOUNT --shard N`.";
     212 LINE_MISSING = LineMissing { account: Address },
         FailedPrecondition, Some("mutation.body.account"), "The account has no credit line on this shard.",

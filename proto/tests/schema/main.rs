@@ -73,7 +73,7 @@ fn every_service_of_the_surface_has_its_methods() {
     let chain = "GetStatus GetParams GetShardMap GetLightBlock GetReceipt WatchReceipts GetBlock ListBlocks Subscribe \
                  ListOutbox SubmitDelivery GetInbox SubmitGovernance GetGovernance";
     let settlement = "SubmitTransaction EstimateTransactionFee GetAccount GetSettlement ListSettlements GetStatement \
-                      ListStatements ListCloses ListShards GetRound";
+                      ListStatements ListCloses ListShards ListTransactions GetRound";
     for (service, names) in [("ShardService", shard), ("ChainService", chain), ("SettlementService", settlement)] {
         let found = methods(service);
         for name in names.split_whitespace() {

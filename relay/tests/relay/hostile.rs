@@ -152,3 +152,52 @@ async fn a_reader_whose_time_is_behind_is_asked_again_and_the_report_says_why() 
     pair.settlement.lock().judged_at = Some(crate::fake::at(1_000));
     run_until(&pair.one_way(), |reports| reports[0].cursor == 2 && reports[0].failures == 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_reader_is_silent_what_the_writer_adds_is_counted_and_the_header_grows_older() {
+    let pair = Pair::new().await;
+    let settlement = pair.settlement.id();
+    pair.shard.write(&settlement, 2);
+    let mut config = pair.one_way();
+    config.timeout = Duration::from_millis(50);
+    let relay = Relay::new(&config).unwrap();
+    let monitor = relay.monitor();
+    let running = tokio::spawn(relay.run(std::future::pending()));
+    let becomes = async |is: &dyn Fn(&Report) -> bool| {
+        while !is(&monitor.reports()[0]) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let said = || format!("{:?}", monitor.reports());
+    within(becomes(&|report| report.cursor == 2 && report.condition == Condition::Idle), said).await;
+    pair.settlement.set_lie(Lie::Silence);
+    let age = monitor.reports()[0].trusted_age_secs;
+    within(becomes(&|report| report.condition == Condition::Failing), said).await;
+    assert_eq!((monitor.reports()[0].lag_entries(), monitor.reports()[0].lag_secs), (0, 0), "nothing waits");
+    pair.shard.write(&settlement, 3);
+    within(becomes(&|report| report.lag_entries() == 3), said).await;
+    within(becomes(&|report| report.lag_secs >= 1 && report.trusted_age_secs > age), said).await;
+    let report = monitor.reports().remove(0);
+    assert!(report.known && report.failures > 0 && report.condition == Condition::Failing, "{report:?}");
+    // When it answers again, what waited is carried and counted no more.
+    pair.settlement.set_lie(Lie::None);
+    within(becomes(&|report| report.cursor == 5 && report.condition == Condition::Idle), said).await;
+    let report = monitor.reports().remove(0);
+    assert_eq!((report.lag_entries(), report.lag_secs, report.failures), (0, 0, 0));
+    running.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_writer_is_silent_entries_may_wait_since_it_answered_last() {
+    let pair = Pair::new().await;
+    pair.shard.write(&pair.settlement.id(), 2);
+    let mut config = pair.one_way();
+    config.timeout = Duration::from_millis(50);
+    pair.shard.set_lie(Lie::Silence);
+    let reports = run_until(&config, |reports| reports[0].lag_secs >= 1).await;
+    assert!(!reports[0].known && reports[0].failures > 0, "nothing is known of its log: {:?}", reports[0]);
+    assert_eq!(reports[0].lag_entries(), 0);
+    pair.shard.set_lie(Lie::None);
+    let reports = run_until(&config, |reports| reports[0].cursor == 2 && reports[0].condition == Condition::Idle).await;
+    assert!(reports[0].known);
+}

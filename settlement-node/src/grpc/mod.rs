@@ -4,6 +4,7 @@
 
 mod accounts;
 mod closes;
+mod history;
 mod proof;
 mod settlement_service;
 mod settlements;

@@ -81,6 +81,13 @@ impl SettlementService for SettlementNode {
         answer(self.list_shards(request.into_inner(), deadline).await)
     }
 
+    async fn list_transactions(
+        &self,
+        request: Request<v1::ListTransactionsRequest>,
+    ) -> Result<Response<v1::ListTransactionsResponse>, Status> {
+        answer(self.list_transactions(request.into_inner()).await)
+    }
+
     async fn get_round(&self, request: Request<v1::GetRoundRequest>) -> Result<Response<v1::GetRoundResponse>, Status> {
         let deadline = self.node.deadline(request.metadata());
         answer(self.get_round(request.into_inner(), deadline).await)

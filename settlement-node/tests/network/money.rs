@@ -33,6 +33,41 @@ async fn money_moves_and_the_fee_is_what_was_estimated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn transactions_are_listed_for_who_signed_and_who_receives_newest_first_in_pages() {
+    let mut net = Net::with_relays(0).await;
+    let mut sent = Vec::new();
+    for nonce in 1..=3 {
+        let envelope = net.transaction(0, nonce, vec![transfer(address(1), 500), transfer(address(1), 1)]);
+        let receipt = net.submit(envelope.clone()).await.unwrap();
+        sent.insert(0, v1::AccountTransaction { transaction: Some(envelope), receipt: Some(receipt) });
+    }
+    let deposit = TransactionOperation::Deposit { to: address(2), amount: Tai::new(7) };
+    let elsewhere = net.transaction(1, 1, vec![deposit]);
+    net.submit(elsewhere).await.unwrap();
+    for (number, count) in [(0, 3), (1, 4), (2, 1), (3, 0)] {
+        let (mut found, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = v1::ListTransactionsRequest { account: account(number), page_size: 2, page_token };
+            let page = net.money.list_transactions(request).await.unwrap().into_inner();
+            assert!(page.transactions.len() <= 2 && page.from_height == 1, "{page:?}");
+            found.extend(page.transactions);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(found.len(), count, "of account {number}");
+        if number == 0 {
+            assert_eq!(found, sent);
+        }
+    }
+    let foreign = v1::ListTransactionsRequest { account: account(1), page_size: 1, page_token: String::new() };
+    let first = net.money.list_transactions(foreign.clone()).await.unwrap().into_inner();
+    let other = v1::ListTransactionsRequest { account: account(0), page_token: first.next_page_token, ..foreign };
+    assert_eq!(code(&net.money.list_transactions(other).await.unwrap_err()), 403, "a token of another list");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_paid_is_refused_with_its_number() {
     let mut net = Net::with_relays(0).await;
     let poor = net.transaction(5, 1, vec![transfer(address(1), 1)]);

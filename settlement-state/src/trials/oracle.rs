@@ -305,8 +305,9 @@ impl Oracle {
     pub(super) fn transact(&mut self, a: usize, operations: &[Op]) -> bool {
         self.begin();
         let before = (self.accounts.clone(), self.shards.clone());
+        let chooses = operations.iter().any(|operation| matches!(operation, Op::Allocate { .. }));
         for operation in operations {
-            if self.operate(a, operation).is_none() {
+            if self.operate(a, operation, chooses).is_none() {
                 (self.accounts, self.shards) = before;
                 return false;
             }
@@ -314,7 +315,7 @@ impl Oracle {
         true
     }
 
-    fn operate(&mut self, a: usize, operation: &Op) -> Option<()> {
+    fn operate(&mut self, a: usize, operation: &Op, chooses: bool) -> Option<()> {
         let account_of = |address: &Address| self.addresses.iter().position(|known| known == address).unwrap();
         let free = |a: usize| self.accounts[a].since.is_none().then_some(());
         match operation {
@@ -340,7 +341,7 @@ impl Oracle {
                         && half > 0
                         && lines[0].0 == self.own_shards[to]
                         && lines[0].1.as_ref().unwrap().want == half;
-                if automatic {
+                if automatic && !(chooses && to == a) {
                     self.want(to, self.own_shards[to], self.limit(to) / 2);
                 } else {
                     self.renew(to);

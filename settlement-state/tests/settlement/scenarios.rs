@@ -254,6 +254,28 @@ fn a_first_deposit_opens_a_line_where_the_accounts_namespace_is() {
 }
 
 #[test]
+fn who_allocates_in_the_transaction_of_a_deposit_gets_that_and_no_line_besides() {
+    run(
+        1,
+        "
+        money carol 500 0
+        money dora 500 0
+        carol: deposit carol 100; allocate 0 0 => ok
+        see carol 400 100 clear 0
+        carol: deposit carol 20; allocate 0 30 => ok
+        line carol 0 30 30 30 0 0 0 0        # held no more: nothing was given and taken back
+        dora: deposit dora 100 => ok
+        line dora 0 50 50 50 0 0 0 0
+        dora: deposit dora 100; allocate 0 50 => ok
+        line dora 0 50 50 50 0 0 0 0
+        carol: deposit dora 10; allocate 0 40 => ok     # what she asks for herself says nothing of dora's lines
+        line dora 0 50 50 50 0 0 0 0
+        line carol 0 40 40 40 0 0 0 0
+        ",
+    );
+}
+
+#[test]
 fn collateral_comes_free_when_the_shard_has_confirmed_the_cut() {
     run(
         1,

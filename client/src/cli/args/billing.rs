@@ -21,7 +21,7 @@ pub struct ReceiptArgs {
 /// `db3 bill`
 #[derive(Debug, Subcommand)]
 pub enum BillCommand {
-    /// List bills, newest first
+    /// List bills of all shards, newest first
     List(BillListArgs),
     /// Show a bill: quantity times unit price of each meter
     Show {
@@ -29,7 +29,7 @@ pub enum BillCommand {
         #[arg(value_parser = bill_name, value_name = "SHARD/ACCOUNT/SEQ|ID")]
         bill: BillName,
     },
-    /// Prove that a bill stands in its epoch's log
+    /// Prove a bill: that it stands under its epoch's root, that under a header, and which posting debited and paid it
     Verify {
         /// SHARD/ACCOUNT/SEQ, or the identifier of the mutation
         #[arg(value_parser = bill_name, value_name = "SHARD/ACCOUNT/SEQ|ID")]
@@ -56,7 +56,7 @@ pub enum BillName {
 /// `db3 bill list`
 #[derive(Debug, Args)]
 pub struct BillListArgs {
-    /// Of this epoch
+    /// Of this epoch; open and last are each shard's own: the open one, and the last that has closed there
     #[arg(long, value_name = "N|open|last", value_parser = epoch)]
     pub epoch: Option<EpochChoice>,
     /// In blocks at or after this time, such as 2026-01-31T09:30:00Z
@@ -136,18 +136,19 @@ pub enum StatementCommand {
     },
     /// Show the statements of an epoch, with their bills
     Show {
-        /// The epoch
+        /// The epoch; last is the account's newest statement of each shard, whichever epoch that is of
         #[arg(value_name = "N|last", value_parser = epoch)]
         epoch: EpochChoice,
     },
-    /// Write statements for a bookkeeper: as CSV, or as JSON with --output json
+    /// Write statements for a bookkeeper: as CSV, or as JSON with --output json; what else moved the balance lists `db3 credit
+    /// history`
     Export(StatementExportArgs),
 }
 
 /// `db3 statement export`
 #[derive(Debug, Args)]
 pub struct StatementExportArgs {
-    /// Of this epoch [default: of all that have closed]
+    /// Of this epoch; last is the account's newest statement of each shard [default: of all that have closed]
     #[arg(value_name = "N|last", value_parser = epoch)]
     pub epoch: Option<EpochChoice>,
     /// Of periods that end after this time, such as 2026-01-31T00:00:00Z
@@ -170,7 +171,7 @@ pub struct StatementExportArgs {
 /// `db3 epoch`
 #[derive(Debug, Subcommand)]
 pub enum EpochCommand {
-    /// List epochs, newest first
+    /// List epochs of all shards, newest first
     List {
         /// Of this shard
         #[arg(long, value_name = "N")]

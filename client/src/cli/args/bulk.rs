@@ -79,7 +79,7 @@ pub struct RelayArgs {
     /// Longest random wait before carrying, so that of many relays one does the work [default: 1500ms]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub jitter: Option<Duration>,
-    /// End after this time, such as 10s [default: when it is interrupted]
+    /// End after this time, such as 10s [default: when it is interrupted, which is its usual end: exit code 0]
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
 }

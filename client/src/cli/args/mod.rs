@@ -23,7 +23,7 @@ pub use billing::{
 };
 pub use bulk::{BenchCommand, BenchReadArgs, BenchWriteArgs, ExportArgs, FileFormat, ImportArgs, RelayArgs};
 pub use governance::{GovernanceCommand, ProposeArgs};
-pub use money::{AllocateArgs, CreditCommand, DepositArgs, TransferArgs};
+pub use money::{AllocateArgs, CreditCommand, DepositArgs, HistoryArgs, TransferArgs};
 pub use names::{AccountCommand, NamespaceCommand, NetworkCommand, TableCommand};
 pub use parse::duration as parse_duration;
 pub use posting::{KindChoice, PoolCommand, PostingCommand, PostingListArgs};

@@ -1,9 +1,9 @@
 //! Arguments of `db3 transfer|credit`.
 
 use clap::{Args, Subcommand};
-use db3_primitives::Tai;
+use db3_primitives::{BlockTime, Tai};
 
-use super::parse::amount;
+use super::parse::{amount, time};
 use super::records::SendingArgs;
 
 /// `db3 transfer`
@@ -33,6 +33,23 @@ pub enum CreditCommand {
     Allocate(AllocateArgs),
     /// Pay what is outstanding, before the next round does
     Pay(PayArgs),
+    /// List what moved balance and collateral, newest first: transfers, deposits, withdrawals, fees and postings, with the
+    /// sums after each; they are held against the proven balance and the proven postings
+    History(HistoryArgs),
+}
+
+/// `db3 credit history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// In blocks at or after this time, such as 2026-01-31T09:30:00Z
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub since: Option<BlockTime>,
+    /// In blocks before this time
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub until: Option<BlockTime>,
+    /// Most movements [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
 }
 
 /// `db3 credit deposit`

@@ -6,7 +6,9 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use db3_primitives::{MutationId, Namespace, Operation, RecordKey, SecretKey, SignedEnvelope, TableName, Tai, Write};
+use db3_primitives::{
+    MutationId, Namespace, Operation, RecordKey, Rejection, SecretKey, ShardId, SignedEnvelope, TableName, Tai, Write,
+};
 use futures::stream::{self, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::Notify;
@@ -15,6 +17,7 @@ use super::super::args::ImportArgs;
 use super::super::failure::{Exit, Failure};
 use super::super::session::{ChosenNetwork, Session};
 use super::super::value::Object;
+use super::super::{line_use, opening};
 use super::plan::cut;
 use super::row::Row;
 use crate::{Client, ClientError, Range, Receipt, WaitMode};
@@ -69,6 +72,10 @@ pub async fn run(
     done.unchanged = count(total.saturating_sub(missing.len()));
     let groups = cut(missing, usize::try_from(args.batch).unwrap_or(1));
     let under_way = UnderWay::default();
+    let shard = client.shard_of(names.0).get();
+    if let Some(first) = groups.first().filter(|_| !args.dry_run) {
+        secure_line(session, &client, &signer, names, first, shard).await.inspect_err(|_| bar.finish_and_clear())?;
+    }
     let outcome = if args.dry_run {
         done.mutations = count(groups.len());
         done.written = count(groups.iter().map(Vec::len).sum());
@@ -87,8 +94,19 @@ pub async fn run(
         .with("height", done.height)
         .with("seconds", begin.elapsed().as_secs_f64());
     match outcome {
-        Ok(()) => session.output.object(&summary),
+        Ok(()) => {
+            session.output.object(&summary)?;
+            if done.mutations > 0 && !args.dry_run {
+                line_use::warn_after_write(session, &client, signer.address(), shard).await;
+            }
+            Ok(())
+        }
         Err(failure) => {
+            let failure = if failure.code() == Some(opening::CREDIT_EXHAUSTED) {
+                line_use::explain(&client, signer.address(), shard, failure).await
+            } else {
+                failure
+            };
             session.output.say(&format!(
                 "{} of {total} records are written, in {} mutations; run the same command again for the rest",
                 done.written.saturating_add(done.unchanged),
@@ -97,6 +115,46 @@ pub async fn run(
             Err(failure.with_unknown(under_way.into_ids()))
         }
     }
+}
+
+/// Sees to it, before anything is sent, that the first mutation finds a line that covers it, as a single write does.
+async fn secure_line(
+    session: &Session,
+    client: &Client,
+    signer: &SecretKey,
+    names: (&Namespace, &TableName),
+    first: &[Row],
+    shard: u32,
+) -> Result<(), Failure> {
+    if client.network().settlement().is_none() {
+        return Ok(());
+    }
+    let account = signer.address();
+    let operations = operations(names.1, first.to_vec())?;
+    let bound = client.mutation(names.0.as_str()).operations(operations).sign(signer).estimate().await?.bound;
+    let line = client.account(account).credit_line_on(shard).await?;
+    let refusal = if !line.exists {
+        Rejection::LineMissing { account }
+    } else if line.available < bound {
+        Rejection::CreditExhausted {
+            shard: ShardId::new(shard),
+            ceiling: line.ceiling,
+            available: line.available,
+            fee: bound,
+        }
+    } else {
+        return Ok(());
+    };
+    opening::after_refusal(session, client, signer, shard, refusal.into()).await
+}
+
+/// A group of rows as the operations of one mutation.
+fn operations(table: &TableName, group: Vec<Row>) -> Result<Vec<Operation>, ClientError> {
+    let put = |row: Row| {
+        let key = RecordKey::new(row.key)?;
+        Ok(Operation::Put(Write { table: table.clone(), key, value: row.value, if_version: None }))
+    };
+    group.into_iter().map(put).collect()
 }
 
 /// The rows whose record is not there, or is another, by verified reads.
@@ -198,12 +256,7 @@ async fn send(
     group: Vec<Row>,
     under_way: &UnderWay,
 ) -> Result<Receipt, ClientError> {
-    let mut operations = Vec::with_capacity(group.len());
-    for row in group {
-        let write = Write { table: names.1.clone(), key: RecordKey::new(row.key)?, value: row.value, if_version: None };
-        operations.push(Operation::Put(write));
-    }
-    let draft = client.mutation(names.0.as_str()).operations(operations);
+    let draft = client.mutation(names.0.as_str()).operations(operations(names.1, group)?);
     let sent = Mutex::new(None);
     let observer = |id: MutationId, _: &SignedEnvelope| {
         let before = sent.lock().unwrap_or_else(PoisonError::into_inner).replace(id);

@@ -11,7 +11,8 @@ impl Books {
         for shard in &mut tried.shards {
             shard.before = Some(shard.sent.len());
         }
-        let done = transaction.operations.iter().all(|step| tried.step(transaction.account, step, bound));
+        let chooses = transaction.operations.iter().any(|step| matches!(step, TransactionOperation::Allocate { .. }));
+        let done = transaction.operations.iter().all(|step| tried.step(transaction.account, step, bound, chooses));
         for shard in &mut tried.shards {
             shard.before = None;
         }
@@ -24,7 +25,7 @@ impl Books {
         done
     }
 
-    fn step(&mut self, signer: Address, step: &TransactionOperation, bound: u128) -> bool {
+    fn step(&mut self, signer: Address, step: &TransactionOperation, bound: u128, chooses: bool) -> bool {
         let free = self.accounts[&signer].balance.saturating_sub(bound);
         let amount = step.amount().get();
         match *step {
@@ -42,7 +43,11 @@ impl Books {
                     let before = self.limit(&to) / 2;
                     self.accounts.get_mut(&signer).unwrap().balance -= amount;
                     self.accounts.entry(to).or_default().collateral += amount;
-                    self.deposited(to, before);
+                    if chooses && to == signer {
+                        self.renew(to);
+                    } else {
+                        self.deposited(to, before);
+                    }
                 }
                 may
             }
