@@ -78,6 +78,8 @@ def a_late_node(net):
         return all(seen) and len({(one["height"], one["root"]) for one in seen}) == 1, seen
     wait_until("all have one root at one height", one_root)
     check("all have one root at one height", True)
+    told = Path(late["log"]).read_text(errors="replace")
+    check("it agrees with the others on who proposes", "invalid proposal signature" not in told, told[-2_000:])
     common = set(snapshots(nodes[0])) & set(snapshots(nodes[1]))
     manifests = lambda height: {(Path(node["home"]) / "snapshots" / str(height) / "manifest.json").read_bytes() for node in nodes}
     check("snapshots of one height are the same bytes", common and all(len(manifests(height)) == 1 for height in common), common)

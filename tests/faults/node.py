@@ -220,3 +220,5 @@ class Faults:
         first = int(status["history_from_height"])
         check(f"{what}: it has blocks from height {first} on", (first > 1) == from_snapshot, status)
         self.net.together(f"{what}: with {f'{blocks} blocks executed' if blocks else 'a snapshot'}", began, blocks / REPLAYED)
+        told = Path(node["log"]).read_text(errors="replace")
+        check(f"{what}: it agrees with the others on who proposes", "invalid proposal signature" not in told, told[-2_000:])

@@ -57,6 +57,8 @@ pub async fn after_refusal(
     }
     match open(session, client, signer, shard, &money).await? {
         Opening::Open => Ok(()),
+        // A line that is used up is named with its shard already.
+        Opening::Advice(remedy) if code == CREDIT_EXHAUSTED => Err(failure.explained("", remedy)),
         Opening::Advice(remedy) => Err(failure.explained(&format!("shard {shard}"), remedy)),
         Opening::Unknown => Err(failure),
     }
