@@ -25,7 +25,7 @@ use crate::{
     ChainHandle, DecisionEnd, DecisionRow, InitInput, ReceiptState, ShardApp, ShardMachine, audit, init, make_key,
 };
 
-fn operator() -> SecretKey {
+pub(super) fn operator() -> SecretKey {
     SecretKey::from_bytes([42; 32]).unwrap()
 }
 
@@ -46,7 +46,7 @@ fn home_hearing(settlement: &Settlement) -> (TempDir, PathBuf) {
     (folder, home)
 }
 
-fn signed(leaf: &GovernanceLeaf, now: u64, at_height: u64, actions: Vec<Action>) -> SignedProposal {
+pub(super) fn signed(leaf: &GovernanceLeaf, now: u64, at_height: u64, actions: Vec<Action>) -> SignedProposal {
     let proposal = Proposal {
         chain_id: "test-shard-0".parse().unwrap(),
         sequence: leaf.sequence() + 1,
@@ -59,7 +59,7 @@ fn signed(leaf: &GovernanceLeaf, now: u64, at_height: u64, actions: Vec<Action>)
     signed
 }
 
-fn expiry(secs: u64) -> Vec<Action> {
+pub(super) fn expiry(secs: u64) -> Vec<Action> {
     vec![Action::SetParameter { parameter: Parameter::ExpiryMaxSecs, value: secs }]
 }
 

@@ -11,6 +11,7 @@
 mod admission;
 mod bounds;
 mod bundles;
+mod byzantine;
 mod carrying;
 mod crash;
 mod damage;

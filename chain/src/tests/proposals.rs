@@ -14,9 +14,9 @@ use super::support::{Account, home, home_of, home_with, put, settings, sign};
 use crate::open::open;
 use crate::{ShardApp, ShardMachine};
 
-struct Proposals {
-    app: ShardApp,
-    _folder: tempfile::TempDir,
+pub(super) struct Proposals {
+    pub(super) app: ShardApp,
+    pub(super) _folder: tempfile::TempDir,
 }
 
 impl Proposals {
@@ -31,7 +31,7 @@ impl Proposals {
         (height, BlockTime { secs: version.time.secs + 1, nanos: 0 })
     }
 
-    fn time(&self) -> u64 {
+    pub(super) fn time(&self) -> u64 {
         self.next().1.secs
     }
 
@@ -39,20 +39,20 @@ impl Proposals {
         Timestamp { seconds: i64::try_from(self.time()).unwrap(), nanos: 0 }
     }
 
-    fn prepare(&self, txs: Vec<Bytes>, max_tx_bytes: i64) -> Vec<Bytes> {
+    pub(super) fn prepare(&self, txs: Vec<Bytes>, max_tx_bytes: i64) -> Vec<Bytes> {
         let (height, time) = (self.next().0, Some(self.timestamp()));
         let request = RequestPrepareProposal { max_tx_bytes, txs, height, time, ..RequestPrepareProposal::default() };
         self.app.prepare_proposal(request).txs
     }
 
-    fn accepts(&self, txs: Vec<Bytes>) -> bool {
+    pub(super) fn accepts(&self, txs: Vec<Bytes>) -> bool {
         let (height, time) = (self.next().0, Some(self.timestamp()));
         let request = RequestProcessProposal { txs, height, time, ..RequestProcessProposal::default() };
         self.app.process_proposal(request).status == i32::from(ProposalStatus::Accept)
     }
 
     /// Decides a block whatever it holds, and commits it.
-    fn decide(&self, txs: Vec<Bytes>) -> Vec<u8> {
+    pub(super) fn decide(&self, txs: Vec<Bytes>) -> Vec<u8> {
         let (height, time) = (self.next().0, Some(self.timestamp()));
         let request = RequestFinalizeBlock {
             txs,
@@ -80,7 +80,7 @@ fn mutations(txs: &[Bytes]) -> Vec<Vec<u8>> {
 }
 
 /// What no block may hold, each with a good mutation before it.
-fn bad_blocks(chain: &Proposals) -> Vec<(&'static str, Vec<Bytes>)> {
+pub(super) fn bad_blocks(chain: &Proposals) -> Vec<(&'static str, Vec<Bytes>)> {
     let time = chain.time();
     let account = Account::new(1);
     let good = account.put_with_nonce(time, "k", 1, 1);

@@ -18,6 +18,8 @@ use crate::number;
 
 const SETTLEMENT: &str = "devnet-settlement";
 const SHARD: &str = "devnet-shard-0";
+/// Where dev0 writes, and is billed.
+const OWN_SHARD: &str = "devnet-shard-1";
 
 /// What the settlement chain has heard of the shard.
 async fn heard(client: &Client) -> InboxView {
@@ -37,6 +39,12 @@ fn forged(net: &Devnet, height: u64, time: UnixTime) -> Vec<u8> {
     }
     headers.make([66; 32], time).unwrap();
     headers.light_block(height).unwrap().to_vec()
+}
+
+/// How the settlement chain hears a shard.
+fn link(net: &Devnet, shard: &str) -> Value {
+    let rows = net.lines(&["status"]);
+    rows.into_iter().find(|row| row["from"] == shard && row["to"] == SETTLEMENT).unwrap()
 }
 
 /// A decision, once it is told to stand like this.
@@ -75,11 +83,7 @@ fn a_frozen_light_client_is_replaced_by_operators_and_what_waited_is_carried() {
         chain.submit_delivery(request).await.unwrap();
     });
     // Both headers are proven, so nothing is believed any more, and everybody sees it.
-    let link = || {
-        let rows = net.lines(&["status"]);
-        rows.into_iter().find(|row| row["from"] == SHARD && row["to"] == SETTLEMENT).unwrap()
-    };
-    let frozen = link();
+    let frozen = link(&net, SHARD);
     assert!(frozen["frozen"] == true && !frozen["problem"].as_str().unwrap().is_empty(), "{frozen}");
     net.ok(["put", "t", "k2", "v"]);
     let cursor = number(&frozen["cursor"]);
@@ -89,14 +93,56 @@ fn a_frozen_light_client_is_replaced_by_operators_and_what_waited_is_carried() {
     net.ok(["governance", "sign", "replace.db3", "--account", "dev0"]);
     let sent = net.json(&["governance", "submit", "replace.db3"]);
     decision(&net, &sent["sequence"], "done");
-    assert_eq!(link()["frozen"], false);
+    assert_eq!(link(&net, SHARD)["frozen"], false);
 
     // What the shard writes from here on is taken in, and settled.
     net.ok(["devnet", "advance", "600"]);
-    let now = link();
+    let now = link(&net, SHARD);
     assert!(number(&now["cursor"]) > cursor && now["frozen"] == false, "{now}");
     let bills = net.lines(&["bill", "list"]);
     assert!(bills.len() >= 2 && bills.iter().all(|bill| bill["status"] == "paid"), "{bills:?}");
+}
+
+#[test]
+fn an_expired_light_client_is_replaced_by_operators_and_what_waited_is_carried() {
+    let net = Devnet::start(&["--epoch-secs", "600"]);
+    net.ok(["put", "t", "k", "v"]);
+    let replace = |period: &str| {
+        let anew = ["--replace-channel", OWN_SHARD, "--trusting-period", period];
+        net.ok(["governance", "propose", "replace.db3", "--yes"].into_iter().chain(anew));
+        net.ok(["governance", "sign", "replace.db3", "--account", "dev0"]);
+        let sent = net.json(&["governance", "submit", "replace.db3"]);
+        decision(&net, &sent["sequence"], "done");
+        std::fs::remove_file(net.path("replace.db3")).unwrap();
+    };
+    replace("90s");
+    let before = link(&net, OWN_SHARD);
+    assert_eq!((number(&before["trusted_secs"]), &before["frozen"]), (90, &Value::Bool(false)), "{before}");
+
+    // Ten minutes pass at once: the shard closes its epoch, and nobody can bring that any more.
+    let mut closing = net.command().args(["devnet", "advance", "600"]).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    let refused = loop {
+        let reports = net.lines(&["relay", "--poll", "50ms", "--jitter", "1ms", "--for", "1s"]);
+        let told =
+            |report: &Value| report["problem"].as_str().is_some_and(|problem| problem.contains("was trusted until"));
+        match reports.into_iter().find(told) {
+            Some(report) => break report,
+            None => assert!(Instant::now() < end, "nobody is refused"),
+        }
+    };
+    assert_eq!((&refused["from"], &refused["to"]), (&OWN_SHARD.into(), &SETTLEMENT.into()), "{refused}");
+    let expired = link(&net, OWN_SHARD);
+    assert!(number(&expired["header_age_secs"]) > 90 && number(&expired["lag"]) > 0, "{expired}");
+    assert_eq!((&expired["cursor"], &expired["frozen"]), (&before["cursor"], &Value::Bool(false)), "{expired}");
+
+    replace("1h");
+    assert!(closing.wait().unwrap().success());
+    net.ok(["devnet", "advance", "600"]);
+    let now = link(&net, OWN_SHARD);
+    assert!(number(&now["cursor"]) > number(&expired["cursor"]) && number(&now["lag"]) == 0, "{now}");
+    let bills = net.lines(&["bill", "list"]);
+    assert!(!bills.is_empty() && bills.iter().all(|bill| bill["status"] == "paid"), "{bills:?}");
 }
 
 #[test]
