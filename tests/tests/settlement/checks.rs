@@ -36,10 +36,19 @@ pub struct Checks {
 
 impl Checks {
     pub fn of(state: &SettlementState) -> Self {
-        let (posted, income, kinds, closed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (supply, excess) = (money(state), BTreeMap::new());
-        let (settled, lied, liar, rounds, closes) = (None, None, None, 0, 0);
-        Self { supply, posted, income, closed, settled, excess, lied, liar, kinds, rounds, closes }
+        Self {
+            supply: money(state),
+            posted: BTreeMap::new(),
+            income: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            settled: None,
+            excess: BTreeMap::new(),
+            lied: None,
+            liar: None,
+            kinds: BTreeMap::new(),
+            rounds: 0,
+            closes: 0,
+        }
     }
 
     /// A shard's block.

@@ -316,7 +316,7 @@ fn grown() -> Vec<Vec<u8>> {
 #[test]
 fn a_shard_that_states_growth_before_its_lie_takes_at_most_the_lines_that_it_was_given() {
     let silent = tell(Turn::Silent);
-    let lies: [(&str, Lie, ShardFault); 4] = [
+    let cases: [(&str, Lie, ShardFault); 4] = [
         (
             "a wrong total",
             |story, epoch| [grown(), vec![close(story.close(1, epoch, 2, 1))]].concat(),
@@ -330,7 +330,7 @@ fn a_shard_that_states_growth_before_its_lie_takes_at_most_the_lines_that_it_was
         ("an account twice", |_, _| [grown(), vec![statement(2, WANT)]].concat(), ShardFault::StatementOrder),
         ("an account without a line", |_, _| [grown(), vec![statement(3, 1)]].concat(), ShardFault::LineUnknown),
     ];
-    for (what, entries, fault) in lies {
+    for (what, entries, fault) in cases {
         let lied = tell(Turn::Lies(entries, fault));
         let mut taken = 0;
         for (who, grown) in [1, 2].into_iter().zip(GROWN) {

@@ -333,8 +333,8 @@ fn a_story_of_true_epochs_comes_out_to_the_tai_for_everybody() {
     assert_eq!(paid[DORA].values().sum::<u128>(), ALMOST_NOTHING, "dora paid all that she had");
     // What was paid is what was earned, and who shares a pool has a share of each payout, to the tai.
     let shares = shares(&network, &addresses);
-    let shared: u128 = paid.iter().filter_map(|paid| paid.get(&SHARED)).sum();
-    assert_eq!(shares.values().sum::<u128>(), shared, "what the shared pool earned");
+    let earned: u128 = paid.iter().filter_map(|paid| paid.get(&SHARED)).sum();
+    assert_eq!(shares.values().sum::<u128>(), earned, "what the shared pool earned");
     for (shard, payee) in (0..).zip(&addresses[PAYEES]) {
         let of_shard = || paid.iter().filter_map(|paid| paid.get(&shard)).sum();
         let earned = match shard {
