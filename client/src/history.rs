@@ -200,11 +200,11 @@ impl History<'_> {
             return Ok(false);
         }
         let (mut transactions, mut postings) = (Vec::new(), Vec::new());
-        while let Some(one) = self.read_transactions.pop_front_if(|one| one.receipt.height == height) {
+        while let Some(one) = pop_front_if(&mut self.read_transactions, |one| one.receipt.height == height) {
             transactions.push(one);
             self.fill().await?;
         }
-        while let Some(view) = self.read_postings.pop_front_if(|view| view.posting.height.get() == height) {
+        while let Some(view) = pop_front_if(&mut self.read_postings, |view| view.posting.height.get() == height) {
             postings.push(view);
             self.fill().await?;
         }
@@ -247,7 +247,6 @@ impl History<'_> {
     }
 
     /// What an operation did to this account.
-    #[expect(clippy::type_complexity, reason = "why, who else, and what it did to either sum")]
     fn effect(
         &self,
         transaction: &Transaction,
@@ -386,4 +385,9 @@ fn moved_by(posting: &Posting) -> (Moved, Moved) {
         PostingKind::WriteOff => (Moved::default(), Moved::default()),
         PostingKind::Payout => (Moved::into(posting.paid), Moved::default()),
     }
+}
+
+/// Takes the first where it is one of those asked for.
+fn pop_front_if<T>(queue: &mut VecDeque<T>, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+    if queue.front().is_some_and(wanted) { queue.pop_front() } else { None }
 }

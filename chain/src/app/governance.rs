@@ -98,13 +98,12 @@ pub(super) fn report(report: &Report) {
     }
     for evidence in &report.evidence {
         let (validator, kind, height) = (hex::encode(evidence.validator), evidence.kind.text(), evidence.height);
-        match evidence.known {
-            Some(known) => {
-                let (key, power, removed) = (hex::encode(known.key), known.power, known.removed);
-                let operator = known.operator;
-                tracing::error!(validator, key, power, kind, %height, removed, %operator, "governance.evidence");
-            }
-            None => tracing::error!(validator, kind, %height, "governance.evidence: against one that has left"),
+        if let Some(known) = evidence.known {
+            let (key, power, removed) = (hex::encode(known.key), known.power, known.removed);
+            let operator = known.operator;
+            tracing::error!(validator, key, power, kind, %height, removed, %operator, "governance.evidence");
+        } else {
+            tracing::error!(validator, kind, %height, "governance.evidence: against one that has left");
         }
     }
 }

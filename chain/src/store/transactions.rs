@@ -53,7 +53,6 @@ impl Store {
 
     /// At most `limit` transactions that concern an account in blocks up to `height_max`, and at most about `bytes_max` of
     /// them but at least one, newest first, from the cursor (none: the newest); and where the list goes on.
-    #[expect(clippy::type_complexity, reason = "a page and where it goes on")]
     pub fn transactions_of(
         &self,
         account: &Address,

@@ -93,8 +93,8 @@ impl Failure {
     /// Leaves out that nothing was sent, where nothing was to be.
     #[must_use]
     pub fn of_read(mut self) -> Self {
-        if let Some(remedy) = self.0.remedy.strip_suffix("; nothing was sent") {
-            self.0.remedy = remedy.to_owned();
+        if let Some(length) = self.0.remedy.strip_suffix("; nothing was sent").map(str::len) {
+            self.0.remedy.truncate(length);
         }
         self
     }
@@ -103,7 +103,7 @@ impl Failure {
     #[must_use]
     pub fn of_status(mut self) -> Self {
         if self.0.exit == Exit::Unreachable {
-            self.0.remedy = "check that its node runs (on its machine; of a local network, db3 devnet status), and the address in the network's file or of --endpoint".to_owned();
+            "check that its node runs (on its machine; of a local network, db3 devnet status), and the address in the network's file or of --endpoint".clone_into(&mut self.0.remedy);
         }
         self
     }
@@ -127,10 +127,8 @@ impl Failure {
     pub fn of_order(mut self, noun: &'static str, operations: usize) -> Self {
         self.0.noun = noun;
         if noun != MUTATION {
-            self.0.what = self.0.what.replacen("the mutation ", &format!("the {noun} "), 1);
-        }
-        if noun != MUTATION {
-            self.0.what = without_number(&self.0.what).to_owned();
+            let what = self.0.what.replacen("the mutation ", &format!("the {noun} "), 1);
+            without_number(&what).clone_into(&mut self.0.what);
         } else if operations <= 1 && self.0.what.starts_with(FIRST_OPERATION) {
             self.0.what.replace_range(..FIRST_OPERATION.len(), "");
         }

@@ -22,7 +22,6 @@ const COLUMNS: &[&str] = &[
     "network",
     "account",
     "shard",
-    "payee",
     "epoch",
     "last_epoch",
     "period_start",
@@ -40,10 +39,11 @@ const COLUMNS: &[&str] = &[
     "status",
     "received_time",
     "debited_by",
-    "debited_time",
     "covered_by",
-    "covered_kind",
+    "debited_time",
     "covered_time",
+    "covered_kind",
+    "payee",
 ];
 /// One line for each meter of each bill.
 const CHARGE_COLUMNS: &[&str] = &[

@@ -102,6 +102,9 @@ fn more(text: &mut String) {
     *text = (text.parse::<u128>().unwrap() + 1).to_string();
 }
 
+/// What a lying node does to a page of transactions.
+type TransactionsLie = fn(&mut v1::ListTransactionsResponse);
+
 #[test]
 fn a_settlement_node_that_lies_is_not_believed() {
     let town = Town::new();
@@ -187,9 +190,10 @@ fn a_settlement_node_that_lies_is_not_believed() {
 
     town.net.ok(["transfer", &town.other, "1db3"]);
     town.net.ok(["transfer", "dev0", "2db3", "--account", &town.other]);
+    // What the other alone has.
+    town.net.ok(["transfer", "dev2", "1db3", "--account", &town.other]);
     let history: &[&str] = &["credit", "history"];
-    type Change = fn(&mut v1::ListTransactionsResponse);
-    let lies: [(&str, Change); 5] = [
+    let lies: [(&str, TransactionsLie); 5] = [
         ("a transaction left out", |answer| drop(answer.transactions.remove(1))),
         ("all left out", |answer| answer.transactions.clear()),
         ("one twice", |answer| answer.transactions.push(answer.transactions[0].clone())),
