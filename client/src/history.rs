@@ -357,7 +357,7 @@ impl History<'_> {
         answer.transactions.into_iter().map(|message| self.signed(message)).collect()
     }
 
-    /// Checks who signed it, and that the receipt is its own.
+    /// Checks who signed it, that the receipt is its own, and that it concerns the account.
     fn signed(&self, message: v1::AccountTransaction) -> Result<Signed, ClientError> {
         let receipt = message.receipt.ok_or_else(|| ClientError::malformed(&self.chain.id, "no receipt came"))?;
         let receipt = Receipt::from_message(&self.chain.id, receipt)?;
@@ -369,7 +369,15 @@ impl History<'_> {
         if verified.id() != receipt.id {
             return Err(self.flawed(format!("the receipt of {} is of {}", verified.id(), receipt.id)));
         }
-        Ok(Signed { transaction: verified.content().clone(), receipt })
+        let transaction = verified.content();
+        let names = |operation: &TransactionOperation| {
+            matches!(operation, TransactionOperation::Transfer { to, .. } | TransactionOperation::Deposit { to, .. }
+                if *to == self.account)
+        };
+        if transaction.account != self.account && !transaction.operations.iter().any(names) {
+            return Err(self.flawed(format!("transaction {} is of others", receipt.id)));
+        }
+        Ok(Signed { transaction: transaction.clone(), receipt })
     }
 
     fn flawed(&self, flaw: String) -> ClientError {
