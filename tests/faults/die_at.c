@@ -4,8 +4,8 @@
  * Every call that makes, changes, moves or removes a file or a folder, or puts it on the disk, is counted, for paths that
  * contain DB3_DIE_UNDER. At number DB3_DIE_AT the process ends: before the call, after it, or, of a write, after half of
  * its bytes (DB3_DIE_HOW = before, after, torn). DB3_DIE_ON counts only the calls of one step: thread, call and kind of
- * file, as "snapshot write #.log" (the threads of the runtime are "main"). DB3_DIE_LOG names a file that is told which call it was; without DB3_DIE_AT it is told
- * every call, a line each: number, thread, call, kind of file, how.
+ * file, as "snapshot write #.log" (the threads of the runtime are "main"). DB3_DIE_LOG names a file that is told which call
+ * it was; without DB3_DIE_AT it is told every call, a line each: number, thread, call, kind of file, how.
  *
  * Not seen: what a program does through a mapping, or by the kernel's numbers without the C library.
  */
@@ -55,11 +55,10 @@ static int of_name(int folder, const char *name, char *path) {
     return named(path);
 }
 
-/* What kind of file it is: its name, each of its numbers one sign, and no more of a long one. */
-static void kind_of(const char *path, char *kind, size_t bytes) {
-    const char *name = strrchr(path, '/');
+/* A name with each of its numbers one sign, and no more of a long one. */
+static void without_numbers(const char *name, char *kind, size_t bytes) {
     size_t at = 0;
-    for (name = name ? name + 1 : path; *name && at + 1 < bytes; name++) {
+    for (; *name && at + 1 < bytes; name++) {
         int number = isdigit((unsigned char)*name);
         if (!number) kind[at++] = *name == ' ' ? '_' : *name;
         else if (at == 0 || kind[at - 1] != '#') kind[at++] = '#';
@@ -68,14 +67,13 @@ static void kind_of(const char *path, char *kind, size_t bytes) {
 }
 
 static void step_of(const char *call, const char *path, char *step, size_t bytes) {
-    char thread[17] = "", kind[25];
-    prctl(PR_GET_NAME, thread);
+    char name[17] = "", thread[17], kind[25];
+    const char *file = strrchr(path, '/');
+    prctl(PR_GET_NAME, name);
     /* Which of the threads that are there for everything does it is chance. */
-    if (strncmp(thread, "tokio", 5) == 0 || strncmp(thread, program_invocation_short_name, 15) == 0) strcpy(thread, "main");
-    for (char *sign = thread; *sign; sign++) {
-        if (*sign == ' ') *sign = '_';
-    }
-    kind_of(path, kind, sizeof kind);
+    if (strncmp(name, "tokio", 5) == 0 || strncmp(name, program_invocation_short_name, 15) == 0) strcpy(name, "main");
+    without_numbers(name, thread, sizeof thread);
+    without_numbers(file ? file + 1 : path, kind, sizeof kind);
     snprintf(step, bytes, "%s %s %s", thread, call, kind);
 }
 

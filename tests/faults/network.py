@@ -6,7 +6,7 @@ from telling import chapter, check
 
 from .clock import Clock, test_cometbft
 from .node import FAIL_POINTS, Faults
-from .shim import Shim, plan
+from .shim import Shim
 from .spaces import Spaces
 from .validators import Validators
 
@@ -30,8 +30,7 @@ def network(options, folder):
         names += ["skew"] if clock else []
         chosen = names
         if options.full:
-            # Every storage call of a start and of the blocks and snapshots after it, every fail point, every damage.
-            faults.kills = plan(240, 300)
+            # Every storage step of a start and of the blocks and snapshots after it, every fail point, every damage.
             chosen = 3 * names + 3 * ["damage"] + 40 * ["storage"] + FAIL_POINTS * ["fail_points"]
         chosen = options.fault.split(",") if options.fault else chosen
         rounds = options.rounds or len(chosen)
@@ -48,7 +47,9 @@ def network(options, folder):
             check(f"at least 200 blocks ({net.height()})", net.height() >= 200 or options.rounds or options.fault)
         load.wait_for(5)
         load.stop()
-        load.judge()
+        found = load.judge()
+        if spaces and "cut" in chosen[:rounds]:
+            check("a node that is cut off gives older states to clients that ask for no newer one", found["of_older_states"] > 0, found)
         print(f"        {net.height()} blocks; the slowest took {net.slowest:.1f} s", flush=True)
     finally:
         if load:

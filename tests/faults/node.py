@@ -12,12 +12,16 @@ from joining import trust
 from telling import check, wait_until
 
 from .damage import DAMAGES, cut
-from .shim import HOW
+from .shim import ways
 from .validators import PATIENCE
 
 # CometBFT's own fail points: two votes and eight more in a block (v0.38.26, consensus/state.go, state/execution.go). An
 # index is not one of them, but a count of those that are passed; so many are those of two blocks.
 FAIL_POINTS = 22
+# What a block and a snapshot do to the disk: this much must be among what is counted.
+KNOWN = {"abci-# write #.log", "snapshot write #.log", "snapshot fdatasync #.log",
+         "sync-files rename manifest.json", "main write MANIFEST-#"}
+SNAPSHOTS = {"DB3_NODE_SNAPSHOT_INTERVAL_BLOCKS": "6", "DB3_NODE_SYNC_SNAPSHOT_BLOCKS": "10"}
 # Blocks a second that a machine executes at least, which begins at the first.
 REPLAYED = 20
 
@@ -28,7 +32,7 @@ class Faults:
 
     def __init__(self, net, spaces, shim, clock, full):
         self.net, self.spaces, self.shim, self.clock, self.full = net, spaces, shim, clock, full
-        self.fail_point, self.points, self.kills = random.randrange(FAIL_POINTS), set(), []
+        self.fail_point, self.points, self.kills, self.by_snapshot = random.randrange(FAIL_POINTS), set(), [], False
         self.damages, self.skews = list(DAMAGES), [20, -90, -20, 90]
         random.shuffle(self.damages)
 
@@ -91,20 +95,34 @@ class Faults:
         self.net.net.launch(node)
 
     def storage(self, node, what):
-        """SIGKILL at storage calls of the node, a few one after the other, also while it starts."""
+        """SIGKILL at storage calls of the node, a few one after the other, also while it starts: before one, half way through
+        it, or after it."""
         self.net.kill(node)
+        if not self.kills:
+            self.kills = self.storage_steps(node, what)
         for _ in range(6 if self.full else 3):
-            at, how = self.kills.pop(0) if self.kills else (random.randrange(1, 240), random.choice(HOW))
-            self.net.net.launch(node, self.shim.environment(node["home"], at, how))
+            step, at, how = self.kills.pop()
+            self.net.net.launch(node, {**SNAPSHOTS, **self.shim.environment(f"{node['home']}/", at, how, step)})
             end = time.monotonic() + (40 if self.full else 15)
             while node["process"].poll() is None and time.monotonic() < end:
                 time.sleep(0.02)
             if node["process"].poll() is None:
                 self.net.kill(node)
-            check(f"{what}: it ended at call {at} or was killed, and by nothing else",
+            check(f"{what}: it ended {how} call {at} of `{step}`, or was killed, and by nothing else",
                   node["process"].returncode == -signal.SIGKILL, f"{node['process'].returncode}\n{self.net.tails()}")
         self.net.others_go_on(what, node)
         self.net.net.launch(node)
+
+    def storage_steps(self, node, what):
+        """Counts what a start, blocks and snapshots do to the disk, on this node; gives ways to end there, those of blocks and
+        snapshots first when taken from the end. All of them in the full run, and all are tried."""
+        self.net.net.launch(node, {**SNAPSHOTS, **self.shim.counting(f"{node['home']}/")})
+        wait_until(f"{what}: what blocks and snapshots do to the disk is counted",
+                   lambda: (set(self.shim.counted()) >= KNOWN, sorted(self.shim.counted())), PATIENCE)
+        self.net.kill(node)
+        kills = [(step, random.randrange(1, min(number, 12) + 1), how) for step, number in self.shim.counted().items() for how in ways(step)]
+        random.shuffle(kills)
+        return sorted(kills, key=lambda kill: kill[0] in KNOWN)
 
     def damage(self, node, what):
         """A file of its database is not what was written: it names it and ends with 70, and what docs/operators.md advises
@@ -131,7 +149,10 @@ class Faults:
         check(f"{what}: {claim}: it serves nobody and ends with 70", node["process"].returncode == 70 and not served, told)
         check(f"{what}: it names the file, and what helps", path.name in told and "backup" in told, told)
         self.net.others_go_on(what, node)
-        self.remedy(node, what, from_snapshot=random.random() < 0.5)
+        # Somebody keeps all blocks, receipts and bills: others come by them, and the audit asks for the oldest too.
+        others_have_all = any(not other.get("from_snapshot") for other in self.net.validators if other is not node)
+        self.by_snapshot = others_have_all and not self.by_snapshot
+        self.remedy(node, what, self.by_snapshot)
 
     def remedy(self, node, what, from_snapshot):
         """An empty folder with the old configuration and the state of what was signed."""
@@ -146,6 +167,7 @@ class Faults:
             others = [other for other in self.net.validators if other is not node]
             self.net.wait_for_snapshots(others)
             trust(home, self.net.net.status(others[0]), [other["grpc"] for other in others[:2]])
+        node["from_snapshot"] = from_snapshot
         began = time.monotonic()
         self.net.net.launch(node)
         self.comes(node, what, began, from_snapshot)

@@ -1,5 +1,6 @@
 //! After the faults: every node tells the same of every mutation of a history, what was acknowledged is there, each
-//! register has exactly as many versions as writes were applied, and what a block holds is billed once.
+//! register has exactly as many versions as writes were applied, and what a block holds is billed once. A node that came
+//! from a snapshot knows receipts and bills from the height on that its status names; another knows all.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub struct Audited {
     pub found_applied: usize,
     /// Those that a block holds, each with its one bill.
     pub billed: usize,
+    /// Nodes that came from a snapshot and have not the oldest receipts and bills.
+    pub without_all: usize,
     pub height: u64,
     /// Milliseconds until every node had the same state.
     pub together_ms: u128,
@@ -41,6 +44,8 @@ pub async fn audit(caller: &Caller, calls: &[Call]) -> Result<Audited> {
     let mut audited =
         Audited { nodes: nodes.len(), height, together_ms, resolved: calls.to_vec(), ..Audited::default() };
     let last_end = calls.iter().map(|call| call.end).max().unwrap_or(0);
+    let histories = histories(&nodes).await?;
+    audited.without_all = histories.iter().filter(|(_, from)| *from > 1).count();
     let mut versions: BTreeMap<&str, u64> = BTreeMap::new();
     let mut receipts = BTreeMap::new();
     for (call, resolved) in calls.iter().zip(&mut audited.resolved) {
@@ -49,7 +54,7 @@ pub async fn audit(caller: &Caller, calls: &[Call]) -> Result<Audited> {
             continue;
         }
         audited.mutations = audited.mutations.saturating_add(1);
-        let receipt = same_receipt(&nodes, id).await?;
+        let receipt = same_receipt(&histories, id).await?;
         let state = receipt.state();
         match &call.result {
             Outcome::Ok { height, version, .. } => {
@@ -85,11 +90,29 @@ pub async fn audit(caller: &Caller, calls: &[Call]) -> Result<Audited> {
             ensure!(version == applied, "{}: {key} has version {version} after {applied} applied writes", node.url);
         }
     }
-    for node in &nodes {
-        let (line, bills) = bills::of_account(caller, node, seen.height()).await?;
-        audited.billed = bills::compare(&line, &bills, &receipts).with_context(|| node.url.clone())?;
+    let (mut line, mut all) = (v1::CreditLine::default(), Vec::new());
+    for (node, from) in histories {
+        let told = bills::of_account(caller, node, seen.height()).await?;
+        if from == 1 {
+            (line, all) = told;
+            audited.billed = bills::compare(&line, &all, &receipts).with_context(|| node.url.clone())?;
+        } else {
+            bills::compare_from(from, &told, &(&line, &all)).with_context(|| node.url.clone())?;
+        }
     }
     Ok(audited)
+}
+
+/// The nodes, each with the height from which on it has receipts and bills; first those that have all.
+async fn histories(nodes: &[Node]) -> Result<Vec<(&Node, u64)>> {
+    let mut found = Vec::new();
+    for node in nodes {
+        let status = node.chain().get_status(timed(v1::GetStatusRequest {})).await.with_context(|| node.url.clone())?;
+        found.push((node, status.into_inner().history_from_height));
+    }
+    found.sort_by_key(|(_, from)| *from);
+    ensure!(found.first().is_some_and(|(_, from)| *from == 1), "no node has all receipts and bills");
+    Ok(found)
 }
 
 /// What became of a write, when no block can take it any more.
@@ -152,20 +175,23 @@ async fn same_root(nodes: &[Node]) -> Result<u64> {
     Ok(height)
 }
 
-/// What every node says of a mutation.
-async fn same_receipt(nodes: &[Node], id: &str) -> Result<v1::Receipt> {
+/// What every node says of a mutation, that has its block.
+async fn same_receipt(nodes: &[(&Node, u64)], id: &str) -> Result<v1::Receipt> {
     let id = Bytes::from(hex::decode(id)?);
     let mut found: Option<v1::Receipt> = None;
-    for node in nodes {
+    for (node, from) in nodes {
         let answer = node.chain().get_receipt(timed(v1::GetReceiptRequest { id: id.clone() })).await;
         let mut receipt = answer.with_context(|| node.url.clone())?.into_inner().receipt.context("no receipt")?;
         // One node may be a block ahead of another.
         receipt.provable_height = 0;
         // What no block holds, a node may have forgotten or never heard of.
-        if !matches!(receipt.state(), v1::ReceiptState::Applied | v1::ReceiptState::Failed) {
+        if !bills::is_in_block(&receipt) {
             receipt = v1::Receipt { state: v1::ReceiptState::Unknown.into(), ..v1::Receipt::default() };
         }
         match &found {
+            Some(other) if bills::is_in_block(other) && other.height < *from => {
+                ensure!(!bills::is_in_block(&receipt), "{} has from height {from} on, and {receipt:?}", node.url);
+            }
             Some(other) => ensure!(*other == receipt, "{}: {receipt:?}, elsewhere {other:?}", node.url),
             None => found = Some(receipt),
         }

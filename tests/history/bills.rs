@@ -11,8 +11,11 @@ use crate::caller::{Caller, Node, timed};
 
 const PAGE: i32 = 1_000;
 
+/// What a node tells of an account.
+pub type Told = (v1::CreditLine, Vec<v1::Bill>);
+
 /// What a node tells of an account: its line, and its bills from the newest to the first.
-pub async fn of_account(caller: &Caller, node: &Node, min_height: u64) -> Result<(v1::CreditLine, Vec<v1::Bill>)> {
+pub async fn of_account(caller: &Caller, node: &Node, min_height: u64) -> Result<Told> {
     let read = v1::ReadOptions { min_height, ..v1::ReadOptions::default() };
     let asked = v1::GetCreditLineRequest { account: caller.address(), read: Some(read) };
     let line = node.shard().get_credit_line(timed(asked)).await.with_context(|| node.url.clone())?;
@@ -64,6 +67,21 @@ pub fn compare(line: &v1::CreditLine, bills: &[v1::Bill], receipts: &BTreeMap<By
         found = found.saturating_add(1);
     }
     Ok(found)
+}
+
+/// Compares what a node tells that has bills from a height on with what one tells that has all: the same line, and all of
+/// those bills.
+pub fn compare_from(from: u64, told: &Told, all: &(&v1::CreditLine, &Vec<v1::Bill>)) -> Result<()> {
+    let (line, bills) = told;
+    let rest: Vec<_> = all.1.iter().filter(|bill| bill.height >= from).collect();
+    ensure!(line == all.0, "the line is {line:?}, elsewhere {:?}", all.0);
+    ensure!(
+        bills.iter().eq(rest.iter().copied()),
+        "from height {from} on there are the bills {:?}, elsewhere {:?}",
+        bills.iter().map(|bill| bill.seq).collect::<Vec<_>>(),
+        rest.iter().map(|bill| bill.seq).collect::<Vec<_>>(),
+    );
+    Ok(())
 }
 
 /// Whether a mutation was applied, or failed in a block.
@@ -129,6 +147,12 @@ mod tests {
         ] {
             let error = compare(&line(count), &bills, &receipts).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
+        }
+        let all = (&line(2), &good.to_vec());
+        assert!(compare_from(8, &(line(2), vec![]), &all).is_ok());
+        assert!(compare_from(7, &(line(2), good.to_vec()), &all).is_ok());
+        for (from, told) in [(7, (line(2), good[..1].to_vec())), (8, (line(2), good.to_vec())), (8, (line(1), vec![]))] {
+            assert!(compare_from(from, &told, &all).is_err(), "{told:?}");
         }
         let mut dear = good.to_vec();
         dear[1].fee_tai = "11".to_owned();
