@@ -8,7 +8,7 @@ use std::sync::Arc;
 use db3_primitives::hash::sha256;
 use db3_primitives::{Hash32, Height, RecordKey};
 
-use super::support::{Account, commit, copy_folder, home, now, settings, start};
+use super::support::{Account, commit, copy_folder, home, now, settings, start, start_with};
 use crate::transfer::snapshot;
 use crate::{ChainConfig, ChainHandle, ShardMachine, StartError, StoreError, StoredReceipt, audit};
 
@@ -149,7 +149,7 @@ fn assert_whole(chain: &ChainHandle, truth: &Truth, what: &str) {
 
 /// Starts a chain; none, and what it says, where it does not start.
 async fn try_start(home: &Path) -> Result<ChainHandle, StartError> {
-    ChainHandle::start(settings(home)).await
+    start_with(settings(home)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

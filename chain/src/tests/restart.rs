@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rocksdb::{DB, IteratorMode, Options};
 
-use super::support::{Account, commit, copy_folder, home, now, settings, start};
+use super::support::{Account, commit, copy_folder, home, now, settings, start, start_with};
 use crate::{ChainConfig, ChainHandle, ReceiptState, ShardMachine, StartError, StoreError, audit};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +53,7 @@ async fn a_copy_of_the_folder_in_the_middle_of_work_is_a_whole_chain() {
             commit(&chain, busy.put(now(&chain), &format!("busy{number}"), 1)).await;
         }
         copying.await.unwrap();
-        let restored = match ChainHandle::start(settings(&copy)).await {
+        let restored = match start_with(settings(&copy)).await {
             Ok(restored) => restored,
             // Files that were replaced or written on while they were copied are not what a crash leaves, and are told of.
             Err(StartError::Store(
@@ -77,7 +77,7 @@ async fn a_copy_of_the_folder_in_the_middle_of_work_is_a_whole_chain() {
 #[tokio::test(flavor = "multi_thread")]
 async fn replay_from_genesis_gives_the_same_roots() {
     let (_folder, home) = home();
-    let chain = ChainHandle::start(ChainConfig { snapshot_interval_blocks: 1_000, ..settings(&home) }).await.unwrap();
+    let chain = start_with(ChainConfig { snapshot_interval_blocks: 1_000, ..settings(&home) }).await.unwrap();
     let mut accounts: Vec<_> = (1..=3).map(Account::new).collect();
     for round in 0..10 {
         for account in &mut accounts {
@@ -116,7 +116,7 @@ async fn a_second_start_on_the_same_folder_says_so() {
 async fn another_validators_key_is_refused() {
     let (_folder, home) = home();
     db3_comet::keys::new_validator_key(&home).unwrap();
-    let error = ChainHandle::start(settings(&home)).await.err().unwrap();
+    let error = start_with(settings(&home)).await.err().unwrap();
     assert!(matches!(error, StartError::NotTheValidator { .. }), "{error}");
 }
 
@@ -127,7 +127,7 @@ async fn another_chains_folder_is_refused() {
     let path = crate::genesis_file(&home);
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"test-", "\"prod-").replace("\"test\"", "\"prod\"")).unwrap();
-    let error = ChainHandle::start(settings(&home)).await.err().unwrap();
+    let error = start_with(settings(&home)).await.err().unwrap();
     assert!(matches!(error, StartError::Store(StoreError::OtherChain { .. })), "{error}");
 }
 
@@ -140,7 +140,7 @@ async fn data_of_another_layout_are_refused_by_name() {
     let data = home.join("data");
     let families: Vec<_> = DB::list_cf(&options, &data).unwrap().into_iter().chain(["outbox".to_owned()]).collect();
     drop(DB::open_cf(&options, &data, families).unwrap());
-    let error = ChainHandle::start(settings(&home)).await.err().unwrap();
+    let error = start_with(settings(&home)).await.err().unwrap();
     assert!(matches!(error, StartError::Store(StoreError::OtherChain { .. })), "{error}");
     assert!(error.to_string().contains("another version"), "{error}");
 }
@@ -165,7 +165,7 @@ async fn stopped_home() -> (tempfile::TempDir, std::path::PathBuf) {
 }
 
 async fn fatal_start(home: &Path) -> StoreError {
-    let error = ChainHandle::start(settings(home)).await.err().unwrap();
+    let error = start_with(settings(home)).await.err().unwrap();
     assert!(error.is_fatal(), "{error}");
     match error {
         StartError::Store(error) => error,
@@ -217,7 +217,7 @@ async fn a_damaged_block_is_fatal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_block_is_fatal() {
     let (folder, home) = home();
-    let chain = ChainHandle::start(ChainConfig { snapshot_interval_blocks: 1_000, ..settings(&home) }).await.unwrap();
+    let chain = start_with(ChainConfig { snapshot_interval_blocks: 1_000, ..settings(&home) }).await.unwrap();
     let mut account = Account::new(1);
     let receipt = commit(&chain, account.put(now(&chain), "k", 1)).await;
     commit(&chain, account.put(now(&chain), "l", 1)).await;
@@ -267,7 +267,7 @@ async fn damaged_database_files_are_fatal_and_named() {
 async fn old_blocks_go_and_bills_stay() {
     let (_folder, home) = home();
     let config = ChainConfig { blocks_kept: 10, snapshot_interval_blocks: 5, ..settings(&home) };
-    let chain = ChainHandle::start(config.clone()).await.unwrap();
+    let chain = start_with(config.clone()).await.unwrap();
     let mut account = Account::new(1);
     let first = commit(&chain, account.put(now(&chain), "first", 1)).await;
     for number in 0..30 {
@@ -280,7 +280,7 @@ async fn old_blocks_go_and_bills_stay() {
     assert_eq!(chain.store().summary(first.height).unwrap().unwrap().applied, 1);
     chain.shutdown().await;
     drop(chain);
-    let chain = ChainHandle::start(config).await.unwrap();
+    let chain = start_with(config).await.unwrap();
     let error = chain.block_event(first.height).unwrap_err();
     assert!(error.to_string().contains("not available"), "{error}");
     commit(&chain, account.put(now(&chain), "after", 1)).await;

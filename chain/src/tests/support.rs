@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::app::Clock;
-use crate::{ChainConfig, ChainHandle, InitInput, ReceiptState, StoredReceipt, init};
+use crate::{ChainConfig, ChainHandle, InitInput, ReceiptState, StartError, StoredReceipt, init};
 
 pub(super) const EPOCH_SECS: u64 = 60;
 pub(super) const CEILING: u128 = 1_000_000_000_000;
@@ -247,7 +247,19 @@ pub(super) fn shard_id() -> ChainId {
 }
 
 pub(super) async fn start(home: &Path) -> ChainHandle {
-    ChainHandle::start(settings(home)).await.unwrap()
+    start_with(settings(home)).await.unwrap()
+}
+
+/// Starts a chain whose folder nobody has open. A process that another test has just forked holds the lock of every open folder
+/// until it becomes another program.
+pub(super) async fn start_with(config: ChainConfig) -> Result<ChainHandle, StartError> {
+    let until = soon();
+    loop {
+        match ChainHandle::start(config.clone()).await {
+            Err(error) if error.is_already_running() && Instant::now() < until => tokio::task::yield_now().await,
+            started => return started,
+        }
+    }
 }
 
 pub(super) fn soon() -> Instant {
