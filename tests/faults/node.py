@@ -32,7 +32,8 @@ class Faults:
 
     def __init__(self, net, spaces, shim, clock, full):
         self.net, self.spaces, self.shim, self.clock, self.full = net, spaces, shim, clock, full
-        self.fail_point, self.points, self.kills, self.by_snapshot = random.randrange(FAIL_POINTS), set(), [], False
+        self.fail_point, self.points, self.by_snapshot = random.randrange(FAIL_POINTS), set(), False
+        self.ways, self.kills = [], []
         self.damages, self.skews = list(DAMAGES), [20, -90, -20, 90]
         random.shuffle(self.damages)
 
@@ -98,9 +99,9 @@ class Faults:
         """SIGKILL at storage calls of the node, a few one after the other, also while it starts: before one, half way through
         it, or after it."""
         self.net.kill(node)
-        if not self.kills:
-            self.kills = self.storage_steps(node, what)
+        self.ways = self.ways or self.storage_steps(node, what)
         for _ in range(6 if self.full else 3):
+            self.kills = self.kills or list(self.ways)
             step, at, how = self.kills.pop()
             self.net.net.launch(node, {**SNAPSHOTS, **self.shim.environment(f"{node['home']}/", at, how, step)})
             end = time.monotonic() + (40 if self.full else 15)
@@ -115,7 +116,7 @@ class Faults:
 
     def storage_steps(self, node, what):
         """Counts what a start, blocks and snapshots do to the disk, on this node; gives ways to end there, those of blocks and
-        snapshots first when taken from the end. All of them in the full run, and all are tried."""
+        snapshots last: they are taken from the end. The full run takes each of them."""
         self.net.net.launch(node, {**SNAPSHOTS, **self.shim.counting(f"{node['home']}/")})
         wait_until(f"{what}: what blocks and snapshots do to the disk is counted",
                    lambda: (set(self.shim.counted()) >= KNOWN, sorted(self.shim.counted())), PATIENCE)

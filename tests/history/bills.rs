@@ -151,7 +151,8 @@ mod tests {
         let all = (&line(2), &good.to_vec());
         assert!(compare_from(8, &(line(2), vec![]), &all).is_ok());
         assert!(compare_from(7, &(line(2), good.to_vec()), &all).is_ok());
-        for (from, told) in [(7, (line(2), good[..1].to_vec())), (8, (line(2), good.to_vec())), (8, (line(1), vec![]))] {
+        for (from, told) in [(7, (line(2), good[..1].to_vec())), (8, (line(2), good.to_vec())), (8, (line(1), vec![]))]
+        {
             assert!(compare_from(from, &told, &all).is_err(), "{told:?}");
         }
         let mut dear = good.to_vec();
