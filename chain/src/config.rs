@@ -14,6 +14,9 @@ use toml::{Table, Value};
 /// Environment variables of the `[chain]` section start with this.
 pub const ENVIRONMENT_PREFIX: &str = "DB3_NODE_";
 
+/// All sections of the file, whoever reads them.
+const SECTIONS: [&str; 5] = ["chain", "cometbft", "log", "relay", "serve"];
+
 /// What drives a chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -273,6 +276,12 @@ fn read_section(path: &Path, section: &str) -> Result<Table, ConfigError> {
     };
     let malformed = |detail: String| ConfigError::Malformed { path: path.to_owned(), detail };
     let mut file: Table = text.parse().map_err(|error: toml::de::Error| malformed(error.to_string()))?;
+    if let Some(unknown) = file.keys().find(|name| !SECTIONS.contains(&name.as_str())) {
+        let is_section = matches!(file.get(unknown), Some(Value::Table(_)));
+        let what = if is_section { "section" } else { "setting outside of a section:" };
+        let known = SECTIONS.join("], [");
+        return Err(malformed(format!("there is no {what} {unknown}: settings stand in the sections [{known}]")));
+    }
     match file.remove(section) {
         Some(Value::Table(settings)) => Ok(settings),
         Some(other) => Err(malformed(format!("{section} is a {}, not a section", other.type_str()))),

@@ -279,6 +279,15 @@ fn settings_are_read_from_the_file_the_environment_and_flags() {
     assert_eq!(crate::ChainConfig::load(&home, flags).unwrap().block_ms, 250);
     let unknown = "speed = 9".parse().unwrap();
     assert!(crate::ChainConfig::load(&home, unknown).unwrap_err().to_string().contains("speed"));
+    let file = crate::config::config_file(&home);
+    let before = fs::read_to_string(&file).unwrap_or_default();
+    for wrong in ["blocks_kept = 0\n", "[chian]\nblocks_kept = 0\n"] {
+        fs::write(&file, format!("{wrong}{before}")).unwrap();
+        let error = crate::ChainConfig::load(&home, toml::Table::new()).unwrap_err().to_string();
+        let name = wrong.trim_start_matches('[').split([' ', ']']).next().unwrap();
+        assert!(error.contains(name) && error.contains("[chain]"), "{error}");
+    }
+    fs::write(&file, before).unwrap();
     let range = "block_ms = 0".parse().unwrap();
     assert!(crate::ChainConfig::load(&home, range).unwrap_err().to_string().contains("1 to 60000"));
 }
