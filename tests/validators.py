@@ -233,7 +233,7 @@ def another_root(net):
           net.log("mallory").read_text(errors="replace").count("comet.started") == again + 1, net.tail("mallory"))
 
 
-SERVICES = ("db3.v1.SettlementService", "db3.v1.ChainService")
+SERVICES = ("", "db3.v1.SettlementService", "db3.v1.ChainService")
 
 
 def serves(net, place, expected):

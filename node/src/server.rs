@@ -147,7 +147,9 @@ pub async fn serve_on<K: Kind>(
     let health = health.max_decoding_message_size(SIDE_MESSAGE_BYTES_MAX);
     let limits = config.limits.clone();
     let consensus = chain.consensus();
-    tell_health(&reporter, services, consensus.borrow().is_good()).await;
+    // Whoever names no service asks of the node as a whole.
+    let told = ["", services[0], services[1]];
+    tell_health(&reporter, told, consensus.borrow().is_good()).await;
     let node = Node::<K>::new(chain, &config, stopped.clone());
     let own = K::routes(node.clone());
     let chain = ChainServiceServer::new(node)
@@ -164,7 +166,7 @@ pub async fn serve_on<K: Kind>(
         .add_service(health);
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let incoming = accept(listener, tls, places, limits.opening_time_max);
-    let until = report_health(reporter, services, consensus, stopped);
+    let until = report_health(reporter, told, consensus, stopped);
     let task = tokio::spawn(async move {
         if let Err(error) = router.serve_with_incoming_shutdown(incoming, until).await {
             tracing::error!(%error, "the gRPC server ended");
@@ -176,7 +178,7 @@ pub async fn serve_on<K: Kind>(
 /// Says that the services serve while consensus advances, until the server is told to stop.
 async fn report_health(
     reporter: HealthReporter,
-    services: [&'static str; 2],
+    services: [&'static str; 3],
     mut consensus: watch::Receiver<Consensus>,
     mut told: watch::Receiver<bool>,
 ) {
@@ -192,7 +194,7 @@ async fn report_health(
     tell_health(&reporter, services, false).await;
 }
 
-async fn tell_health(reporter: &HealthReporter, services: [&'static str; 2], good: bool) {
+async fn tell_health(reporter: &HealthReporter, services: [&'static str; 3], good: bool) {
     let status = if good { ServingStatus::Serving } else { ServingStatus::NotServing };
     for service in services {
         reporter.set_service_status(service, status).await;
