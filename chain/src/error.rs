@@ -175,8 +175,11 @@ impl StartError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
+            Self::Fatal(FatalError::Store(error)) | Self::Store(error) => {
+                !matches!(error, StoreError::Locked { .. } | StoreError::OtherChain { .. })
+                    && !error.is_for_want_of_room()
+            }
             Self::Fatal(_) | Self::FewBlocks { .. } => true,
-            Self::Store(error) => !matches!(error, StoreError::Locked { .. } | StoreError::OtherChain { .. }),
             Self::Config(_)
             | Self::Genesis(_)
             | Self::State(_)

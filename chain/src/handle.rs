@@ -301,6 +301,9 @@ impl<M: Machine> Chain<M> {
             Some(FatalError::Broken { height, detail }) => {
                 StopReason::Broken { height: *height, detail: detail.clone() }
             }
+            Some(FatalError::Store(error)) if error.is_for_want_of_room() => {
+                StopReason::NoRoom { detail: error.to_string() }
+            }
             Some(error) => StopReason::Fatal { detail: error.to_string() },
             None => StopReason::Shutdown,
         }

@@ -17,6 +17,12 @@ pub enum StopReason {
         /// What happened.
         detail: String,
     },
+    /// The machine had no room for what it writes ([`StoreError::is_for_want_of_room`](crate::StoreError)): end the process
+    /// with exit code 1, and start it later.
+    NoRoom {
+        /// What the system said.
+        detail: String,
+    },
     /// It cannot go on: end the process with exit code 70.
     Fatal {
         /// Why.

@@ -116,6 +116,7 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
     let _ = server.await;
     drop(network);
     match ended {
+        Some(StopReason::NoRoom { detail }) => bail!(detail),
         // Only CometBFT's chains break.
         Some(StopReason::Fatal { detail } | StopReason::Broken { detail, .. }) => bail!(Failure::Fatal(detail)),
         Some(StopReason::Shutdown) | None => Ok(()),

@@ -13,7 +13,8 @@ macro_rules! remedy {
     };
 }
 
-/// Why the store cannot be used. All of it is fatal for a running node: what is on disk decides what may be signed next.
+/// Why the store cannot be used. All of it ends a running node: what is on disk decides what may be signed next. What comes of
+/// [a lack of room](Self::is_for_want_of_room) a later start goes on from, everything else it does not.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process, or another chain of this process, has the folder open.
@@ -130,6 +131,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the machine had no room: on the disk, in a quota, or for one more open file. What is on the disk is what was
+    /// written, up to a place, as after a kill: once there is room, a start goes on from there.
+    #[must_use]
+    pub fn is_for_want_of_room(&self) -> bool {
+        const TOO_MANY_FILES: [i32; 2] = [23, 24];
+        match self {
+            Self::File { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+                    || source.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
+            }
+            Self::Database { source, .. } => is_want(source),
+            _ => false,
+        }
+    }
+
     pub(crate) fn database(data: &Path, doing: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {
         move |source| Self::Database { data: data.to_owned(), doing, source }
     }
@@ -151,11 +167,18 @@ fn advice(source: &rocksdb::Error) -> &'static str {
         rocksdb::ErrorKind::Corruption | rocksdb::ErrorKind::NotFound => {
             concat!("; its files are damaged: ", remedy!())
         }
+        _ if is_want(source) => "; make room and start again: what is on the disk is whole",
         rocksdb::ErrorKind::IOError => {
             concat!("; see that the disk has room and can be read and written, or, if files are damaged: ", remedy!())
         }
         _ => concat!("; if files are damaged: ", remedy!()),
     }
+}
+
+/// The database hands on the system's words alone.
+fn is_want(source: &rocksdb::Error) -> bool {
+    let told = source.as_ref();
+    ["No space left on device", "Disk quota exceeded", "Too many open files"].iter().any(|words| told.contains(words))
 }
 
 fn by(pid: Option<u32>) -> String {

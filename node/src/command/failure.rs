@@ -58,6 +58,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 fn of_store(error: &StoreError) -> u8 {
     match error {
         StoreError::Locked { .. } => 1,
+        error if error.is_for_want_of_room() => 1,
         StoreError::OtherChain { .. } => 2,
         _ => 70,
     }
@@ -118,6 +119,16 @@ mod tests {
         let few = StartError::FewBlocks { home: "/home".into(), found: height, expected: height };
         assert_eq!(exit_code(&few.into()), 70);
         assert_eq!(exit_code(&RollbackError::Solo.into()), 2);
+    }
+
+    #[test]
+    fn a_node_that_had_no_room_is_started_again() {
+        let file = |code| {
+            let source = std::io::Error::from_raw_os_error(code);
+            exit_code(&StartError::Store(StoreError::File { path: "/data".into(), source }).into())
+        };
+        let (io, no_space, quota, files) = (5, 28, 122, 24);
+        assert_eq!([file(no_space), file(quota), file(files), file(io)], [1, 1, 1, 70]);
     }
 
     #[test]

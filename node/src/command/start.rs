@@ -86,6 +86,7 @@ async fn serve_until_told<K: Kind>(settings: &Settings, config: ChainConfig) -> 
         let chain = launch::<K>(&config, let_go).await?;
         match reopenings.judge(serve::<K>(settings.clone(), chain, &mut signals).await?) {
             StopReason::Shutdown => return Ok(()),
+            StopReason::NoRoom { detail } => bail!(detail),
             StopReason::Fatal { detail } => bail!(Failure::Fatal(detail)),
             StopReason::Broken { height, detail } => {
                 tracing::error!(%height, %detail, "node.broken: chain and CometBFT are started anew");
