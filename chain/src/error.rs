@@ -175,10 +175,7 @@ impl StartError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Fatal(FatalError::Store(error)) | Self::Store(error) => {
-                !matches!(error, StoreError::Locked { .. } | StoreError::OtherChain { .. })
-                    && !error.is_for_want_of_room()
-            }
+            Self::Fatal(FatalError::Store(error)) | Self::Store(error) => error.is_fatal(),
             Self::Fatal(_) | Self::FewBlocks { .. } => true,
             Self::Config(_)
             | Self::Genesis(_)

@@ -131,6 +131,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether starting again cannot help: nodes exit with 70. It can once a folder is free or named rightly, or there is room.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        !matches!(self, Self::Locked { .. } | Self::OtherChain { .. }) && !self.is_for_want_of_room()
+    }
+
     /// Whether the machine had no room: on the disk, in a quota, or for one more open file. What is on the disk is what was
     /// written, up to a place, as after a kill: once there is room, a start goes on from there.
     #[must_use]
@@ -141,7 +147,7 @@ impl StoreError {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
                     || source.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
             }
-            Self::Database { source, .. } => is_want(source),
+            Self::Database { source, .. } => tells_want_of_room(source),
             _ => false,
         }
     }
@@ -167,7 +173,7 @@ fn advice(source: &rocksdb::Error) -> &'static str {
         rocksdb::ErrorKind::Corruption | rocksdb::ErrorKind::NotFound => {
             concat!("; its files are damaged: ", remedy!())
         }
-        _ if is_want(source) => "; make room and start again: what is on the disk is whole",
+        _ if tells_want_of_room(source) => "; make room and start again: what is on the disk is whole",
         rocksdb::ErrorKind::IOError => {
             concat!("; see that the disk has room and can be read and written, or, if files are damaged: ", remedy!())
         }
@@ -176,7 +182,7 @@ fn advice(source: &rocksdb::Error) -> &'static str {
 }
 
 /// The database hands on the system's words alone.
-fn is_want(source: &rocksdb::Error) -> bool {
+fn tells_want_of_room(source: &rocksdb::Error) -> bool {
     let told = source.as_ref();
     ["No space left on device", "Disk quota exceeded", "Too many open files"].iter().any(|words| told.contains(words))
 }

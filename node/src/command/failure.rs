@@ -57,10 +57,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 fn of_store(error: &StoreError) -> u8 {
     match error {
-        StoreError::Locked { .. } => 1,
-        error if error.is_for_want_of_room() => 1,
         StoreError::OtherChain { .. } => 2,
-        _ => 70,
+        error if error.is_fatal() => 70,
+        _ => 1,
     }
 }
 
