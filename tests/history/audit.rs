@@ -90,14 +90,14 @@ pub async fn audit(caller: &Caller, calls: &[Call]) -> Result<Audited> {
             ensure!(version == applied, "{}: {key} has version {version} after {applied} applied writes", node.url);
         }
     }
-    let (mut line, mut all) = (v1::CreditLine::default(), Vec::new());
+    let mut all: Option<bills::Told> = None;
     for (node, from) in histories {
         let told = bills::of_account(caller, node, seen.height()).await?;
-        if from == 1 {
-            (line, all) = told;
-            audited.billed = bills::compare(&line, &all, &receipts).with_context(|| node.url.clone())?;
+        if let Some(all) = &all {
+            bills::compare_from(from, &told, all).with_context(|| node.url.clone())?;
         } else {
-            bills::compare_from(from, &told, &(&line, &all)).with_context(|| node.url.clone())?;
+            audited.billed = bills::compare(&told.0, &told.1, &receipts).with_context(|| node.url.clone())?;
+            all = Some(told);
         }
     }
     Ok(audited)

@@ -71,10 +71,10 @@ pub fn compare(line: &v1::CreditLine, bills: &[v1::Bill], receipts: &BTreeMap<By
 
 /// Compares what a node tells that has bills from a height on with what one tells that has all: the same line, and all of
 /// those bills.
-pub fn compare_from(from: u64, told: &Told, all: &(&v1::CreditLine, &Vec<v1::Bill>)) -> Result<()> {
+pub fn compare_from(from: u64, told: &Told, all: &Told) -> Result<()> {
     let (line, bills) = told;
     let rest: Vec<_> = all.1.iter().filter(|bill| bill.height >= from).collect();
-    ensure!(line == all.0, "the line is {line:?}, elsewhere {:?}", all.0);
+    ensure!(*line == all.0, "the line is {line:?}, elsewhere {:?}", all.0);
     ensure!(
         bills.iter().eq(rest.iter().copied()),
         "from height {from} on there are the bills {:?}, elsewhere {:?}",
@@ -148,7 +148,7 @@ mod tests {
             let error = compare(&line(count), &bills, &receipts).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
-        let all = (&line(2), &good.to_vec());
+        let all = (line(2), good.to_vec());
         assert!(compare_from(8, &(line(2), vec![]), &all).is_ok());
         assert!(compare_from(7, &(line(2), good.to_vec()), &all).is_ok());
         for (from, told) in [(7, (line(2), good[..1].to_vec())), (8, (line(2), good.to_vec())), (8, (line(1), vec![]))]

@@ -135,9 +135,9 @@ async fn run(command: Command) -> Result<String> {
                 call::store(&resolved, &audited.resolved)?;
             }
             Ok(serde_json::json!({
-                "nodes": audited.nodes, "without_all": audited.without_all, "mutations": audited.mutations, "applied": audited.applied,
-                "unknown_but_applied": audited.found_applied, "billed": audited.billed, "height": audited.height,
-                "same_root_after_ms": u64::try_from(audited.together_ms).unwrap_or(u64::MAX),
+                "nodes": audited.nodes, "without_all": audited.without_all,
+                "mutations": audited.mutations, "applied": audited.applied, "unknown_but_applied": audited.found_applied,
+                "billed": audited.billed, "height": audited.height, "same_root_after_ms": u64::try_from(audited.together_ms).unwrap_or(u64::MAX),
             })
             .to_string())
         }
