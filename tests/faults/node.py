@@ -1,5 +1,6 @@
 """What can happen to a validator's node."""
 
+import itertools
 import os
 import random
 import re
@@ -12,16 +13,15 @@ from joining import trust
 from telling import check, wait_until
 
 from .damage import DAMAGES, cut
-from .shim import ways
+from .shim import KNOWN, ways
 from .validators import PATIENCE
 
 # CometBFT's own fail points: two votes and eight more in a block (v0.38.26, consensus/state.go, state/execution.go). An
 # index is not one of them, but a count of those that are passed; so many are those of two blocks.
 FAIL_POINTS = 22
-# What a block and a snapshot do to the disk: this much must be among what is counted.
-KNOWN = {"abci-# write #.log", "snapshot write #.log", "snapshot fdatasync #.log",
-         "sync-files rename manifest.json", "main write MANIFEST-#"}
-SNAPSHOTS = {"DB3_NODE_SNAPSHOT_INTERVAL_BLOCKS": "6", "DB3_NODE_SYNC_SNAPSHOT_BLOCKS": "10"}
+# What a block does on CometBFT besides.
+KNOWN = KNOWN | {"abci-# write #.log"}
+OFTEN_SNAPSHOTS = {"DB3_NODE_SNAPSHOT_INTERVAL_BLOCKS": "6", "DB3_NODE_SYNC_SNAPSHOT_BLOCKS": "10"}
 # Blocks a second that a machine executes at least, which begins at the first.
 REPLAYED = 20
 
@@ -33,7 +33,7 @@ class Faults:
     def __init__(self, net, spaces, shim, clock, full):
         self.net, self.spaces, self.shim, self.clock, self.full = net, spaces, shim, clock, full
         self.fail_point, self.points, self.by_snapshot = random.randrange(FAIL_POINTS), set(), False
-        self.ways, self.kills = [], []
+        self.kills = None
         self.damages, self.skews = list(DAMAGES), [20, -90, -20, 90]
         random.shuffle(self.damages)
 
@@ -99,11 +99,10 @@ class Faults:
         """SIGKILL at storage calls of the node, a few one after the other, also while it starts: before one, half way through
         it, or after it."""
         self.net.kill(node)
-        self.ways = self.ways or self.storage_steps(node, what)
+        self.kills = self.kills or itertools.cycle(self.storage_steps(node, what))
         for _ in range(6 if self.full else 3):
-            self.kills = self.kills or list(self.ways)
-            step, at, how = self.kills.pop()
-            self.net.net.launch(node, {**SNAPSHOTS, **self.shim.environment(f"{node['home']}/", at, how, step)})
+            step, at, how = next(self.kills)
+            self.net.net.launch(node, {**OFTEN_SNAPSHOTS, **self.shim.environment(f"{node['home']}/", at, how, step)})
             end = time.monotonic() + (40 if self.full else 15)
             while node["process"].poll() is None and time.monotonic() < end:
                 time.sleep(0.02)
@@ -115,15 +114,16 @@ class Faults:
         self.net.net.launch(node)
 
     def storage_steps(self, node, what):
-        """Counts what a start, blocks and snapshots do to the disk, on this node; gives ways to end there, those of blocks and
-        snapshots last: they are taken from the end. The full run takes each of them."""
-        self.net.net.launch(node, {**SNAPSHOTS, **self.shim.counting(f"{node['home']}/")})
+        """Counts what a start, blocks and snapshots do to the disk, on this node; gives ways to end there, first those of what
+        every node does. The full run takes each of them."""
+        self.net.net.launch(node, {**OFTEN_SNAPSHOTS, **self.shim.counting(f"{node['home']}/")})
         wait_until(f"{what}: what blocks and snapshots do to the disk is counted",
                    lambda: (set(self.shim.counted()) >= KNOWN, sorted(self.shim.counted())), PATIENCE)
         self.net.kill(node)
-        kills = [(step, random.randrange(1, min(number, 12) + 1), how) for step, number in self.shim.counted().items() for how in ways(step)]
+        kills = [(step, random.randrange(1, min(number, 12) + 1), how)
+                 for step, number in self.shim.counted().items() for how in ways(step)]
         random.shuffle(kills)
-        return sorted(kills, key=lambda kill: kill[0] in KNOWN)
+        return sorted(kills, key=lambda kill: kill[0] not in KNOWN)
 
     def damage(self, node, what):
         """A file of its database is not what was written: it names it and ends with 70, and what docs/operators.md advises
@@ -151,7 +151,8 @@ class Faults:
         check(f"{what}: it names the file, and what helps", path.name in told and "backup" in told, told)
         self.net.others_go_on(what, node)
         # Somebody keeps all blocks, receipts and bills: others come by them, and the audit asks for the oldest too.
-        others_have_all = any(not other.get("from_snapshot") for other in self.net.validators if other is not node)
+        others = [self.net.net.status(other) for other in self.net.validators if other is not node]
+        others_have_all = any(status and int(status["history_from_height"]) == 1 for status in others)
         self.by_snapshot = others_have_all and not self.by_snapshot
         self.remedy(node, what, self.by_snapshot)
 
@@ -168,7 +169,6 @@ class Faults:
             others = [other for other in self.net.validators if other is not node]
             self.net.wait_for_snapshots(others)
             trust(home, self.net.net.status(others[0]), [other["grpc"] for other in others[:2]])
-        node["from_snapshot"] = from_snapshot
         began = time.monotonic()
         self.net.net.launch(node)
         self.comes(node, what, began, from_snapshot)
