@@ -7,6 +7,7 @@ mod deliveries;
 pub(crate) mod mempool;
 pub(crate) mod order;
 pub(crate) mod receipt;
+mod shares;
 pub(crate) mod verdicts;
 pub(crate) mod verifiers;
 mod waiting;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use db3_primitives::signature::KnownKeys;
 use db3_primitives::{Body as _, Hash32, MutationId, Rejection, Signed, Verified};
 
+use super::shares::share_out;
 use crate::lock;
 use crate::machine::Machine;
 
@@ -219,27 +220,12 @@ pub(crate) fn hash(envelope: &[u8]) -> Hash32 {
 
 /// Has every thread judge a share of the items, and gives the verdicts in order.
 fn shared_out<M: Machine, T: Send>(
-    mut items: Vec<T>,
+    items: Vec<T>,
     threads: usize,
     judge: impl Fn(Vec<T>) -> Vec<Verdict<M>> + Sync,
 ) -> Vec<Verdict<M>> {
-    let share = items.len().div_ceil(threads.max(1)).max(MINIMUM_SHARE);
-    if items.len() <= share {
-        return judge(items);
-    }
     let count = items.len();
-    let mut shares = Vec::with_capacity(threads);
-    while !items.is_empty() {
-        let rest = items.split_off(share.min(items.len()));
-        shares.push((items, Vec::new()));
-        items = rest;
-    }
-    std::thread::scope(|scope| {
-        for (items, verdicts) in &mut shares {
-            scope.spawn(|| *verdicts = judge(std::mem::take(items)));
-        }
-    });
-    let mut verdicts: Vec<_> = shares.into_iter().flat_map(|(_, verdicts)| verdicts).collect();
+    let mut verdicts = share_out(items, threads, MINIMUM_SHARE, judge);
     // Every share gives as many verdicts as it has items; a missing one is as good as a refusal.
     verdicts.resize_with(count, not_verified::<M>);
     verdicts
