@@ -89,6 +89,8 @@ pub struct Effects {
     pub outbox_nodes: Vec<(ChainId, CompletedNode)>,
     /// The deliveries that were applied, in the block's order.
     pub deliveries: Vec<Delivered>,
+    /// Accounts whose balance is lower than before, ascending.
+    pub lowered: Vec<Address>,
     /// The shards' entries that were applied, in the order of application.
     pub inbound: Vec<InboundEntry>,
     /// Subtrees of the shards' logs that entries completed, those at fault included.

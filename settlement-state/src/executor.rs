@@ -187,6 +187,7 @@ impl Executor {
             fatal("the block does not balance", imbalance);
         }
         let governance = governance::finish(governance, &mut ledger);
+        let lowered = ledger.lowered();
         let (state, appended) = SettlementState::after(ledger);
         let (receipts, refused) = order.finish();
         let effects = Effects {
@@ -195,6 +196,7 @@ impl Executor {
             entries: appended.entries,
             outbox_nodes: appended.outbox_nodes,
             deliveries: inbound.deliveries,
+            lowered,
             inbound: inbound.entries,
             inbound_nodes: inbound.nodes,
             faults: inbound.faults,

@@ -94,6 +94,13 @@ impl Ledger {
         self.balances.set(&self.base, account, Some(leaf));
     }
 
+    /// Accounts whose balance is lower than before the block, ascending.
+    pub(crate) fn lowered(&self) -> Vec<Address> {
+        let balance = |leaf: &Option<BalanceLeaf>| leaf.as_ref().map_or(Tai::ZERO, |leaf| leaf.balance);
+        let lower = self.balances.entries().filter(|(_, entry)| balance(&entry.now) < balance(&entry.before));
+        lower.map(|(account, _)| account).collect()
+    }
+
     /// A line; none where it was never opened.
     pub(crate) fn line(&self, account: Address, shard: ShardId) -> Option<LineLeaf> {
         self.lines.get(&self.base, (account, shard))

@@ -90,6 +90,8 @@ pub struct Effects {
     pub outbox_nodes: Vec<(ChainId, CompletedNode)>,
     /// What was heard of other chains, in the block's order.
     pub deliveries: Vec<Delivered>,
+    /// Accounts that may spend less than before by what was heard, ascending.
+    pub lowered: Vec<Address>,
     /// What happened to records.
     pub changes: Vec<RecordChange>,
     /// The epoch whose last statement this block wrote.

@@ -197,6 +197,7 @@ impl Executor {
             entries: self.close.entries,
             outbox_nodes: self.close.outbox_nodes,
             deliveries: self.deliveries,
+            lowered: std::mem::take(&mut self.ledger.lowered).into_iter().collect(),
             changes: self.changes,
             closed: self.close.closed,
             governance,

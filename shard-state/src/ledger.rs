@@ -5,7 +5,7 @@
 //! they need no draft. They are written into the tree when the block ends.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use db3_primitives::{AccountLeaf, Address, ChainLeaf, Epoch, Namespace, NamespaceLeaf, Nonce, NonceWindow, Tai, key};
@@ -42,12 +42,14 @@ pub(crate) struct Ledger {
     pub(crate) overlay: Overlay,
     pub(crate) accounts: BTreeMap<Address, AccountSession>,
     pub(crate) books: OpenBooks,
+    /// Accounts whose ceiling was lowered.
+    pub(crate) lowered: BTreeSet<Address>,
     pub(crate) rules: Rules,
 }
 
 impl Ledger {
     pub(crate) fn new(chain: Arc<ChainLeaf>, overlay: Overlay, books: OpenBooks) -> Self {
-        Self { chain, overlay, accounts: BTreeMap::new(), books, rules: Rules::DESIGN }
+        Self { chain, overlay, accounts: BTreeMap::new(), books, lowered: BTreeSet::new(), rules: Rules::DESIGN }
     }
 
     /// The account's sums; none where it has no line here.
@@ -88,12 +90,15 @@ impl Ledger {
 
     /// Sets what an account may spend here; its first line opens the account.
     pub(crate) fn set_ceiling(&mut self, account: &Address, ceiling: Tai) {
+        let leaf = self.account(account).unwrap_or_default();
+        if ceiling < leaf.ceiling {
+            self.lowered.insert(*account);
+        }
         if let Some(session) = self.accounts.get_mut(account) {
             // No charge moved it, which the check at the block's end holds against `before`.
             (session.before.ceiling, session.leaf.ceiling) = (ceiling, ceiling);
             return;
         }
-        let leaf = stored_account(&self.overlay, account).unwrap_or_default();
         self.overlay.put(key::account(account), AccountLeaf { ceiling, ..leaf }.to_bytes());
     }
 

@@ -62,11 +62,8 @@ impl<M: Machine> Inner<M> {
         let event = BlockEventOf::<M> { mutations: mutations.collect(), closed, summary };
         self.events.push(Arc::new(event));
         let state = version.state.clone();
-        let funds = match (M::governed(&executed.effects).applied.is_empty(), M::lowered_funds(&executed.effects)) {
-            (false, _) => Funds::Repriced,
-            (true, true) => Funds::Lowered,
-            (true, false) => Funds::Charged,
-        };
+        let is_governed = !M::governed(&executed.effects).applied.is_empty();
+        let funds = if is_governed { Funds::Repriced } else { Funds::Lowered(M::lowered(&executed.effects)) };
         let (receipts, mutations) = (&receipts, &executed.mutations);
         let block = SettledBlock { time, state: &state, receipts, mutations, refused: dropped, funds };
         self.mempool.settle(&block, || self.versions.commit(version));

@@ -19,6 +19,7 @@ use super::Inner;
 use crate::error::FatalError;
 use crate::lock;
 use crate::machine::Machine;
+use crate::pool::mempool::{Funds, SettledBlock};
 use crate::transfer::snapshot::FORMAT;
 use crate::transfer::{Bounds, ChunkFault, Restored, Restoring};
 use crate::version::VersionOf;
@@ -137,7 +138,16 @@ impl<M: Machine> Inner<M> {
         let Restored { meta, state, .. } = restored;
         drop((lock(&self.executed).take(), lock(&self.decided).take()));
         drop(std::mem::take(&mut *lock(&self.unproven)));
-        self.versions.commit(VersionOf::new(meta.height, meta.time, state));
+        let after = SettledBlock {
+            time: meta.time,
+            state: &state.clone(),
+            receipts: &[],
+            mutations: &[],
+            refused: Vec::new(),
+            // Of the blocks between nothing is known.
+            funds: Funds::Repriced,
+        };
+        self.mempool.settle(&after, || self.versions.commit(VersionOf::new(meta.height, meta.time, state)));
         let version = self.versions.committed();
         self.wait_for_header(Arc::clone(&version));
         self.snapshotter.offer(version);

@@ -19,8 +19,8 @@ use db3_genesis::{AppState, ChainKind, GenesisDocument};
 use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
 use db3_merkle_log::{CompletedNode, Frontier};
 use db3_primitives::{
-    BlockTime, Body, ChainId, Epoch, EpochClose, Fault, Hash32, Height, MutationId, Nonce, Rejection, RoundLeaf,
-    Signed, Tai, Verified,
+    Address, BlockTime, Body, ChainId, Epoch, EpochClose, Fault, Hash32, Height, MutationId, Nonce, Rejection,
+    RoundLeaf, Signed, Tai, Verified,
 };
 use db3_state_tree::Tree;
 use rocksdb::WriteBatch;
@@ -148,8 +148,8 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn validator_updates(effects: &Self::Effects) -> &[([u8; 32], u64)] {
         &Self::governed(effects).validator_updates
     }
-    /// Whether accounts may have less than before beside what their own envelopes took.
-    fn lowered_funds(effects: &Self::Effects) -> bool;
+    /// Accounts that may have less than before, beside those that the receipts charge.
+    fn lowered(effects: &Self::Effects) -> &[Address];
     /// The deliveries that were applied.
     fn delivered(effects: &Self::Effects) -> &[Delivered];
     /// How many entries for other chains a block wrote.

@@ -217,9 +217,8 @@ impl Machine for SettlementMachine {
         &effects.governance
     }
 
-    fn lowered_funds(_effects: &Effects) -> bool {
-        // A round debits accounts in any block.
-        true
+    fn lowered(effects: &Effects) -> &[Address] {
+        &effects.lowered
     }
 
     fn delivered(effects: &Effects) -> &[Delivered] {

@@ -196,9 +196,8 @@ impl Machine for ShardMachine {
         &effects.governance
     }
 
-    fn lowered_funds(effects: &Effects) -> bool {
-        // Lines come by deliveries.
-        !effects.deliveries.is_empty()
+    fn lowered(effects: &Effects) -> &[Address] {
+        &effects.lowered
     }
 
     fn delivered(effects: &Effects) -> &[Delivered] {

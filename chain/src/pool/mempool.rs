@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use db3_primitives::{BlockTime, Body as _, Hash32, MutationId, Rejection, Tai, Verified};
+use db3_primitives::{Address, BlockTime, Body as _, Hash32, MutationId, Rejection, Tai, Verified};
 use db3_proto::element_bytes;
 use tokio::sync::watch;
 
@@ -41,17 +41,15 @@ pub(crate) struct SettledBlock<'a, M: Machine> {
     pub(crate) mutations: &'a [Option<Arc<Verified<M::Body>>>],
     /// What its proposer left out for good, and how it ended.
     pub(crate) refused: Vec<(MutationId, ReceiptState)>,
-    pub(crate) funds: Funds,
+    pub(crate) funds: Funds<'a>,
 }
 
 /// What a block did to what accounts can pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Funds {
-    /// It charged those that its receipts name.
-    Charged,
-    /// And others may have less as well.
-    Lowered,
-    /// And what a mutation costs may have changed.
+pub(crate) enum Funds<'a> {
+    /// Those that its receipts charge may have less, and these.
+    Lowered(&'a [Address]),
+    /// Anybody may have less, and what a mutation costs may have changed.
     Repriced,
 }
 
@@ -303,8 +301,10 @@ impl<M: Machine> Mempool<M> {
 /// What accounts cannot pay any more after a block.
 fn unpayable<M: Machine>(pool: &mut Pool<M>, block: &SettledBlock<'_, M>) -> Vec<Arc<Pending<M>>> {
     let (accounts, mut taken) = match block.funds {
-        Funds::Charged => (block.charged().map(|receipt| receipt.account).collect(), Vec::new()),
-        Funds::Lowered => (pool.accounts(), Vec::new()),
+        Funds::Lowered(others) => {
+            let charged = block.charged().map(|receipt| receipt.account);
+            (charged.chain(others.iter().copied()).collect(), Vec::new())
+        }
         Funds::Repriced => {
             let over = pool.reprice(block.state, block.time);
             (pool.accounts(), over)

@@ -18,6 +18,7 @@ mod damage;
 mod deliveries;
 mod epochs;
 mod flow;
+mod funds;
 mod governance;
 #[path = "../../../comet/src/tests/grammar.rs"]
 mod grammar;

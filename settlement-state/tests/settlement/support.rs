@@ -130,6 +130,9 @@ impl Net {
         let time = BlockTime::from_secs(self.now);
         let (state, effects) = execute(&self.state, Height::new(self.height), time, deliveries, &items);
         state.audit().unwrap();
+        let balance = |account: &Address| state.balance(account).map(|leaf| leaf.balance);
+        let lower = self.state.accounts().filter(|(account, leaf)| balance(account) < Some(leaf.balance));
+        assert!(lower.map(|(account, _)| account).eq(effects.lowered.iter().copied()), "{:?}", effects.lowered);
         self.state = state;
         assert_eq!(effects.refused, [], "at height {}", self.height);
         effects

@@ -88,6 +88,17 @@ fn the_newest_line_counts_even_below_what_is_spent_and_moves_no_sum() {
 }
 
 #[test]
+fn a_block_names_those_whose_ceiling_was_lowered_and_nobody_else() {
+    let [alice, bob, carol] = [1, 2, 3].map(actor);
+    let (mut chain, mut settlement) = network();
+    settlement.says(&[line(alice.address, 500), line(bob.address, 500), line(carol.address, 500), lease(FIRST)]);
+    assert_eq!(chain.hear(&settlement.tells(&chain, ALL)).lowered, []);
+    settlement.says(&[lease(FIRST + 1), line(bob.address, 499), line(alice.address, 500), line(carol.address, 501)]);
+    assert_eq!(chain.hear(&settlement.tells(&chain, ALL)).lowered, [bob.address]);
+    assert_eq!(chain.block(0, &[]).lowered, []);
+}
+
+#[test]
 fn a_lease_grows_and_never_shrinks() {
     let (mut chain, mut settlement) = network();
     settlement.says(&[lease(FIRST + 5), lease(FIRST + 3)]);

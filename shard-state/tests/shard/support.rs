@@ -212,6 +212,10 @@ impl Chain {
     /// Goes on with the result of a block that would come next, `secs` later.
     pub fn take(&mut self, secs: u64, executor: Executor) -> Effects {
         let (state, effects) = executor.finish();
+        let ceiling = |account: &Address| state.account(account).map(|leaf| leaf.ceiling);
+        let lower = self.state.accounts().filter(|(account, leaf)| ceiling(account) < Some(leaf.ceiling));
+        let told = |account: &Address| effects.lowered.contains(account);
+        assert!(lower.into_iter().all(|(account, _)| told(&account)), "{:?}", effects.lowered);
         (self.state, self.height, self.time) = (state, self.height + 1, self.time + secs);
         effects
     }

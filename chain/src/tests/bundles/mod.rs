@@ -43,7 +43,7 @@ fn nodes_of((folder, first): (tempfile::TempDir, PathBuf), count: usize) -> (Vec
     (apps, folders)
 }
 
-fn time(app: &ShardApp) -> u64 {
+pub(super) fn time(app: &ShardApp) -> u64 {
     app.inner.clock.now().secs
 }
 
@@ -55,7 +55,7 @@ fn id(envelope: &Bytes) -> MutationId {
     decode_mutation(envelope).unwrap().id
 }
 
-fn admit(app: &ShardApp, envelope: Bytes) -> Submitted {
+pub(super) fn admit(app: &ShardApp, envelope: Bytes) -> Submitted {
     app.inner.admit(vec![envelope]).remove(0).unwrap()
 }
 
@@ -90,7 +90,7 @@ fn prepare_after(app: &ShardApp, secs: i64, txs: &[Bytes]) -> Vec<Bytes> {
     app.prepare_proposal(request).txs
 }
 
-fn decide(app: &ShardApp, txs: &[Bytes]) -> Vec<u8> {
+pub(super) fn decide(app: &ShardApp, txs: &[Bytes]) -> Vec<u8> {
     decide_after(app, 1, txs)
 }
 
