@@ -83,9 +83,12 @@ impl Share {
 impl<M: Machine> Inner<M> {
     /// Whether `CometBFT` may keep a transaction in its mempool: a delivery, a decision, or a bundle: a new one if at least
     /// half of it is new and good, one that is known while one of its mutations still waits. So the answer about a bundle
-    /// turns once, from yes to no.
+    /// turns once, from yes to no; only one that no block takes is given up, and its mutations come in another one.
     pub(super) fn check_transaction(&self, tx: &[u8], recheck: bool) -> Result<(), Rejection> {
         let bundle = sha256(&[tx]);
+        if recheck && self.mempool.give_up(&bundle) {
+            return Err(Rejection::NotReady);
+        }
         // This node's own bundles are known before they are handed in; and a second look costs one hash.
         if self.mempool.asked(&bundle) {
             return Ok(());

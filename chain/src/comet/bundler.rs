@@ -3,11 +3,11 @@
 //! A bundle is made when enough waits or a few milliseconds have passed, and at most [`IN_FLIGHT_MAX`] are on their way:
 //! where that many are, what comes meanwhile makes the next ones longer. The pool knows a bundle before `CometBFT` sees
 //! it, so its first look is short. A bundle that `CometBFT` does not take or loses frees its mutations for another one;
-//! one that it has is left there until a block holds what is in it. (That it was taken is no promise: where its mempool has
-//! become full meanwhile, `CometBFT` drops what it just took and tells nobody. The pool notices by what it does not ask
-//! about; of deliveries, which stay the same bytes, it is told again and again.) What was in a bundle is what counts, not
-//! the bundle: a proposer may put it into bundles of its own making, and `CometBFT` would go on waiting for the one that it
-//! was given.
+//! one that it has is left there until a block holds what is in it, or none has for long: then the pool gives it up.
+//! (That it was taken is no promise: where its mempool has become full meanwhile, `CometBFT` drops what it just took
+//! and tells nobody. The pool notices by what it does not ask about; of deliveries, which stay the same bytes, it is
+//! told again and again.) What was in a bundle is what counts, not the bundle: a proposer may put it into bundles of
+//! its own making, and `CometBFT` would go on waiting for the one that it was given.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

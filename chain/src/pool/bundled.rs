@@ -6,10 +6,16 @@
 //! After every block `CometBFT` asks again about each transaction that it holds, before it asks about any that is new. So
 //! a bundle that it has asked about once, and not between two blocks that follow each other, it holds no more, whether it
 //! said so or not.
+//!
+//! And `CometBFT` sends a transaction to each peer once: peers that refused a bundle for a while do not hear of it again as
+//! long as this one holds it. So one that no block has taken for [`PATIENCE_BLOCKS`] is overdue.
 
 use std::collections::{BTreeSet, HashMap};
 
 use db3_primitives::Hash32;
+
+/// How many blocks may pass a bundle by. A full mempool of `CometBFT`'s, 64 MB, is 16 blocks of 4 MiB.
+pub(crate) const PATIENCE_BLOCKS: u64 = 32;
 
 /// Mutations by the order of their arrival, and their bundles.
 #[derive(Debug, Default)]
@@ -25,8 +31,8 @@ pub(super) struct Bundled {
 struct Bundle {
     /// Those of its mutations that wait.
     waiting: BTreeSet<u64>,
-    /// After which block `CometBFT` asked about it last.
-    asked: Option<u64>,
+    /// After which blocks `CometBFT` asked about it first and last.
+    asked: Option<(u64, u64)>,
 }
 
 impl Bundled {
@@ -84,14 +90,26 @@ impl Bundled {
     pub(super) fn asked(&mut self, bundle: &Hash32) -> bool {
         let block = self.block;
         let known = self.bundles.get_mut(bundle);
-        known.map(|bundle| bundle.asked = Some(block)).is_some()
+        let note = |bundle: &mut Bundle| {
+            let (first, _) = bundle.asked.unwrap_or((block, block));
+            bundle.asked = Some((first, block));
+        };
+        known.map(note).is_some()
+    }
+
+    /// Those of a bundle's mutations that still wait, where `CometBFT` has held it for too long.
+    pub(super) fn overdue(&self, bundle: &Hash32) -> Option<&BTreeSet<u64>> {
+        let is_overdue = |bundle: &&Bundle| {
+            bundle.asked.is_some_and(|(first, _)| self.block.saturating_sub(first) > PATIENCE_BLOCKS)
+        };
+        self.bundles.get(bundle).filter(is_overdue).map(|bundle| &bundle.waiting)
     }
 
     /// A block was committed: frees the mutations of the bundles that `CometBFT` held once and was silent about since the
     /// block before, and names them.
     pub(super) fn after_block(&mut self) -> BTreeSet<u64> {
         let block = self.block;
-        let is_lost = |bundle: &Bundle| bundle.asked.is_some_and(|asked| asked < block);
+        let is_lost = |bundle: &Bundle| bundle.asked.is_some_and(|(_, last)| last < block);
         let lost: Vec<Hash32> =
             self.bundles.iter().filter(|(_, bundle)| is_lost(bundle)).map(|(hash, _)| *hash).collect();
         self.block = block.saturating_add(1);

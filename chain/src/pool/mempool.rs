@@ -168,6 +168,16 @@ impl<M: Machine> Mempool<M> {
         lock(&self.pool).bundled.asked(bundle)
     }
 
+    /// Gives a bundle up that `CometBFT` has held for long, so that those who refused it meanwhile hear of its mutations
+    /// again; whether it did. One that this node was asked for nothing of is left to whoever made it.
+    pub(crate) fn give_up(&self, bundle: &Hash32) -> bool {
+        let overdue = lock(&self.pool).is_overdue(bundle);
+        if overdue {
+            self.forget_bundle(bundle);
+        }
+        overdue
+    }
+
     /// What stands in no bundle, by arrival, up to so many bytes and mutations; and whether that is all of it.
     pub(crate) fn free(&self, bytes_max: usize, mutations_max: usize) -> (Vec<Arc<Pending<M>>>, bool) {
         let pool = lock(&self.pool);

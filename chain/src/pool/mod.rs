@@ -12,6 +12,8 @@ pub(crate) mod verdicts;
 pub(crate) mod verifiers;
 mod waiting;
 
+#[cfg(test)]
+pub(crate) use bundled::PATIENCE_BLOCKS;
 pub(crate) use decisions::Decisions;
 pub(crate) use deliveries::{Deliveries, Worth};
 pub use deliveries::{DeliveryState, SubmittedDelivery};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use db3_primitives::{Address, BlockTime, Body, MutationId, Nonce, Rejection, Tai, Verified};
+use db3_primitives::{Address, BlockTime, Body, Hash32, MutationId, Nonce, Rejection, Tai, Verified};
 use tokio::sync::watch;
 
 use super::bundled::Bundled;
@@ -212,6 +212,12 @@ impl<M: Machine> Pool<M> {
             }
         }
         over.iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// Whether this node was asked for one of the mutations of a bundle that no block takes.
+    pub(super) fn is_overdue(&self, bundle: &Hash32) -> bool {
+        let is_claimed = |arrival| self.queue.get(arrival).is_some_and(|pending| pending.is_claimed());
+        self.bundled.overdue(bundle).is_some_and(|waiting| waiting.iter().any(is_claimed))
     }
 
     /// Forgets those of some mutations that nobody asked this node for.
