@@ -43,10 +43,24 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// What `CometBFT` says of a transaction that it has.
 const KNOWN: &str = "already exists in cache";
 
+/// Who takes what is handed over: `CometBFT`. A clone is the same one.
+pub(crate) trait Taker: Clone + Send + Sync + 'static {
+    /// Hands over one transaction and waits for what becomes of it.
+    fn take(&self, tx: Vec<u8>) -> impl Future<Output = Result<Broadcasted, RpcError>> + Send;
+}
+
+impl Taker for Broadcast {
+    fn take(&self, tx: Vec<u8>) -> impl Future<Output = Result<Broadcasted, RpcError>> + Send {
+        self.send(tx)
+    }
+}
+
 /// Hands over what waits.
-pub(crate) struct Bundler<M: Machine> {
+pub(crate) struct Bundler<M: Machine, T: Taker = Broadcast> {
     inner: Arc<Inner<M>>,
-    broadcast: Broadcast,
+    taker: T,
+    /// Pause before the taker is given a delivery again that it says it has.
+    again: Duration,
     runtime: Handle,
     stopped: Arc<AtomicBool>,
     /// How often `CometBFT` has been started.
@@ -59,17 +73,18 @@ pub(crate) struct Bundler<M: Machine> {
     delivered: Arc<Mutex<HashSet<Hash32>>>,
 }
 
-impl<M: Machine> Bundler<M> {
+impl<M: Machine, T: Taker> Bundler<M, T> {
     pub(crate) fn new(
         inner: Arc<Inner<M>>,
-        broadcast: Broadcast,
+        taker: T,
         runtime: Handle,
         stopped: Arc<AtomicBool>,
         starts: Arc<AtomicU64>,
     ) -> Self {
         Self {
             inner,
-            broadcast,
+            taker,
+            again: AGAIN,
             runtime,
             stopped,
             starts,
@@ -77,6 +92,19 @@ impl<M: Machine> Bundler<M> {
             on_the_way: HashMap::new(),
             delivered: Arc::default(),
         }
+    }
+
+    /// The same with another pause before a delivery is given again.
+    #[cfg(test)]
+    pub(crate) fn with_pause(self, again: Duration) -> Self {
+        Self { again, ..self }
+    }
+
+    /// Whether nothing is being handed over.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&mut self) -> bool {
+        while self.handing.try_join_next().is_some() {}
+        self.handing.is_empty()
     }
 
     /// Works until it is stopped.
@@ -129,7 +157,8 @@ impl<M: Machine> Bundler<M> {
         }
     }
 
-    fn deliver(&mut self, start: u64) {
+    /// Hands over the deliveries and decisions that wait and are not on their way, each again and again while it waits.
+    pub(crate) fn deliver(&mut self, start: u64) {
         let height = self.inner.versions.committed().height.get();
         let waiting = self.inner.deliveries.select(BLOCK_DELIVERIES_MAX, DELIVERY_BYTES_MAX, height);
         let waiting = waiting.into_iter().chain(self.inner.decisions.transactions());
@@ -144,10 +173,10 @@ impl<M: Machine> Bundler<M> {
                 let delivered = Arc::clone(&delivered);
                 move || lock(&delivered).contains(&hash)
             };
-            let handing = self.handing(start, tx, waits);
+            let (handing, again) = (self.handing(start, tx, waits), self.again);
             let task = async move {
                 while handing.over().await {
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(again).await;
                 }
                 lock(&delivered).remove(&hash);
             };
@@ -195,28 +224,28 @@ impl<M: Machine> Bundler<M> {
         }
     }
 
-    fn handing(&self, start: u64, tx: Bytes, waits: impl Fn() -> bool + Send + Sync + 'static) -> Handing {
+    fn handing(&self, start: u64, tx: Bytes, waits: impl Fn() -> bool + Send + Sync + 'static) -> Handing<T> {
         let (starts, stopped) = (Arc::clone(&self.starts), Arc::clone(&self.stopped));
         let current = move || starts.load(Ordering::SeqCst) == start && !stopped.load(Ordering::SeqCst);
-        Handing { broadcast: self.broadcast.clone(), tx, wanted: Box::new(move || current() && waits()) }
+        Handing { taker: self.taker.clone(), tx, wanted: Box::new(move || current() && waits()) }
     }
 }
 
 /// A transaction on its way.
-struct Handing {
-    broadcast: Broadcast,
+struct Handing<T> {
+    taker: T,
     tx: Bytes,
     /// Whether it is of any use still.
     wanted: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
-impl Handing {
+impl<T: Taker> Handing<T> {
     /// Hands it over until `CometBFT` says that it has it; false where it refuses it, or was started again meanwhile: what the
     /// transaction holds is then free for another one.
     async fn over(&self) -> bool {
         let (mut pause, longest) = PAUSES;
         while (self.wanted)() {
-            match self.broadcast.send(self.tx.to_vec()).await {
+            match self.taker.take(self.tx.to_vec()).await {
                 Ok(Broadcasted::Committed(_) | Broadcasted::Waiting) => return true,
                 Ok(Broadcasted::Refused { code, log }) => {
                     tracing::debug!(code, log, bytes = self.tx.len(), "comet.bundler: refused");

@@ -1,5 +1,6 @@
 //! Bundles in a mempool, as two nodes see them: each an application without an engine, given the same calls.
 
+mod handed;
 mod held;
 mod hostile;
 mod lost;
