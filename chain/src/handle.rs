@@ -276,6 +276,14 @@ impl<M: Machine> Chain<M> {
         })
     }
 
+    /// Height from which on this node has bills, receipts and rows about blocks, where that is not the first: it came from
+    /// a snapshot, and an older block may hold what it does not know.
+    pub fn history_begins(&self) -> Result<Option<Height>, StoreError> {
+        let next = self.committed().height.next();
+        let first = self.inner().store.first_summary()?.or(next);
+        Ok(first.filter(|height| height.get() > 1))
+    }
+
     /// How consensus does, and every change of it.
     #[must_use]
     pub fn consensus(&self) -> watch::Receiver<Consensus> {

@@ -84,6 +84,7 @@ fn all() -> Vec<Rejection> {
         Rejection::Overloaded { what: "queue" },
         Rejection::NotReady,
         Rejection::Stopping,
+        Rejection::HistoryMissing { what: "bill 1/0x/1".into(), from: Height::new(9) },
     ]
     .into_iter()
     .chain(of_settlement())
@@ -198,6 +199,10 @@ fn the_values_behind_a_rejection_are_typed() {
         panic!("another detail");
     };
     assert_eq!((heights.earliest, heights.latest_provable), (5, 9));
+    let Detail::HistoryMissing(history) = detail("HISTORY_MISSING") else {
+        panic!("another detail");
+    };
+    assert_eq!(history.from_height, 9);
     let Detail::Nonce(window) = detail("NONCE_USED") else {
         panic!("another detail");
     };

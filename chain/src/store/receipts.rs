@@ -130,6 +130,7 @@ impl StoredReceipt {
             results: self.versions.iter().map(|version| v1::OperationResult { version: *version }).collect(),
             provable_height: if provable { self.height.get() } else { 0 },
             epoch: self.epoch.get(),
+            history_from_height: 0,
         }
     }
 

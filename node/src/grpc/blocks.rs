@@ -39,7 +39,12 @@ impl<K: Kind> Node<K> {
         let limit = items.saturating_add(1);
         let (summary, receipts) =
             self.read(move |store| Ok((store.summary(height)?, store.receipts(height, from, limit)?))).await?;
-        let summary = summary.ok_or(Rejection::BlockNotFound { height })?;
+        let Some(summary) = summary else {
+            let chain = self.chain.clone();
+            let begins = self.read(move |_| chain.history_begins()).await?.filter(|from| height < *from);
+            let missing = |from| Rejection::HistoryMissing { what: format!("block {height}"), from };
+            return Err(begins.map_or(Rejection::BlockNotFound { height }, missing).into());
+        };
         let mut page = Vec::new();
         let mut bytes = 0_usize;
         let mut next = None;

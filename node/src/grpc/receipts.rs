@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use db3_chain::store::Store;
 use db3_chain::{ReceiptState, StoredReceipt};
-use db3_primitives::{MutationId, Rejection};
+use db3_primitives::{Height, MutationId, Rejection};
 use db3_proto::convert::request::mutation_id;
 use db3_proto::status::to_message;
 use db3_proto::v1;
@@ -29,26 +29,32 @@ impl<K: Kind> Node<K> {
     /// What is known of a mutation now.
     async fn receipt(&self, id: MutationId) -> Result<v1::Receipt, Refusal> {
         let chain = self.chain.clone();
-        let state = self.read(move |_| chain.receipt(&id)).await?;
-        Ok(self.known(&id, state))
+        let (state, begins) = self.read(move |_| Ok((chain.receipt(&id)?, chain.history_begins()?))).await?;
+        Ok(self.known(&id, state, begins))
     }
 
     /// What is known of several mutations now, read in one go for a stream.
     pub(crate) async fn receipts(&self, ids: Vec<MutationId>) -> Result<Vec<(MutationId, v1::Receipt)>, Refusal> {
         let chain = self.chain.clone();
-        let read = move |_: &Store| ids.into_iter().map(|id| Ok((id, chain.receipt(&id)?))).collect::<Result<_, _>>();
-        let states: Vec<(MutationId, ReceiptState)> = self.read_in_turn(read).await?;
-        Ok(states.into_iter().map(|(id, state)| (id, self.known(&id, state))).collect())
+        let read = move |_: &Store| {
+            let states = ids.into_iter().map(|id| Ok((id, chain.receipt(&id)?))).collect::<Result<Vec<_>, _>>()?;
+            Ok((states, chain.history_begins()?))
+        };
+        let (states, begins) = self.read_in_turn(read).await?;
+        Ok(states.into_iter().map(|(id, state)| (id, self.known(&id, state, begins))).collect())
     }
 
-    fn known(&self, id: &MutationId, state: ReceiptState) -> v1::Receipt {
-        match self.fate(id, state) {
+    /// `begins` is where this node's receipts begin, unless with the first block.
+    fn known(&self, id: &MutationId, state: ReceiptState, begins: Option<Height>) -> v1::Receipt {
+        let receipt = match self.fate(id, state) {
             Fate::Known(receipt) => *receipt,
             Fate::Refused(rejection) => v1::Receipt {
                 rejection: Some(to_message(&rejection, Some(id))),
                 ..self.bare_receipt(id, v1::ReceiptState::Unknown)
             },
-        }
+        };
+        let begins = begins.filter(|_| receipt.state() == v1::ReceiptState::Unknown);
+        v1::Receipt { history_from_height: begins.map_or(0, Height::get), ..receipt }
     }
 
     /// What to tell of a state.
@@ -64,8 +70,7 @@ impl<K: Kind> Node<K> {
         }
     }
 
-    /// A receipt that a block holds.
-    /// A receipt as it travels.
+    /// A receipt that a block holds, as it travels.
     pub fn stored_receipt(&self, receipt: &StoredReceipt) -> v1::Receipt {
         let provable = receipt.height <= self.chain.provable().height;
         receipt.to_message(&self.chain_id, provable)

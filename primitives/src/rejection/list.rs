@@ -361,4 +361,8 @@ rejections! {
         Unavailable, None, "The node is stopping.",
         ("the node is stopping"),
         "Try again after its restart, or use another node.";
+    504 HISTORY_MISSING = HistoryMissing { what: String, from: Height },
+        OutOfRange, None, "It is older than this node's history, which begins with a snapshot.",
+        ("this node's history begins at height {from}, and it does not have what is older: {what}"),
+        "Ask a node that was there from the beginning, an archive for instance: `db3 --endpoint URL`.";
 }

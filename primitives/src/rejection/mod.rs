@@ -97,6 +97,11 @@ impl Rejection {
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        self.class() == Class::Unavailable || matches!(self, Self::HeaderTooEarly { .. })
+        match self {
+            Self::HeaderTooEarly { .. } => true,
+            // Another node has it; this one never will.
+            Self::HistoryMissing { .. } => false,
+            _ => self.class() == Class::Unavailable,
+        }
     }
 }

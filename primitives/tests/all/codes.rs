@@ -89,6 +89,7 @@ const PUBLISHED: &[(u32, &str)] = &[
     (501, "OVERLOADED"),
     (502, "NOT_READY"),
     (503, "STOPPING"),
+    (504, "HISTORY_MISSING"),
 ];
 
 #[test]

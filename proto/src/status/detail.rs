@@ -112,6 +112,9 @@ fn limit(rejection: &Rejection) -> Option<Detail> {
             latest_provable: latest.get(),
         }));
     }
+    if let Rejection::HistoryMissing { from, .. } = rejection {
+        return Some(Detail::HistoryMissing(v1::HistoryMissing { from_height: from.get() }));
+    }
     if let Rejection::MutationTooLarge { bytes: actual, max }
     | Rejection::PairTooLarge { bytes: actual, max, .. }
     | Rejection::KeyInvalid { bytes: actual, max, .. }

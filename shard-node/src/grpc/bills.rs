@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use db3_chain::store::Store;
 use db3_chain::{BillCursor, BillFilter, BillRow};
 use db3_node::grpc::{PageToken, Question, Refusal, View, named};
 use db3_primitives::{Epoch, Height, Rejection};
@@ -39,27 +40,48 @@ impl ShardNode {
 
     async fn find_bill(&self, by: Option<v1::get_bill_request::By>) -> Result<BillRow, Refusal> {
         use v1::get_bill_request::By;
-        let shard = self.node.chain().provable().state.chain().shard;
-        let (row, text) = match by {
+        let provable = self.node.chain().provable();
+        let shard = provable.state.chain().shard;
+        let (row, bill, older) = match by {
             Some(By::Name(name)) => {
                 let account = account("name.account", &name.account)?;
                 let row = self.node.read(move |store| store.bill(&account, name.seq)).await?;
-                (row, format!("{shard}/{account}/{}", name.seq))
+                let count = provable.state.account(&account).map_or(0, |leaf| leaf.bill_count);
+                let bill = format!("{shard}/{account}/{}", name.seq);
+                let older = format!("bill {bill}");
+                (row, bill, Some(older).filter(|_| (1..=count).contains(&name.seq)))
             }
             Some(By::MutationId(id)) => {
                 let id = mutation_id("mutation_id", &id)?;
-                let row = self
-                    .node
-                    .read(move |store| match store.receipt(&id)? {
-                        Some(receipt) => store.bill(&receipt.account, receipt.bill_seq.unwrap_or_default()),
-                        None => Ok(None),
-                    })
-                    .await?;
-                (row, format!("for mutation {id}"))
+                let read = move |store: &Store| {
+                    let Some(receipt) = store.receipt(&id)? else { return Ok((None, false)) };
+                    Ok((store.bill(&receipt.account, receipt.bill_seq.unwrap_or_default())?, true))
+                };
+                let (row, is_known) = self.node.read(read).await?;
+                let older = format!("the bill for mutation {id}, if there is one");
+                (row, format!("for mutation {id}"), Some(older).filter(|_| !is_known))
             }
             None => return Err(invalid("by", "is missing; name an account and a number, or a mutation").into()),
         };
-        row.ok_or(Refusal::Rejection(Rejection::BillNotFound { bill: text }))
+        match (row, older) {
+            (Some(row), _) => Ok(row),
+            (None, Some(what)) => Err(self.older_or(what, Rejection::BillNotFound { bill }).await),
+            (None, None) => Err(Rejection::BillNotFound { bill }.into()),
+        }
+    }
+
+    /// That something is older than this node's history; the other refusal where its history is whole.
+    async fn older_or(&self, what: String, other: Rejection) -> Refusal {
+        match self.history_begins().await {
+            Ok(Some(from)) => Rejection::HistoryMissing { what, from }.into(),
+            Ok(None) => other.into(),
+            Err(refusal) => refusal,
+        }
+    }
+
+    async fn history_begins(&self) -> Result<Option<Height>, Refusal> {
+        let chain = self.node.chain().clone();
+        self.node.read(move |_| chain.history_begins()).await
     }
 
     /// Proves a bill in its epoch's log: under the state's frontier while the epoch is open, under its close after.
@@ -93,11 +115,12 @@ impl ShardNode {
         }
         let (chain, wanted, version) = (self.node.chain().clone(), row.clone(), Arc::clone(view.version()));
         let proof = self.node.read(move |_| chain.bill_proof(&wanted, &version)).await?;
-        let shard = view.state().chain().shard;
-        let unproven = || Rejection::BillNotFound {
-            bill: format!("{shard}/{}/{} that can be proven from the history kept", row.bill.account, row.bill.seq),
+        let Some(proof) = proof else {
+            let bill = format!("{}/{}/{}", view.state().chain().shard, row.bill.account, row.bill.seq);
+            let older = format!("part of the log that proves bill {bill}");
+            let unproven = Rejection::BillNotFound { bill: format!("{bill} that can be proven from the history kept") };
+            return Err(self.older_or(older, unproven).await);
         };
-        let proof = proof.ok_or_else(unproven)?;
         Ok(Some(v1::LogProof {
             leaf_index: proof.leaf_index,
             tree_size: proof.tree_size,
@@ -119,8 +142,11 @@ impl ShardNode {
         let filter = BillFilter { height_max: Some(Height::new(height)), ..filter(&request, open)? };
         let cursor = token.map(|token| read_cursor(&token.cursor)).transpose()?;
         let visits = if filter.account.is_some() { VISITS_MAX } else { VISITS_OF_ALL_MAX };
-        let (rows, next) = self.node.read(move |store| store.bills(&filter, cursor, items, visits)).await?;
+        let chain = self.node.chain().clone();
+        let read = move |store: &Store| Ok((store.bills(&filter, cursor, items, visits)?, chain.history_begins()?));
+        let ((rows, next), begins) = self.node.read(read).await?;
         Ok(v1::ListBillsResponse {
+            history_from_height: begins.map_or(0, Height::get),
             bills: rows.iter().map(|row| message(row, &version.state)).collect(),
             next_page_token: next
                 .map_or_else(String::new, |next| PageToken { height, cursor: write_cursor(next) }.seal(question)),

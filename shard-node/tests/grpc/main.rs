@@ -19,6 +19,7 @@ mod history;
 mod node;
 mod overload;
 mod reads;
+mod restored;
 mod streams;
 mod surface;
 mod tls;

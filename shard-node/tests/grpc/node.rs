@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use db3_chain::{ChainConfig, ChainHandle};
+use db3_chain::transfer::snapshot;
+use db3_chain::{ChainConfig, ChainHandle, ShardMachine};
 use db3_light_client::{LightClient, Options, UnixTime};
 use db3_primitives::{
     Address, Mutation, Namespace, Nonce, Operation, RecordKey, Scheme, SecretKey, Tai, Write, sign_mutation,
@@ -78,7 +79,11 @@ impl TestNode {
             drop(chain);
             chain = ChainHandle::start(config).await.unwrap();
         }
-        let served = serve(chain.clone(), plan.serve).await.unwrap();
+        Self::serving(chain, plan.serve, home).await
+    }
+
+    async fn serving(chain: ChainHandle, config: ServeConfig, home: TempDir) -> Self {
+        let served = serve(chain.clone(), config).await.unwrap();
         let channel = connect(&served).await;
         let size = 8 << 20;
         Self {
@@ -88,6 +93,24 @@ impl TestNode {
             served,
             _home: home,
         }
+    }
+
+    /// The chain from here on, on a node that came from a snapshot: older blocks left nothing on it.
+    pub async fn restored(self) -> Self {
+        let Self { chain, served, shard, chains, _home: home } = self;
+        drop((shard, chains));
+        let settings = chain.config().clone();
+        served.stop().await;
+        chain.shutdown().await;
+        drop(chain);
+        let (made, _) = snapshot::make::<ShardMachine>(settings.clone()).unwrap();
+        let folder = home.path().join("restored");
+        let config = ChainConfig { home: folder.clone(), ..settings.clone() };
+        snapshot::restore::<ShardMachine>(&folder, &made, &config).unwrap();
+        let key = "config/priv_validator_key.json";
+        std::fs::copy(settings.home.join(key), folder.join(key)).unwrap();
+        let chain = ChainHandle::start(config).await.unwrap();
+        Self::serving(chain, ServeConfig::new("127.0.0.1:0".parse().unwrap()), home).await
     }
 
     /// Signs a mutation of an account on a namespace.
