@@ -2,17 +2,24 @@
 //! there are and what they come to, and the list is held against that from the newest on. Where the list is to end before
 //! the newest or the oldest bill, the neighbour beyond is fetched with its proof, and must lie outside of what was asked.
 //!
+//! A node that came from a snapshot has no older bills: there the list goes on at another endpoint, and where none has them,
+//! it ends with an error that names them.
+//!
 //! What a single bill says beyond its number, its fee and its sums is the node's word until [`Client::bill`] proves it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use db3_primitives::{Address, BlockTime};
+use db3_primitives::{Address, BlockTime, Height, Rejection};
 use db3_proto::convert::timestamp;
 use db3_proto::v1;
+use tonic::transport::Channel;
 
 use crate::bill_run::BillRun;
 use crate::bills::{BillProof, BillRef, BillView, bill_on, view};
 use crate::chain::{Chain, block_time};
 use crate::client::Client;
+use crate::elsewhere::Short;
 use crate::error::ClientError;
 use crate::wire::{shard, timed};
 
@@ -47,6 +54,10 @@ pub struct BillPages<'c> {
     run: Option<BillRun>,
     is_begun: bool,
     is_done: bool,
+    /// Number of the oldest bill so far.
+    oldest: Option<u64>,
+    /// Where the list ends though there are older bills that no node has which was asked.
+    missing: Option<ClientError>,
 }
 
 impl Client {
@@ -67,32 +78,75 @@ impl Client {
             page_token: String::new(),
         };
         let filter = filter.clone();
-        Ok(BillPages { client: self, chain, shard, filter, request, run: None, is_begun: false, is_done: false })
+        let (run, oldest, missing) = (None, None, None);
+        Ok(BillPages {
+            client: self,
+            chain,
+            shard,
+            filter,
+            request,
+            run,
+            is_begun: false,
+            is_done: false,
+            oldest,
+            missing,
+        })
     }
 }
 
 impl BillPages<'_> {
-    /// The next page; none after the last.
+    /// The next page; none after the last. Where older bills are wanted that no node has which was asked, the page after the
+    /// last is an error, [`ClientError::history_from`].
     pub async fn next_page(&mut self) -> Result<Option<Vec<BillView>>, ClientError> {
+        if let Some(missing) = self.missing.take() {
+            return Err(missing);
+        }
         if self.is_done {
             return Ok(None);
         }
         if !self.is_begun {
             self.begin().await?;
         }
-        let answer = self
-            .chain
-            .call(|channel, limit| {
-                let request = self.request.clone();
-                async move { shard(channel).list_bills(timed(request, limit)).await }
-            })
-            .await?;
+        let answer = self.ask().await?;
         self.is_done = answer.next_page_token.is_empty();
         self.request.page_token = answer.next_page_token;
         let page = answer.bills.into_iter().map(|bill| view(self.chain, bill)).collect::<Result<Vec<_>, _>>()?;
-        self.check(&page).await?;
+        self.oldest = page.last().map(|bill| bill.bill.seq).or(self.oldest);
+        self.check(&page, answer.history_from_height).await?;
         let is_meant = |bill: &BillView| self.filter.namespace.as_ref().is_none_or(|name| *name == bill.namespace);
         Ok(Some(page.into_iter().filter(is_meant).collect()))
+    }
+
+    /// Asks for the page. Where the list ends at a node's history, another endpoint's says what is older.
+    async fn ask(&self) -> Result<v1::ListBillsResponse, ClientError> {
+        let call = |channel: Channel, limit: Duration| {
+            let request = self.request.clone();
+            async move { shard(channel).list_bills(timed(request, limit)).await }
+        };
+        let ends = |answer: &v1::ListBillsResponse| {
+            let is_whole = self.filter.account.is_some() && self.is_whole(answer.bills.last().map(|bill| bill.seq));
+            let from = Some(answer.history_from_height).filter(|from| *from > 0 && !is_whole);
+            from.filter(|_| answer.next_page_token.is_empty())
+        };
+        let (place, answer) = self.chain.call_placed(call).await?;
+        let Some(from) = ends(&answer) else { return Ok(answer) };
+        let newer = answer.bills.clone();
+        let (_, mut answer) = self.chain.elsewhere(&call, ends, Short { place, from, end: Ok(answer) }).await?;
+        if let Some(last) = newer.last().filter(|_| self.filter.account.is_some()) {
+            // The other may be some blocks behind; what this one has said stays.
+            answer.bills.retain(|bill| bill.seq < last.seq);
+            answer.bills.splice(0..0, newer);
+        }
+        Ok(answer)
+    }
+
+    /// Whether there is no bill of the account before this one, or before what has come so far.
+    fn is_whole(&self, last: Option<u64>) -> bool {
+        match (last.or(self.oldest), self.run) {
+            (Some(oldest), _) => oldest <= 1,
+            (None, Some(run)) => run.count == 0,
+            (None, None) => false,
+        }
     }
 
     /// Learns how many bills there must be.
@@ -106,9 +160,13 @@ impl BillPages<'_> {
         Ok(())
     }
 
-    /// Checks that nothing is left out between what came before and the end of this page.
-    async fn check(&mut self, page: &[BillView]) -> Result<(), ClientError> {
-        let Some(mut run) = self.run else { return Ok(()) };
+    /// Checks that nothing is left out between what came before and the end of this page, which came from a node whose
+    /// history begins at `from` (0: with the chain).
+    async fn check(&mut self, page: &[BillView], from: u64) -> Result<(), ClientError> {
+        let Some(mut run) = self.run else {
+            self.note_missing(from);
+            return Ok(());
+        };
         let flawed = |flaw: String| ClientError::proof(&self.chain.id, flaw);
         for bill in page {
             let is_first = run.oldest().is_none();
@@ -121,36 +179,73 @@ impl BillPages<'_> {
             }
         }
         if self.is_done {
-            match run.oldest() {
-                Some(oldest) if oldest > 1 => self.check_below(run.account, oldest.saturating_sub(1)).await?,
-                Some(_) => {}
-                None => self.check_empty(run.account, run.count).await?,
+            let ended = match run.oldest() {
+                Some(oldest) if oldest > 1 => self.check_below(run.account, oldest.saturating_sub(1), from).await,
+                Some(_) => Ok(()),
+                None => self.check_empty(run.account, run.count).await,
+            };
+            match ended {
+                Err(error) if error.history_from().is_some() => self.missing = Some(error),
+                ended => ended?,
             }
         }
         self.run = Some(run);
         Ok(())
     }
 
+    /// Without proofs: a list of all of an account's bills must begin with the first.
+    fn note_missing(&mut self, from: u64) {
+        let BillFilter { account, epoch, since, until: _, namespace, open } = &self.filter;
+        let is_all = epoch.is_none() && since.is_none() && namespace.is_none() && !open;
+        let oldest = self.oldest.filter(|oldest| *oldest > 1 && is_all && self.is_done && from > 0);
+        if let (Some(account), Some(oldest)) = (*account, oldest) {
+            self.missing = Some(self.older(account, oldest.saturating_sub(1), from));
+        }
+    }
+
+    /// That the first bills of the account are older than the history of whom was asked.
+    fn older(&self, account: Address, last: u64, from: u64) -> ClientError {
+        let bills = if last == 1 { "bill 1".to_owned() } else { format!("bills 1 to {last}") };
+        let what = format!("{bills} of {account} on shard {}", self.shard);
+        Rejection::HistoryMissing { what, from: Height::new(from) }.into()
+    }
+
     /// Checks that a bill is older than what was asked for.
-    async fn check_below(&self, account: Address, seq: u64) -> Result<(), ClientError> {
-        let beyond = self.neighbour(account, seq).await?;
+    async fn check_below(&self, account: Address, seq: u64, from: u64) -> Result<(), ClientError> {
+        let beyond = match self.neighbour(account, seq).await {
+            Err(error) => return Err(error.history_from().map_or(error, |from| self.older(account, seq, from))),
+            Ok(beyond) => beyond,
+        };
         if self.is_below(&beyond).await? {
             return Ok(());
+        }
+        if beyond.bill.bill.height.get() < from {
+            return Err(self.older(account, seq, from));
         }
         Err(ClientError::proof(&self.chain.id, format!("bill {seq} of shard {} is left out", self.shard)))
     }
 
-    /// Checks that none of an account's bills was asked for: up to one they are older, and from the next one on newer.
+    /// Checks that none of an account's bills was asked for: up to one they are older, and from the next one on newer. Bills
+    /// before a node's history are older than those in it; whether they are older than what was asked for, they alone
+    /// could say.
     async fn check_empty(&self, account: Address, count: u64) -> Result<(), ClientError> {
         let (mut older, mut end) = (0u64, count.saturating_add(1));
+        let mut missing = None;
         while end.saturating_sub(older) > 1 {
             let middle = older.midpoint(end);
-            if self.is_below(&self.neighbour(account, middle).await?).await? { older = middle } else { end = middle }
+            match self.neighbour(account, middle).await {
+                Ok(one) if self.is_below(&one).await? => (older, missing) = (middle, None),
+                Ok(_) => end = middle,
+                Err(error) => match error.history_from() {
+                    Some(from) => (older, missing) = (middle, Some(from)),
+                    None => return Err(error),
+                },
+            }
         }
         if end <= count && !self.is_above(&self.neighbour(account, end).await?).await? {
             return Err(ClientError::proof(&self.chain.id, format!("bill {end} of shard {} is left out", self.shard)));
         }
-        Ok(())
+        missing.map_or(Ok(()), |from| Err(self.older(account, older, from)))
     }
 
     /// A bill that is not in the list, with its proof.

@@ -80,7 +80,9 @@ impl Client {
                 for chain in self.shards() {
                     match bill_on(chain, which, prove).await {
                         // The shard that does not know it says so; another may.
-                        Err(error) if error.code() == Some(BILL_NOT_FOUND) => last = Some(error),
+                        Err(error) if error.code() == Some(BILL_NOT_FOUND) => last = last.or(Some(error)),
+                        // Or it is older than what its nodes have, which says more.
+                        Err(error) if error.history_from().is_some() => last = Some(error),
                         outcome => return outcome,
                     }
                 }

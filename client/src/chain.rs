@@ -10,11 +10,12 @@ use db3_genesis::{ChainEntry, NetworkKind};
 use db3_light_client::{LightClient, Options as LightOptions, TrustedHeader, UnixTime};
 use db3_primitives::{BlockTime, Hash32};
 use db3_proto::v1;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::devnet_args::AHEAD_SECS_MAX;
+use crate::elsewhere::{Short, attempt};
 use crate::error::ClientError;
 use crate::header_store::HeaderStore;
 use crate::options::Options;
@@ -28,10 +29,6 @@ const DEVNET_DRIFT_SECS: u64 = AHEAD_SECS_MAX + CLOCK_DRIFT_SECS;
 const TRUSTING_PERIOD_SECS: u64 = 14 * 86_400;
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_LAST: Duration = Duration::from_secs(1);
-/// How long an answer may be on its way.
-const ANSWER_MARGIN: Duration = Duration::from_millis(300);
-/// A read that waits longer for one node than this tries the next.
-const ATTEMPT_MAX: Duration = Duration::from_secs(15);
 
 /// A state of a chain that an answer was read from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -120,10 +117,25 @@ impl Chain {
 
     /// The endpoint in use.
     pub fn endpoint(&self) -> &(String, Channel) {
-        let index = self.current.load(Ordering::Relaxed).checked_rem(self.endpoints.len()).unwrap_or(0);
+        self.endpoint_at(self.current.load(Ordering::Relaxed))
+    }
+
+    /// The endpoint at a place of the list, which begins anew at its end.
+    pub fn endpoint_at(&self, place: usize) -> &(String, Channel) {
+        let index = place.checked_rem(self.endpoints.len()).unwrap_or(0);
         // The list is not empty, and `index` is below its length.
         #[expect(clippy::indexing_slicing, reason = "index is a remainder by the length of a list that is not empty")]
         &self.endpoints[index]
+    }
+
+    /// How many endpoints there are.
+    pub fn endpoint_count(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// Goes on with the endpoint at a place.
+    pub fn use_endpoint(&self, place: usize) {
+        self.current.store(place, Ordering::Relaxed);
     }
 
     fn light(&self) -> MutexGuard<'_, LightClient> {
@@ -165,8 +177,18 @@ impl Chain {
         }
     }
 
-    /// Repeats a call until it is answered or refused, or the time is over. For calls that change nothing.
+    /// Repeats a call until it is answered or refused, or the time is over. For calls that change nothing. What is older
+    /// than one node's history is asked of the others.
     pub async fn call<T, C, F>(&self, call: C) -> Result<T, ClientError>
+    where
+        C: Fn(Channel, Duration) -> F,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.call_placed(call).await.map(|(_, answer)| answer)
+    }
+
+    /// The same, with the place of the endpoint that answered.
+    pub async fn call_placed<T, C, F>(&self, call: C) -> Result<(usize, T), ClientError>
     where
         C: Fn(Channel, Duration) -> F,
         F: Future<Output = Result<Response<T>, Status>>,
@@ -175,16 +197,19 @@ impl Chain {
         let mut backoff = Backoff::new();
         loop {
             let left = self.options.timeout.saturating_sub(begin.elapsed());
-            let (url, channel) = self.endpoint();
-            let limit = left.min(ATTEMPT_MAX);
-            // The node is told a little less, so that what it says when the time is over still arrives.
-            let told = limit.saturating_sub(ANSWER_MARGIN.min(limit.mul_f32(0.25)));
-            let detail = match Attempt::of(timeout(limit, call(channel.clone(), told)).await.ok()) {
+            let place = self.current.load(Ordering::Relaxed);
+            let (url, channel) = self.endpoint_at(place);
+            let detail = match attempt(channel, left, &call).await {
                 Attempt::Answered(answer) => {
                     self.answered.store(true, Ordering::Relaxed);
-                    return Ok(answer);
+                    return Ok((place, answer));
                 }
-                Attempt::Refused(refusal) => return Err(self.refused(refusal)),
+                Attempt::Refused(refusal) => {
+                    return match refusal.history_from {
+                        Some(from) => self.elsewhere(&call, |_| None, Short { place, from, end: Err(refusal) }).await,
+                        None => Err(self.refused(refusal)),
+                    };
+                }
                 Attempt::Unclear(detail) => return Err(ClientError::malformed(&self.id, detail)),
                 Attempt::Busy { retry_after, detail } => {
                     self.answered.store(true, Ordering::Relaxed);
@@ -226,7 +251,7 @@ impl Chain {
         self.current.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn refused(&self, refusal: Box<crate::Refusal>) -> ClientError {
+    pub fn refused(&self, refusal: Box<crate::Refusal>) -> ClientError {
         let seen = self.newest_height();
         match refusal.heights {
             Some((_, newest)) if newest.saturating_add(1) < seen => ClientError::Behind {

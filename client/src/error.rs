@@ -114,6 +114,8 @@ pub struct Refusal {
     pub heights: Option<(u64, u64)>,
     /// What there was, where that is too little.
     pub available: Option<Tai>,
+    /// Height where the node's history begins, if what was asked for may be older.
+    pub history_from: Option<u64>,
 }
 
 impl std::fmt::Display for Refusal {
@@ -141,6 +143,10 @@ impl From<&Rejection> for Refusal {
             field: rejection.field().map(ToOwned::to_owned),
             operation_index: rejection.operation_index(),
             charged: rejection.charged(),
+            history_from: match rejection {
+                Rejection::HistoryMissing { from, .. } => Some(from.get()),
+                _ => None,
+            },
             ..Self::default()
         }
     }
@@ -148,7 +154,7 @@ impl From<&Rejection> for Refusal {
 
 impl From<v1::Rejection> for Refusal {
     fn from(message: v1::Rejection) -> Self {
-        let (mut expiry, mut heights, mut available) = (None, None, None);
+        let (mut expiry, mut heights, mut available, mut history_from) = (None, None, None, None);
         if let Some(v1::rejection::Detail::Expiry(detail)) = &message.detail {
             let block_time = detail.block_time.as_ref().and_then(|time| u64::try_from(time.seconds).ok());
             expiry = Some((block_time.unwrap_or_default(), detail.latest_unix_secs));
@@ -158,6 +164,9 @@ impl From<v1::Rejection> for Refusal {
         }
         if let Some(v1::rejection::Detail::FundsTooLow(detail)) = &message.detail {
             available = detail.available_tai.parse().ok();
+        }
+        if let Some(v1::rejection::Detail::HistoryMissing(detail)) = &message.detail {
+            history_from = Some(detail.from_height);
         }
         Self {
             code: message.code,
@@ -171,6 +180,7 @@ impl From<v1::Rejection> for Refusal {
             expiry,
             heights,
             available,
+            history_from,
         }
     }
 }
@@ -204,6 +214,15 @@ impl ClientError {
     #[must_use]
     pub fn is_unreachable(&self, of: &str) -> bool {
         matches!(self, Self::Unreachable { chain_id, .. } if chain_id == of)
+    }
+
+    /// Height where the history of the nodes that were asked begins, if what was asked for may be older.
+    #[must_use]
+    pub fn history_from(&self) -> Option<u64> {
+        match self {
+            Self::Rejected(refusal) => refusal.history_from,
+            _ => None,
+        }
     }
 
     /// The number of the rejection, if it is one.

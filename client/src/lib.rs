@@ -34,6 +34,7 @@ mod closes;
 pub mod console;
 #[cfg(feature = "cli")]
 pub mod devnet_args;
+mod elsewhere;
 mod epochs;
 mod error;
 mod governance;

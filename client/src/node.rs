@@ -45,12 +45,14 @@ impl Client {
 
     /// What became of a mutation or a transaction: the answer of the chain that knows it, or one of state unknown.
     pub async fn receipt(&self, id: Identifier) -> Result<Receipt, ClientError> {
-        let mut last = None;
+        let mut last: Option<Receipt> = None;
         for chain in self.chains() {
-            let found = receipt(chain, id).await?;
+            let mut found = receipt(chain, id).await?;
             if !matches!(found.state, ReceiptState::Unknown | ReceiptState::Unspecified) {
                 return Ok(found);
             }
+            let before = last.map(|receipt| receipt.known_from).unwrap_or_default();
+            found.known_from = [before, found.known_from].concat();
             last = Some(found);
         }
         last.ok_or_else(|| ClientError::input("the network has no chain", "choose another network"))

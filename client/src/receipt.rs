@@ -43,6 +43,9 @@ pub struct Receipt {
     pub versions: Vec<u64>,
     /// A read at this height or above sees its effects; 0 until its header exists.
     pub provable_height: u64,
+    /// In state unknown: chains whose nodes, as far as they were asked, came from snapshots, and the height from which on
+    /// they have receipts. An older block may hold it.
+    pub known_from: Vec<(String, u64)>,
 }
 
 impl Receipt {
@@ -57,8 +60,10 @@ impl Receipt {
             "" => Tai::ZERO,
             text => text.parse().map_err(|_| malformed("fee"))?,
         };
+        let known_from = Some(message.history_from_height).filter(|from| *from > 0);
         Ok(Self {
             id,
+            known_from: known_from.map(|from| (chain_id.to_owned(), from)).into_iter().collect(),
             state: message.state(),
             height: message.height,
             index: message.index,

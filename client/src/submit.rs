@@ -14,6 +14,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::chain::{Backoff, Chain};
+use crate::elsewhere::Short;
 use crate::error::{ClientError, Refusal};
 use crate::order::Lane;
 use crate::receipt::{Receipt, ReceiptState, WaitMode};
@@ -41,6 +42,7 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(20);
 pub(crate) async fn submit(chain: &Chain, signed: &Signed, wait: WaitMode) -> Result<Receipt, ClientError> {
     let message = envelope_message(&signed.envelope);
     let begin = Instant::now();
+    let above = chain.newest_height();
     let mut backoff = Backoff::new();
     let mut maybe_sent = false;
     let mut in_block = None;
@@ -55,7 +57,7 @@ pub(crate) async fn submit(chain: &Chain, signed: &Signed, wait: WaitMode) -> Re
             Attempt::Answered(answer) => {
                 chain.note_answer();
                 let receipt = receipt_of(chain, signed, answer)?;
-                match judge(chain, signed, receipt, wait, maybe_sent).await? {
+                match judge(chain, signed, receipt, wait, maybe_sent.then_some(above)).await? {
                     Judged::Done(receipt) => return Ok(receipt),
                     Judged::Committed(receipt) => in_block = Some(receipt),
                     Judged::Pending => {}
@@ -66,7 +68,7 @@ pub(crate) async fn submit(chain: &Chain, signed: &Signed, wait: WaitMode) -> Re
             }
             Attempt::Refused(refusal) => {
                 chain.note_answer();
-                return refused(chain, signed, refusal, maybe_sent).await;
+                return refused(chain, signed, refusal, maybe_sent.then_some(above)).await;
             }
             Attempt::Unclear(detail) if maybe_sent => return Err(unknown(signed, detail)),
             Attempt::Unclear(detail) => return Err(ClientError::malformed(&chain.id, detail)),
@@ -147,7 +149,7 @@ async fn judge(
     signed: &Signed,
     receipt: Receipt,
     wait: WaitMode,
-    maybe_sent: bool,
+    sent_above: Option<u64>,
 ) -> Result<Judged, ClientError> {
     match receipt.state {
         ReceiptState::Applied | ReceiptState::Failed => {
@@ -165,31 +167,34 @@ async fn judge(
                 remedy: "Sign it again with a later expiry; its nonce is unused.".to_owned(),
                 ..Refusal::default()
             };
-            refused(chain, signed, Box::new(refusal), maybe_sent).await.map(Judged::Done)
+            refused(chain, signed, Box::new(refusal), sent_above).await.map(Judged::Done)
         }
     }
 }
 
-/// What a refusal means for bytes that may have reached somebody before.
+/// What a refusal means for bytes that may have reached somebody before, in a block above `sent_above`.
 async fn refused(
     chain: &Chain,
     signed: &Signed,
     refusal: Box<Refusal>,
-    maybe_sent: bool,
+    sent_above: Option<u64>,
 ) -> Result<Receipt, ClientError> {
     let refusal = Box::new(Refusal { mutation_id: Some(signed.id), ..*refusal });
-    if !maybe_sent || refusal.class() == db3_primitives::Class::Malformed {
+    let Some(above) = sent_above.filter(|_| refusal.class() != db3_primitives::Class::Malformed) else {
         return Err(ClientError::Rejected(refusal));
-    }
-    if let Ok(receipt) = receipt(chain, signed.id).await
-        && receipt.is_in_block()
-    {
+    };
+    let found = receipt(chain, signed.id).await.ok();
+    // A node that came from a snapshot meanwhile has no receipts of the blocks before it.
+    let may_be_older = found
+        .as_ref()
+        .is_some_and(|receipt| receipt.known_from.iter().any(|(_, from)| *from > above.saturating_add(1)));
+    if let Some(receipt) = found.filter(Receipt::is_in_block) {
         chain.wrote_at(receipt.height);
         return Ok(receipt);
     }
     let is_dead = match refusal.code {
         // Another mutation has the nonce, and this one can never be applied any more.
-        NONCE_USED => true,
+        NONCE_USED if !may_be_older => true,
         _ => is_proven_dead(chain, signed).await.unwrap_or(false),
     };
     if is_dead {
@@ -208,15 +213,20 @@ async fn is_proven_dead(chain: &Chain, signed: &Signed) -> Result<bool, ClientEr
     Ok(point.time.secs >= signed.expire_unix_secs && !window.is_used(signed.nonce))
 }
 
-/// What a chain knows of a mutation now.
+/// What a chain knows of a mutation now: where a node's receipts begin with a snapshot, the others are asked as well.
 pub(crate) async fn receipt(chain: &Chain, id: Identifier) -> Result<Receipt, ClientError> {
     let request = v1::GetReceiptRequest { id: Bytes::copy_from_slice(id.as_bytes()) };
-    let answer = chain
-        .call(|channel, limit| {
-            let request = request.clone();
-            async move { chain_service(channel).get_receipt(timed(request, limit)).await }
-        })
-        .await?;
+    let ask = |channel: Channel, limit: Duration| {
+        let request = request.clone();
+        async move { chain_service(channel).get_receipt(timed(request, limit)).await }
+    };
+    let begins = |answer: &v1::GetReceiptResponse| {
+        answer.receipt.as_ref().map(|receipt| receipt.history_from_height).filter(|from| *from > 0)
+    };
+    let (place, mut answer) = chain.call_placed(ask).await?;
+    if let Some(from) = begins(&answer) {
+        (_, answer) = chain.elsewhere(&ask, begins, Short { place, from, end: Ok(answer) }).await?;
+    }
     let message = answer.receipt.ok_or_else(|| ClientError::malformed(&chain.id, "the answer holds no receipt"))?;
     Receipt::from_message(&chain.id, message)
 }

@@ -80,7 +80,8 @@ impl<T> Attempt<T> {
 
     fn rejected(rejection: db3_proto::v1::Rejection, retry_after: Option<Duration>) -> Self {
         let refusal = Refusal::from(rejection);
-        if refusal.class() == db3_primitives::Class::Unavailable {
+        // What a node's history does not reach back to it will not have later.
+        if refusal.class() == db3_primitives::Class::Unavailable && refusal.history_from.is_none() {
             return Self::Busy { retry_after, detail: refusal.message };
         }
         Self::Refused(Box::new(refusal))

@@ -106,13 +106,16 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
         Some(by) => print_sums(session, by, sums, &missing)?,
         None => list.finish("no bills")?,
     }
-    missing.say(session)
+    missing.say(session)?;
+    merged.end(session)
 }
 
 /// The bills of several shards as one list, by the time of their blocks; each shard's own come newest first.
 #[derive(Default)]
 struct NewestFirst<'c> {
     shards: Vec<(BillPages<'c>, VecDeque<BillView>)>,
+    /// Where a shard's list ends before its first bill, because no node that was asked has older ones.
+    cut: Vec<ClientError>,
 }
 
 impl<'c> NewestFirst<'c> {
@@ -123,16 +126,33 @@ impl<'c> NewestFirst<'c> {
     /// The newest that is left. Of bills of one time those of the lower shard come first.
     async fn next(&mut self) -> Result<Option<BillView>, ClientError> {
         for (pages, read) in &mut self.shards {
-            while read.is_empty()
-                && let Some(page) = pages.next_page().await?
-            {
-                read.extend(page);
+            while read.is_empty() {
+                match pages.next_page().await {
+                    Ok(Some(page)) => read.extend(page),
+                    Ok(None) => break,
+                    // What the other shards have is shown nevertheless.
+                    Err(error) if error.history_from().is_some() => self.cut.push(error),
+                    Err(error) => return Err(error),
+                }
             }
         }
         self.shards.retain(|(_, read)| !read.is_empty());
         let times = self.shards.iter().map(|(_, read)| read.front().and_then(|bill| bill.time));
         let newest = times.enumerate().max_by_key(|(place, time)| (*time, Reverse(*place))).map(|(place, _)| place);
         Ok(newest.and_then(|place| self.shards.get_mut(place)).and_then(|(_, read)| read.pop_front()))
+    }
+
+    /// Whether what was shown is all: else which bills are missing, and why.
+    fn end(self, session: &Session) -> Result<(), Failure> {
+        let mut cut = self.cut.into_iter();
+        let Some(first) = cut.next() else { return Ok(()) };
+        for error in cut {
+            let details = Object::new().with_some("history_from_height", error.history_from());
+            let said = error.to_string();
+            let (what, remedy) = said.rsplit_once("; ").unwrap_or((&said, ""));
+            session.output.warn(what, remedy, &details);
+        }
+        Err(first.into())
     }
 }
 

@@ -219,6 +219,7 @@ impl Failure {
             .with_some("field", refusal.and_then(|refusal| refusal.field.clone()))
             .with_some("operation_index", refusal.and_then(|refusal| refusal.operation_index))
             .with_some("charged", refusal.map(|refusal| refusal.charged))
+            .with_some("history_from_height", refusal.and_then(|refusal| refusal.history_from))
             .with_some("fee_tai", self.0.fee)
             .with_some(
                 if self.0.noun == MUTATION { "mutation_id" } else { "transaction_id" },

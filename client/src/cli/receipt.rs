@@ -40,6 +40,7 @@ pub async fn receipt(session: &Session, args: &ReceiptArgs) -> Result<(), Failur
             Err(named(failure).about(found.id, None))
         }
         ReceiptState::Applied | ReceiptState::Pending => Ok(()),
+        ReceiptState::Unknown | ReceiptState::Unspecified if !found.known_from.is_empty() => Err(older(&found)),
         ReceiptState::Unknown | ReceiptState::Unspecified => Err(Failure::new(
             Exit::Unknown,
             "no chain knows a mutation or transaction of this identifier: it has not arrived, or was refused",
@@ -47,6 +48,20 @@ pub async fn receipt(session: &Session, args: &ReceiptArgs) -> Result<(), Failur
         )
         .about(found.id, None)),
     }
+}
+
+/// No node that was asked knows it, and some came from snapshots.
+fn older(found: &Receipt) -> Failure {
+    let chains = found.known_from.iter().map(|(chain, from)| format!("of {chain} from height {from} on"));
+    let chains = chains.collect::<Vec<_>>().join(", ");
+    Failure::new(
+        Exit::Unknown,
+        format!(
+            "no node that was asked knows a mutation or transaction of this identifier, and they have receipts only {chains}: an older block may hold it"
+        ),
+        "ask a node that was there from the beginning, an archive for instance: db3 --endpoint URL receipt",
+    )
+    .about(found.id, None)
 }
 
 /// A receipt; in a table the rejection stands as a sentence.

@@ -57,6 +57,11 @@ pub fn at(object: Object, at: &StatePoint) -> Object {
 #[must_use]
 pub fn receipt(receipt: &Receipt) -> Object {
     let in_block = receipt.is_in_block();
+    let known_from = receipt
+        .known_from
+        .iter()
+        .map(|(chain, from)| Object::new().with("chain_id", chain.as_str()).with("height", *from));
+    let known_from = known_from.collect::<Vec<_>>();
     Object::new()
         .with("id", receipt.id.to_string())
         .with("state", Value::Enum(receipt.state.as_str_name(), "RECEIPT_STATE_"))
@@ -73,6 +78,7 @@ pub fn receipt(receipt: &Receipt) -> Object {
         .with_some("rejection", receipt.rejection.as_ref().map(rejection))
         .with_some("versions", Some(receipt.versions.clone()).filter(|versions| !versions.is_empty()))
         .with_some("provable_height", Some(receipt.provable_height).filter(|height| *height > 0))
+        .with_some("known_from", Some(known_from).filter(|chains| !chains.is_empty()))
 }
 
 /// A rejection.
