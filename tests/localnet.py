@@ -2,8 +2,10 @@
 """A network of real validators on CometBFT, small enough for any machine: two validators, one shard, the settlement chain.
 
 The same commands as on a devnet write and read with proof, at either validator; a third validator comes and goes by decision
-of the operators, and what the chains tell each other crosses all the while; the statement of an epoch is settled; a node is killed and started again with nothing else done to it, and goes on with the root of the other; the network ends
-with no process left, and goes on when it is started again.
+of the operators, and what the chains tell each other crosses all the while; the statement of an epoch is settled; a node is
+killed and started again with nothing else done to it, and goes on with the root of the other; a machine with the genesis
+folder alone joins by `shard-node init` and `shard-node start`; the network ends with no process left, and goes on when it is
+started again.
 
 Usage: tests/localnet.py --bin DIR [--seed N]
 Talks to this machine alone. CometBFT must be installed (scripts/install-cometbft).
@@ -287,6 +289,31 @@ def a_killed_node(net):
     check("one bill for each mutation", len(bills) == 5, bills)
 
 
+def a_machine_of_its_own(net):
+    chapter("A machine joins with the genesis folder and two commands")
+    port, p2p_port = free_port(2), free_port(2)
+    program = net.programs / "shard-node"
+    done = subprocess.run([program, "init", "--genesis", net.genesis(), "--home", net.folder / "own", "--port", str(port),
+                           "--p2p-port", str(p2p_port), "--output", "json"], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, env={**net.environment, "DB3_HOME": str(net.folder / "own-user")})
+    check("`shard-node init` lays out a home for every chain", done.returncode == 0, done.stderr)
+    made = [json.loads(line) for line in done.stdout.splitlines()]
+    check("they are those of the network", [one["chain_id"] for one in made] == ["local-settlement", "local-shard-0"], made)
+    own = {"chain_id": "local-shard-0", "home": made[1]["home"], "program": str(program), "validator": "own",
+           "grpc": f"http://127.0.0.1:{port + 1}", "log": str(net.folder / "own.log")}
+    net.launch(own)
+    def caught_up():
+        status = net.status(own)
+        return bool(status) and status["ready"] and not status["catching_up"], status or Path(own["log"]).read_text()[-2_000:]
+    wait_until("`shard-node start` is all that it takes", caught_up)
+    net.ready["nodes"].append(own)
+    net.agree("it has the validators' root", "local-shard-0")
+    check("it proves what was written before it came", net.user(own).done("get", "notes", "before").stdout == "kept")
+    net.user(own).done("put", "notes", "own", "machine")
+    first = net.node("v0", "local-shard-0")
+    check("and takes what is to be written", net.user(first).done("get", "notes", "own").stdout == "machine")
+
+
 def an_end_and_a_beginning(net):
     chapter("The network ends, and goes on")
     net.stop()
@@ -311,6 +338,7 @@ def main():
         other_validators(net)
         a_settled_epoch(net)
         a_killed_node(net)
+        a_machine_of_its_own(net)
         an_end_and_a_beginning(net)
         the_end()
 

@@ -61,7 +61,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "PORT", default_value_t = PORT_GRPC, value_parser = clap::value_parser!(u16).range(1..=64_000))]
     port: u16,
     /// Take part in the network of validators whose genesis folder this is, which `db3-genesis build` made (`db3-genesis
-    /// join` has more options: another folder of keys, a signer elsewhere, addresses)
+    /// join` has more options: another folder of keys, a signer elsewhere, an address for gRPC, an archive)
     #[arg(long, value_name = "DIR", conflicts_with_all = ["network", "shards", "epoch_secs", "fund", "treasury", "trusting_period_secs", "import"])]
     genesis: Option<PathBuf>,
     /// The validator that this machine is [default: the one whose keys are here; without keys, a node without power]
@@ -70,6 +70,9 @@ pub struct InitArgs {
     /// Be a node without power, whoever's keys are here
     #[arg(long, requires = "genesis", conflicts_with = "validator")]
     no_validator: bool,
+    /// The first port for the peers of a node without power; a validator's are those of its public file
+    #[arg(long, value_name = "PORT", default_value_t = PORT_P2P, value_parser = clap::value_parser!(u16).range(1..), requires = "genesis")]
+    p2p_port: u16,
     /// Begin with the state in this file, which `export` wrote
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "network", "shards", "epoch_secs", "fund", "treasury", "trusting_period_secs",
@@ -132,7 +135,7 @@ fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -
         validator: validator.as_ref().map(|(name, keys)| (name.as_str(), keys.as_path())),
         signer: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
-        p2p_port: PORT_P2P,
+        p2p_port: args.p2p_port,
         archive: false,
         programs: programs.parent().context("where this program is")?,
     };
