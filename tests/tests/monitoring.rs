@@ -30,7 +30,7 @@ fn used(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_board_and_the_alerts_name_what_nodes_publish() {
     let published = published();
-    for file in ["monitoring/grafana.json", "monitoring/alerts.yml"] {
+    for file in ["monitoring/grafana.json", "monitoring/alerts.yml", "monitoring/alerts_test.yml"] {
         let used = used(&read(file));
         assert!(used.len() > 5, "{file} names few measurements: {used:?}");
         for name in used {
