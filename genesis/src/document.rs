@@ -25,6 +25,11 @@ use crate::{
 
 /// Version of the application in the headers (`version.app`).
 const APP_VERSION: u64 = 1;
+/// Evidence against a validator is taken for so many blocks and so many seconds after its height, until both are over: it
+/// takes power, and nothing else, from who was found at once (ADR 12).
+const EVIDENCE_AGE_BLOCKS: u64 = 1_000;
+/// The seconds: an hour.
+const EVIDENCE_AGE_SECS: u64 = 3_600;
 /// A block's envelope (header, evidence, last commit) beside its transactions.
 const BLOCK_OVERHEAD_BYTES: u64 = 64 * 1024;
 
@@ -278,8 +283,8 @@ fn consensus_params() -> consensus::Params {
             time_iota_ms: block::Size::default_time_iota_ms(),
         },
         evidence: evidence::Params {
-            max_age_num_blocks: 100_000,
-            max_age_duration: evidence::Duration(Duration::from_secs(48 * 3_600)),
+            max_age_num_blocks: EVIDENCE_AGE_BLOCKS,
+            max_age_duration: evidence::Duration(Duration::from_secs(EVIDENCE_AGE_SECS)),
             max_bytes: 1_048_576,
         },
         validator: ValidatorParams { pub_key_types: vec![public_key::Algorithm::Ed25519] },
