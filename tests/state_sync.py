@@ -3,7 +3,9 @@
 
 Two validators make blocks and snapshots; a third machine joins with the genesis folder, without keys, is killed while it
 comes, started again, and has the others' root; it serves what was written before and after, and says from which height it
-has bills. Then a validator that stopped goes back by one height, and goes on with the others.
+has bills. Then a validator that stopped goes back by one height, and goes on with the others. At last a key's double signature
+of a height from before the snapshot becomes known: the node that came by it can judge no such evidence, and comes again by
+itself.
 
 Usage: tests/state_sync.py --bin DIR [--seed N]
 Talks to this machine alone. CometBFT must be installed (scripts/install-cometbft).
@@ -19,6 +21,7 @@ import time
 from pathlib import Path
 
 import localnet
+from double_signing import comet, double_signed
 from joining import join, trust
 from localnet import Localnet, wait_until
 from telling import a_story, chapter, check, free_port, the_end
@@ -83,6 +86,7 @@ def a_late_node(net):
     common = set(snapshots(nodes[0])) & set(snapshots(nodes[1]))
     manifests = lambda height: {(Path(node["home"]) / "snapshots" / str(height) / "manifest.json").read_bytes() for node in nodes}
     check("snapshots of one height are the same bytes", common and all(len(manifests(height)) == 1 for height in common), common)
+    return late, net.restarted[-1]
 
 
 def one_height_back(net):
@@ -102,12 +106,41 @@ def one_height_back(net):
     check("and takes what is to be written", net.user(other).done("get", "notes", "again").stdout.strip() == "here")
 
 
+def evidence_from_before(net, late, process):
+    chapter("Evidence from before a node's snapshot")
+    nodes = [net.node(f"v{at}", CHAIN) for at in range(localnet.VALIDATORS)]
+    home, before = Path(late["home"]), net.status(late)
+    signed = (home / "cometbft" / "data" / "priv_validator_state.json").read_bytes()
+    height = 2
+    check("the node has no header of that height", int(before["history_from_height"]) > height, before)
+    proof = double_signed(nodes[1]["home"], nodes[0]["home"], CHAIN, height)
+    answer = comet(nodes[0]["home"], "broadcast_evidence", evidence=proof)
+    check("the others take the proof", "error" not in answer, answer)
+    log = lambda: Path(late["log"]).read_text(errors="replace")
+    wait_until("the node says that it comes again", lambda: ("node.anew" in log(), log()[-2_000:]))
+
+    def with_the_others():
+        seen = [net.status(node) for node in (nodes[0], late)]
+        holds = all(seen) and len({(one["height"], one["root"]) for one in seen}) == 1 and seen[1]["ready"] and int(
+            seen[1]["history_from_height"]) > int(before["height"])
+        return holds, (seen, log()[-2_000:])
+    wait_until("it comes from a later snapshot and has the others' root", with_the_others)
+    check("it came from a later snapshot and has the others' root, in the same process", process.poll() is None)
+    shown = net.user(late).json("governance", "show", "--shard", "0")
+    check("the evidence is in it", [int(one["height"]) for one in shown["evidence"]] == [height], shown)
+    aside = home / "aside-1"
+    check("what it had is put aside", (aside / "data").is_dir() and (aside / "cometbft" / "blockstore.db").is_dir(), list(home.iterdir()))
+    again = (home / "cometbft" / "data" / "priv_validator_state.json").read_bytes()
+    check("but what it signed stayed where it was", again == signed and not (aside / "cometbft" / "priv_validator_state.json").exists())
+
+
 def story(options, folder):
     net = Localnet(options.bin, folder, SETTINGS)
     try:
         net.start()
-        a_late_node(net)
+        late, process = a_late_node(net)
         one_height_back(net)
+        evidence_from_before(net, late, process)
     finally:
         net.stop()
 

@@ -71,6 +71,9 @@ pub struct ChainConfig {
     /// Where the light client of state sync asks, when `[cometbft.state_sync]` is set: two servers of this process.
     #[serde(skip)]
     pub sync_servers: Option<[SocketAddr; 2]>,
+    /// State sync takes no snapshot of this height or a lower one: the node had the block, and could not go on from it.
+    #[serde(skip)]
+    pub sync_above: u64,
     /// Newest versions that can be read.
     pub versions_kept: usize,
     /// Versions that are kept longer because a list is being read from them.
@@ -104,6 +107,7 @@ impl Default for ChainConfig {
             sync_snapshots_kept: 2,
             sync_memory_bytes: 8 * 1024 * 1024 * 1024,
             sync_servers: None,
+            sync_above: 0,
             versions_kept: 64,
             pins_max: 32,
             pin_secs: 60,

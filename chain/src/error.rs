@@ -37,6 +37,13 @@ pub enum FatalError {
         /// What happened.
         detail: String,
     },
+    /// The others decided a block that this node cannot judge, and all is noted for it to come again from a snapshot. See
+    /// [`StopReason::Stranded`](crate::StopReason::Stranded).
+    #[error("{detail}")]
+    Stranded {
+        /// Which block, and why.
+        detail: String,
+    },
     /// A thread ended that must not: a rule of the state machine is broken, and its message is in the log.
     #[error("the {thread} thread ended: {detail}")]
     Panicked {

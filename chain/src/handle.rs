@@ -14,8 +14,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::app::{App, EventCursorOf, Inner};
-use crate::comet::{CometEngine, Consensus};
+use crate::app::{App, Clock, EventCursorOf, Inner};
+use crate::comet::{CometEngine, Consensus, anew};
 use crate::config::{ChainConfig, EngineKind};
 use crate::error::{AdvanceError, FatalError, StartError};
 use crate::lock;
@@ -92,7 +92,10 @@ impl<M: Machine> Chain<M> {
         self.provable().light_block.is_some()
     }
 
-    fn start_blocking(config: ChainConfig) -> Result<Self, StartError> {
+    fn start_blocking(mut config: ChainConfig) -> Result<Self, StartError> {
+        if config.engine == EngineKind::CometBft {
+            anew::take_up(&mut config, Clock::new(0).now().secs)?;
+        }
         let Opened { app, tip, durable } = open::<M>(config)?;
         let inner = Arc::clone(&app.inner);
         let stopped = Arc::new(AtomicBool::new(false));
@@ -312,6 +315,7 @@ impl<M: Machine> Chain<M> {
             Some(FatalError::Store(error)) if error.is_for_want_of_room() => {
                 StopReason::NoRoom { detail: error.to_string() }
             }
+            Some(FatalError::Stranded { detail }) => StopReason::Stranded { detail: detail.clone() },
             Some(error) => StopReason::Fatal { detail: error.to_string() },
             None => StopReason::Shutdown,
         }

@@ -181,7 +181,11 @@ impl Metrics {
         registry.register("cometbft_height", "Newest block of CometBFT", self.comet_height.clone());
         registry.register("cometbft_peers", "Peers of CometBFT", self.comet_peers.clone());
         registry.register("cometbft_peers_height", "Height that most peers have", self.comet_peers_height.clone());
-        registry.register("cometbft_behind", "1: no peer keeps the next block", self.comet_behind.clone());
+        registry.register(
+            "cometbft_behind",
+            "1: no peer keeps the next block, or it cannot be judged here",
+            self.comet_behind.clone(),
+        );
         registry.register(
             "validator_power",
             "Power of the key that this node signs with",
@@ -252,7 +256,8 @@ impl Metrics {
         self.comet_up.set(u64::from(health.pid.is_some() && health.answers));
         self.comet_height.set(health.height);
         self.comet_peers_height.set(health.peers_height);
-        self.comet_behind.set(u64::from(consensus.state == ConsensusState::Behind));
+        let lost = matches!(consensus.state, ConsensusState::Behind | ConsensusState::Stranded);
+        self.comet_behind.set(u64::from(lost));
         self.validator_power.set(health.power);
         self.validator_signed_height.set(health.signed);
         self.comet_peers.set(consensus.peers.into());

@@ -23,6 +23,12 @@ pub enum StopReason {
         /// What the system said.
         detail: String,
     },
+    /// The others decided a block that it cannot judge: shut it down, let go of it and start it anew, and it puts aside what it
+    /// has, but what it has signed, and comes again from a snapshot.
+    Stranded {
+        /// Which block, and why.
+        detail: String,
+    },
     /// It cannot go on: end the process with exit code 70.
     Fatal {
         /// Why.

@@ -2,6 +2,7 @@
 //! in a private folder with a short path (a socket's path has at most 107 bytes).
 
 use std::fs::{self, DirBuilder};
+use std::io::{Error, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -126,6 +127,32 @@ impl Layout {
         entries
             .filter_map(|entry| Some((entry.path().extension()?.to_str()?.to_owned(), entry.metadata().ok()?.len())))
             .any(|(extension, bytes)| extension == "ldb" || (extension == "log" && bytes > 0))
+    }
+
+    /// Moves `CometBFT`'s data into a folder, which exists: the state first, which is there as a whole or not at all. What was
+    /// signed stays where it is. A call after one that was ended on its way moves the rest.
+    ///
+    /// # Errors
+    /// Something cannot be moved; it is named.
+    pub fn put_data_aside(&self, aside: &Path) -> std::io::Result<()> {
+        let at = |path: &Path, error: &Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let data = self.data();
+        let state = data.join("state.db");
+        let mut paths = vec![state.clone()];
+        for entry in fs::read_dir(&data).map_err(|error| at(&data, &error))? {
+            let path = entry.map_err(|error| at(&data, &error))?.path();
+            if path != state && !path.ends_with(SIGNED) {
+                paths.push(path);
+            }
+        }
+        for path in paths {
+            let Some(name) = path.file_name() else { continue };
+            match fs::rename(&path, aside.join(name)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&path, &error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Makes the folders that are missing.

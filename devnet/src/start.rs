@@ -117,8 +117,10 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
     drop(network);
     match ended {
         Some(StopReason::NoRoom { detail }) => bail!(detail),
-        // Only CometBFT's chains break.
-        Some(StopReason::Fatal { detail } | StopReason::Broken { detail, .. }) => bail!(Failure::Fatal(detail)),
+        // Only CometBFT's chains break, or come again from a snapshot.
+        Some(StopReason::Fatal { detail } | StopReason::Broken { detail, .. } | StopReason::Stranded { detail }) => {
+            bail!(Failure::Fatal(detail))
+        }
         Some(StopReason::Shutdown) | None => Ok(()),
     }
 }

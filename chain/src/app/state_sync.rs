@@ -63,6 +63,11 @@ impl<M: Machine> Inner<M> {
         if snapshot.format != FORMAT {
             return Offered::RejectFormat;
         }
+        let above = self.config.sync_above;
+        if snapshot.height <= above {
+            tracing::info!(height = snapshot.height, above, "state_sync.offer: not far enough; one that is will come");
+            return Offered::Reject;
+        }
         let root: Result<Hash32, _> = request.app_hash.as_ref().try_into();
         let (Ok(root), true) = (root, snapshot.hash == sha256(&[&snapshot.metadata]).as_slice()) else {
             return Offered::Reject;

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::anew;
 use super::archive::CometArchive;
 use super::bundler::Bundler;
 use super::follower::follow;
@@ -114,7 +115,7 @@ pub(super) fn end(mut tasks: JoinSet<()>) {
     }
 }
 
-/// Notes how the process does; a fatal word of it ends the node.
+/// Notes how the process does; a fatal word of it ends the node, or has it begin anew.
 async fn watch_health<M: Machine>(inner: Arc<Inner<M>>, mut health: watch::Receiver<Health>) {
     let mut before = ConsensusState::Starting;
     loop {
@@ -127,9 +128,26 @@ async fn watch_health<M: Machine>(inner: Arc<Inner<M>>, mut health: watch::Recei
             let (state, peers, height) = (consensus.state.name(), consensus.peers, seen.height);
             tracing::info!(state, height, peers, catching_up = consensus.catching_up, "comet.health");
         }
-        if let HealthState::Fatal(detail) = seen.state {
-            inner.fail(FatalError::Engine { detail });
-            return;
+        match seen.state {
+            HealthState::Fatal(detail) => return inner.fail(FatalError::Engine { detail }),
+            HealthState::Stranded(detail) => match anew::prepare(&inner) {
+                Ok(()) => return inner.fail(FatalError::Stranded { detail }),
+                Err(obstacle) => {
+                    let remedy = db3_comet::SYNC_ANEW;
+                    tracing::error!(
+                        detail,
+                        obstacle,
+                        remedy,
+                        "chain.stranded: it does not come from a snapshot by itself"
+                    );
+                }
+            },
+            HealthState::Starting
+            | HealthState::Advancing
+            | HealthState::Stalled
+            | HealthState::Behind(_)
+            | HealthState::Failed(_)
+            | HealthState::Stopped => {}
         }
         if health.changed().await.is_err() {
             return;
@@ -143,6 +161,7 @@ fn consensus_of(health: &Health) -> Consensus {
         HealthState::Advancing => ConsensusState::Advancing,
         HealthState::Stalled => ConsensusState::Stalled,
         HealthState::Behind(_) => ConsensusState::Behind,
+        HealthState::Stranded(_) => ConsensusState::Stranded,
         HealthState::Failed(_) | HealthState::Fatal(_) | HealthState::Stopped => ConsensusState::Failed,
     };
     Consensus {

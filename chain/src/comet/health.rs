@@ -12,6 +12,8 @@ pub enum ConsensusState {
     Stalled,
     /// The others are ahead, and nobody keeps the blocks that this node lacks: it must come by a snapshot.
     Behind,
+    /// The others decided a block that this node cannot judge, and it does not come by a snapshot by itself.
+    Stranded,
     /// The engine does not run; it is started again after a pause.
     Failed,
 }
@@ -25,6 +27,7 @@ impl ConsensusState {
             Self::Advancing => "advancing",
             Self::Stalled => "stalled",
             Self::Behind => "behind",
+            Self::Stranded => "stranded",
             Self::Failed => "failed",
         }
     }

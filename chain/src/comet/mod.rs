@@ -6,10 +6,12 @@
 //! - [`follower`]: the header of every block, which makes the version before it provable.
 //! - [`archive`]: `CometBFT` keeps the blocks; they are read from it.
 //! - [`rollback`]: one height back, both together.
+//! - [`anew`]: a node that cannot go on comes again from a snapshot.
 //! - [`engine`]: all of it together, and what is known of its health.
 //!
 //! It decides nothing: blocks come from `CometBFT` and are executed by the application.
 
+pub(crate) mod anew;
 mod archive;
 pub(crate) mod bundler;
 mod engine;

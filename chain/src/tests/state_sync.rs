@@ -50,11 +50,16 @@ async fn grown() -> (TempDir, PathBuf, ChainHandle) {
 
 /// Another node of that chain that has nothing but its genesis.
 fn fresh(folder: &TempDir, home: &Path, name: &str) -> App<ShardMachine> {
+    fresh_above(folder, home, name, 0)
+}
+
+/// The same of one that had blocks up to a height, and could not go on from there.
+fn fresh_above(folder: &TempDir, home: &Path, name: &str, sync_above: u64) -> App<ShardMachine> {
     let other = folder.path().join(name);
     if !other.exists() {
         copy_folder(&home.join("config"), &other.join("config"));
     }
-    let config = ChainConfig { engine: EngineKind::CometBft, ..settings(&other) };
+    let config = ChainConfig { engine: EngineKind::CometBft, sync_above, ..settings(&other) };
     let opened = open::<ShardMachine>(config).unwrap();
     let inner = Arc::clone(&opened.app.inner);
     let metrics = Arc::clone(&inner.metrics);
@@ -207,6 +212,16 @@ async fn a_false_snapshot_is_refused_and_leaves_the_state_as_it_was() {
         assert_eq!(apply(&app, index, chunk).result(), Applied::Accept);
     }
     assert_eq!(app.inner.versions.committed().root, root);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_anew_takes_no_snapshot_that_it_was_past() {
+    let (folder, home, chain) = grown().await;
+    let (snapshot, _, root) = given(&chain);
+    let app = fresh_above(&folder, &home, "past", snapshot.height);
+    assert_eq!(offer(&app, &snapshot, root), Offered::Reject, "it leads to the block that stopped it");
+    let app = fresh_above(&folder, &home, "before", snapshot.height - 1);
+    assert_eq!(offer(&app, &snapshot, root), Offered::Accept);
 }
 
 /// A snapshot with another manifest, under the hash of that.

@@ -44,6 +44,9 @@ pub enum HealthState {
     Stalled,
     /// It runs, and its peers are ahead and keep none of the blocks that it lacks: no start helps. What is to be done.
     Behind(String),
+    /// It does not run: the others decided a block with evidence from before its first block, which it can neither judge nor
+    /// pass. No start helps; why.
+    Stranded(String),
     /// It does not run, and is about to be started again; why.
     Failed(String),
     /// The other validators have another root: the node must end with exit code 70, and must not be started again.
@@ -119,6 +122,8 @@ pub(super) enum Ending {
     Fatal(String),
     /// It has a state and no block, as state sync leaves them when it is killed.
     Unfinished(String),
+    /// It cannot judge the evidence in a block that the others decided.
+    Stranded(String),
     /// The node stops.
     Stop,
 }

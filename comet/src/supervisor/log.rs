@@ -19,6 +19,8 @@ const SYNCED: (&str, &str) = ("blocksync", "Error in validation");
 const VOTED: [&str; 2] = ["+2/3 committed an invalid block: ", "precommit step; +2/3 prevoted for an invalid block: "];
 /// `state/validation.go`: its header names another root than this node has, or other results.
 const WRONG: [&str; 2] = ["wrong Block.Header.AppHash.", "wrong Block.Header.LastResultsHash."];
+/// `evidence/verify.go`: a block holds evidence of a height whose header is not here.
+const NO_HEADER: &str = "don't have header #";
 
 /// What a line means for the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(super) enum Said {
     Dead(String),
     /// More than two thirds signed what this node takes for false.
     Diverged(String),
+    /// More than two thirds signed a block with evidence of this height, whose header this node does not have.
+    Unjudged(u64),
     /// No line of its log: what it says when it ends, which means something only then.
     Plain(String),
 }
@@ -95,7 +99,13 @@ fn judge(place: (&str, &str), error: &str) -> Said {
         let voted = VOTED.iter().find_map(|begin| error.strip_prefix(begin));
         return if voted.is_some_and(wrong) { Said::Diverged(told()) } else { Said::Dead(told()) };
     }
-    if place == SYNCED && wrong(error) { Said::Diverged(told()) } else { Said::Ordinary }
+    // In consensus such a block is first only voted for. The next start hears of the one that was decided here.
+    let evidence = error.strip_prefix(NO_HEADER).and_then(|height| height.trim_end().parse().ok());
+    match evidence {
+        Some(height) if place == SYNCED => Said::Unjudged(height),
+        None if place == SYNCED && wrong(error) => Said::Diverged(told()),
+        _ => Said::Ordinary,
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +135,21 @@ mod tests {
         assert_eq!(forward(r#"{"level":"info","_msg":"executed block","height":5}"#), Said::Ordinary);
         let plain = "panic: something";
         assert_eq!(forward(plain), Said::Plain(plain.to_owned()));
+    }
+
+    #[test]
+    fn evidence_that_cannot_be_judged_is_told_by_the_block_that_was_decided() {
+        let lacks = "don't have header #60";
+        assert_eq!(error("blocksync", "Error in validation", lacks), Said::Unjudged(60));
+        for begin in VOTED {
+            let voted = error("consensus", "CONSENSUS FAILURE!!!", &format!("{begin}{lacks}"));
+            assert!(matches!(voted, Said::Dead(_)), "a start hears more: {voted:?}");
+        }
+        assert_eq!(error("evidence", "Error in validation", lacks), Said::Ordinary);
+        assert_eq!(error("p2p", "Stopping peer for error", lacks), Said::Ordinary, "a peer sent it");
+        for other in ["don't have header #", "don't have header #6x", "x don't have header #60"] {
+            assert_eq!(error("blocksync", "Error in validation", other), Said::Ordinary, "{other}");
+        }
     }
 
     #[test]

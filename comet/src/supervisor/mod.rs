@@ -2,7 +2,8 @@
 //! lost, restarts it with growing pauses, forwards its log, stops it. It dies with this process.
 //!
 //! What it sees is [`Health`]. A root that the other validators do not share is fatal: the process is not started again,
-//! and the node must end (exit code 70).
+//! and the node must end (exit code 70). Nor is it where the others decided a block that it cannot judge: that node needs a
+//! newer snapshot.
 
 mod health;
 mod inspect;

@@ -58,6 +58,10 @@ impl Keeper {
                     tracing::error!(why = %text, "comet.fatal");
                     return self.end(HealthState::Fatal(text));
                 }
+                Ending::Stranded(text) => {
+                    tracing::error!(why = %text, "comet.stranded");
+                    return self.end(HealthState::Stranded(text));
+                }
                 Ending::AtOnce(why) => {
                     pause = PAUSE_MIN;
                     why
@@ -173,6 +177,9 @@ impl Keeper {
                 said = said.recv(), if listening => match said {
                     Some(Said::Dead(text)) => return Ending::Again(text),
                     Some(Said::Diverged(text)) => return Ending::Fatal(text),
+                    Some(Said::Unjudged(evidence)) => if let Some(why) = stranded(evidence, &self.health.borrow()) {
+                        return Ending::Stranded(why);
+                    },
                     Some(Said::Plain(line)) => words.take(line),
                     Some(Said::Ordinary) => {}
                     None => listening = false,
@@ -233,6 +240,23 @@ impl Keeper {
     }
 }
 
+/// Why no start helps, where evidence of a height cannot be judged: a node that came by state sync has no header from before
+/// its first block, and `CometBFT` fetches none. One that is missing above it is damage, and nothing for this.
+fn stranded(evidence: u64, health: &Health) -> Option<String> {
+    let (block, first) = match health.base {
+        // Nothing is known of its blocks yet.
+        _ if !health.answers => return None,
+        0 => ("the block after this node's snapshot".to_owned(), "it".to_owned()),
+        base if evidence < base => {
+            (format!("block {}", health.height.saturating_add(1)), format!("this node's first block, {base}"))
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "{block} holds evidence of height {evidence}, from before {first}: CometBFT can neither judge it nor go on without"
+    ))
+}
+
 /// It ended by itself: whatever its exit code says, that is why it is started again, unless its last words say that it
 /// must not.
 async fn ended_with(
@@ -244,8 +268,25 @@ async fn ended_with(
         match said {
             Said::Diverged(text) => return Ending::Fatal(text),
             Said::Plain(line) => words.take(line),
-            Said::Ordinary | Said::Dead(_) => {}
+            Said::Ordinary | Said::Dead(_) | Said::Unjudged(_) => {}
         }
     }
     words.ending(&ended.map_or_else(|error| error.to_string(), |status| status.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_evidence_from_before_the_first_block_strands_a_node() {
+        let health = Health { base: 111, height: 706, answers: true, ..Health::starting() };
+        let told = stranded(60, &health).unwrap_or_default();
+        assert!(told.contains("block 707") && told.contains("height 60") && told.contains("block, 111"), "{told}");
+        assert!(stranded(110, &health).is_some());
+        assert_eq!(stranded(111, &health), None);
+        let synced = Health { answers: true, ..Health::starting() };
+        assert!(stranded(60, &synced).is_some(), "it has no block yet");
+        assert_eq!(stranded(60, &Health::starting()), None, "nothing is known of its blocks yet");
+    }
 }

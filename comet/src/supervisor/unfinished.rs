@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
-use crate::layout::{Layout, SIGNED};
+use crate::layout::Layout;
 
 /// How a process ends that has a state and no block: `state (40) and store (0)`.
 pub(super) fn is_told(line: &str) -> bool {
@@ -19,24 +19,8 @@ pub(super) fn is_told(line: &str) -> bool {
 
 /// Puts aside what state sync left in `CometBFT`'s data, beside it. Gives where.
 pub(super) fn put_aside(layout: &Layout) -> Result<PathBuf> {
-    let data = layout.data();
     let aside = new_folder(&layout.comet_home())?;
-    // The state first: it is there as a whole or not at all.
-    let state = data.join("state.db");
-    let mut paths = vec![state.clone()];
-    for entry in fs::read_dir(&data).map_err(|error| at(&data, &error))? {
-        let path = entry.map_err(|error| at(&data, &error))?.path();
-        if path != state && !path.ends_with(SIGNED) {
-            paths.push(path);
-        }
-    }
-    for path in paths {
-        let Some(name) = path.file_name() else { continue };
-        match fs::rename(&path, aside.join(name)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&path, &error)),
-            _ => {}
-        }
-    }
+    layout.put_data_aside(&aside)?;
     Ok(aside)
 }
 
@@ -62,6 +46,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::layout::SIGNED;
 
     #[test]
     fn everything_goes_aside_but_what_was_signed() {

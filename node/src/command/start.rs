@@ -74,7 +74,7 @@ struct Signals {
     terminate: Signal,
 }
 
-/// A chain that broke is opened anew, with everything that stands on it: consensus, its application, the server.
+/// A chain that broke, or comes again from a snapshot, is opened anew, with everything that stands on it: consensus, its application, the server.
 async fn serve_until_told<K: Kind>(settings: &Settings, config: ChainConfig) -> Result<()> {
     let mut signals =
         Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
@@ -90,6 +90,10 @@ async fn serve_until_told<K: Kind>(settings: &Settings, config: ChainConfig) -> 
             StopReason::Fatal { detail } => bail!(Failure::Fatal(detail)),
             StopReason::Broken { height, detail } => {
                 tracing::error!(%height, %detail, "node.broken: chain and CometBFT are started anew");
+                let_go = LET_GO_TIME;
+            }
+            StopReason::Stranded { detail } => {
+                tracing::error!(%detail, "node.anew: it comes again from a snapshot");
                 let_go = LET_GO_TIME;
             }
         }

@@ -110,10 +110,15 @@ fn heard(inbox: &v1::Inbox) -> String {
 /// How consensus does, in a line.
 fn consensus(status: &v1::GetStatusResponse) -> String {
     let v1::GetStatusResponse { consensus, peers, .. } = status;
-    let remedy = if consensus == "behind" {
-        "; no peer keeps the blocks that this node lacks: see its log, and \"History\" in docs/operators.md"
-    } else {
-        ""
+    let remedy = match consensus.as_str() {
+        "behind" => {
+            "; no peer keeps the blocks that this node lacks: see its log, and \"History\" in docs/operators.md"
+        }
+        "stranded" => {
+            "; the others decided a block with evidence from before this node's first: see its log, and \"Evidence from before a \
+             snapshot\" in docs/operators.md"
+        }
+        _ => "",
     };
     let catching_up = if status.catching_up { ", catching up" } else { "" };
     match status.engine.as_str() {
