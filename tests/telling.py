@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -93,6 +94,24 @@ def free_port(count):
         given.update(ports)
         return port
     raise SystemExit("no free ports")
+
+
+def health(port, service):
+    """What gRPC's health check says of a service on a port, asked as a page of the web asks."""
+    name = service.encode()
+    message = b"\x0a" + bytes([len(name)]) + name
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/grpc.health.v1.Health/Check",
+        b"\0" + len(message).to_bytes(4, "big") + message, {"content-type": "application/grpc-web+proto"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return {b"\x08\x01": "SERVING", b"\x08\x02": "NOT_SERVING"}.get(answer.read()[5:7], "unknown")
+
+
+def comet(pid):
+    """The CometBFT process under a node; none while there is none."""
+    found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(pid)], capture_output=True, text=True)
+    pids = [int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == "cometbft"]
+    return pids[0] if pids else None
 
 
 def total(rows, field):

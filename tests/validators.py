@@ -19,7 +19,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import urllib.request
 from pathlib import Path
 
 import telling
@@ -115,19 +114,7 @@ class Network:
 
     def comet(self, name):
         """The CometBFT process under a node; none while there is none."""
-        found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(self.nodes[name].pid)], capture_output=True, text=True)
-        pids = [int(line.split()[0]) for line in found.stdout.splitlines() if line.split()[1] == "cometbft"]
-        return pids[0] if pids else None
-
-    def health(self, place, service):
-        """What gRPC's health check says of a service, asked as a page of the web asks."""
-        name = service.encode()
-        message = b"\x0a" + bytes([len(name)]) + name
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.grpc + 2 * place}/grpc.health.v1.Health/Check",
-            b"\0" + len(message).to_bytes(4, "big") + message, {"content-type": "application/grpc-web+proto"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return {b"\x08\x01": "SERVING", b"\x08\x02": "NOT_SERVING"}.get(answer.read()[5:7], "unknown")
+        return telling.comet(self.nodes[name].pid)
 
     def stop(self):
         for process in self.nodes.values():
@@ -239,7 +226,7 @@ SERVICES = ("", "db3.v1.SettlementService", "db3.v1.ChainService")
 def serves(net, place, expected):
     def asked():
         try:
-            found = [net.health(place, service) for service in SERVICES]
+            found = [telling.health(net.grpc + 2 * place, service) for service in SERVICES]
         except OSError as error:
             return False, error
         return found == [expected] * len(SERVICES), found

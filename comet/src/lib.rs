@@ -44,6 +44,10 @@ pub const SYNC_ANEW: &str = "stop the node, remove the folders data and cometbft
                              loses its power), and let the node sync with [cometbft.state_sync] (trust_height, trust_hash, \
                              peers) in config/node.toml";
 
+/// The remedy where no signer is connected.
+pub const SIGNER_WANTED: &str = "nothing is signed until the signer connects to this address: start the signer, and see \
+                                 that it has the key for this chain; the node goes on by itself when it is there";
+
 /// The remedy where a node without blocks finds nobody who keeps the first ones.
 pub const SYNC_FIRST: &str = "stop the node, put [cometbft.state_sync] (trust_height, trust_hash, peers) into \
                               config/node.toml, and start it; or name a peer that keeps all blocks in persistent_peers";

@@ -91,6 +91,9 @@ impl Health {
         self.peers = peers;
         self.power = status.power;
         self.answers = true;
+        if matches!(self.state, HealthState::Failed(_)) {
+            self.state = HealthState::Starting;
+        }
         let first = self.state == HealthState::Starting && !grew;
         if self.since.elapsed() >= stalled_after {
             if !matches!(self.state, HealthState::Behind(_)) {
@@ -120,6 +123,8 @@ pub(super) enum Ending {
     AtOnce(String),
     /// It must not be started again.
     Fatal(String),
+    /// No signer connected; it is to be started again.
+    Unsigned(String),
     /// It has a state and no block, as state sync leaves them when it is killed.
     Unfinished(String),
     /// It cannot judge the evidence in a block that the others decided.

@@ -9,6 +9,7 @@
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
+use super::signer;
 use crate::limits::LOG_LINE_BYTES_MAX;
 
 /// `consensus/state.go`: what the routine of consensus panicked with. It ends; the process stays.
@@ -27,6 +28,8 @@ const NO_HEADER: &str = "don't have header #";
 pub(super) enum Said {
     /// Nothing.
     Ordinary,
+    /// No signer elsewhere is connected.
+    Unsigned(String),
     /// Consensus has stopped for good in this process.
     Dead(String),
     /// More than two thirds signed what this node takes for false.
@@ -59,7 +62,11 @@ pub(super) async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> Option<
 /// Hands a line on to our log, and says what it means.
 pub(super) fn forward(line: &str) -> Said {
     let Ok(fields) = serde_json::from_str::<Map<String, Value>>(line) else {
-        tracing::warn!(target: "cometbft", text = line, "cometbft.output");
+        if signer::is_missing(line) {
+            tracing::debug!(target: "cometbft", text = line, "cometbft.output");
+        } else {
+            tracing::warn!(target: "cometbft", text = line, "cometbft.output");
+        }
         return Said::Plain(line.to_owned());
     };
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -69,6 +76,11 @@ pub(super) fn forward(line: &str) -> Said {
         // Whoever handed the transaction over is told as well; mostly that it came from a peer before.
         "error" if message == "Error on broadcastTxCommit" => {
             tracing::debug!(target: "cometbft", module, detail = detail(), "{message}");
+        }
+        // It is told once, not every three seconds.
+        "error" if signer::is_complaint(module, message) => {
+            tracing::debug!(target: "cometbft", module, detail = detail(), "{message}");
+            return Said::Unsigned(format!("{message} {}", text("err")).trim_end().to_owned());
         }
         "error" => {
             tracing::warn!(target: "cometbft", module, detail = detail(), "{message}");
@@ -133,6 +145,9 @@ mod tests {
         let results = "wrong Block.Header.LastResultsHash.  Expected AA, got BB";
         assert!(matches!(error("blocksync", "Error in validation", results), Said::Diverged(_)));
         assert_eq!(forward(r#"{"level":"info","_msg":"executed block","height":5}"#), Said::Ordinary);
+        let complaint = error("privval", "SignerListener: Ping timeout", "");
+        assert_eq!(complaint, Said::Unsigned("SignerListener: Ping timeout".to_owned()));
+        assert_eq!(error("p2p", "SignerListener: Ping timeout", ""), Said::Ordinary);
         let plain = "panic: something";
         assert_eq!(forward(plain), Said::Plain(plain.to_owned()));
     }

@@ -12,6 +12,7 @@ mod outlook;
 mod peers;
 mod process;
 mod run;
+mod signer;
 mod unfinished;
 mod words;
 

@@ -12,6 +12,7 @@ use super::log::Said;
 use super::outlook::Outlook;
 use super::peers::Peers;
 use super::process::{self, Process};
+use super::signer::{self, Signer};
 use super::words::Words;
 use super::{Command, STOP_TIME, unfinished};
 use crate::binary::Binary;
@@ -43,15 +44,17 @@ impl Keeper {
         let mut pause = PAUSE_MIN;
         // Restarts because nothing moves come ever more seldom: it may be others who are missing.
         let mut patience = self.stalled_after();
+        let mut signer = Signer::default();
         loop {
             let before = self.health.borrow().height;
-            let ending = self.run_once(&mut commands, patience).await;
+            let ending = self.run_once(&mut commands, patience, &mut signer).await;
             let grew = self.health.borrow().height > before;
             if grew {
                 (pause, patience) = (PAUSE_MIN, self.stalled_after());
             } else {
                 patience = patience.saturating_mul(2).min(self.stalled_after().saturating_mul(8));
             }
+            let mut pause_max = PAUSE_MAX;
             let why = match ending {
                 Ending::Stop => return self.end(HealthState::Stopped),
                 Ending::Fatal(text) => {
@@ -67,9 +70,20 @@ impl Keeper {
                     why
                 }
                 Ending::Unfinished(why) => self.begin_again(&why),
+                Ending::Unsigned(why) => {
+                    signer.misses(self.signer_address(), &why);
+                    pause_max = signer::PAUSE_MAX;
+                    why
+                }
                 Ending::Again(why) => why,
             };
-            tracing::warn!(%why, pause_ms = pause.as_millis(), "comet.restart");
+            pause = pause.min(pause_max);
+            // What has been told with its remedy is not told at every start.
+            if pause_max == signer::PAUSE_MAX {
+                tracing::debug!(%why, pause_ms = pause.as_millis(), "comet.restart");
+            } else {
+                tracing::warn!(%why, pause_ms = pause.as_millis(), "comet.restart");
+            }
             self.health.send_modify(|health| {
                 health.state = HealthState::Failed(why);
                 health.pid = None;
@@ -118,6 +132,11 @@ impl Keeper {
         begins.is_some_and(|begins| begins.secs > now)
     }
 
+    /// Where a signer elsewhere connects.
+    fn signer_address(&self) -> Option<&str> {
+        self.settings.priv_validator_laddr.as_deref()
+    }
+
     fn stalled_after(&self) -> Duration {
         Duration::from_secs(self.settings.stalled_secs)
     }
@@ -132,19 +151,31 @@ impl Keeper {
     }
 
     /// One process, from its start to its end.
-    async fn run_once(&self, commands: &mut mpsc::UnboundedReceiver<Command>, patience: Duration) -> Ending {
+    async fn run_once(
+        &self,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        patience: Duration,
+        signer: &mut Signer,
+    ) -> Ending {
         let mut process = match process::start(&self.layout, &self.binary, &["start"]) {
             Ok(process) => process,
             Err(error) => return Ending::Again(format!("{} cannot be run: {error}", self.binary.path().display())),
         };
-        tracing::info!(pid = process.pid(), "comet.started");
+        if signer.is_missing() {
+            tracing::debug!(pid = process.pid(), "comet.started");
+        } else {
+            tracing::info!(pid = process.pid(), "comet.started");
+        }
         self.health.send_modify(|health| {
-            health.state = HealthState::Starting;
+            // Without a signer it has failed until it answers.
+            if !signer.is_missing() {
+                health.state = HealthState::Starting;
+            }
             health.pid = process.pid();
             health.answers = false;
             health.since = Instant::now();
         });
-        let ending = self.watch(&mut process, commands, patience).await;
+        let ending = self.watch(&mut process, commands, patience, signer).await;
         process.stop().await;
         ending
     }
@@ -154,6 +185,7 @@ impl Keeper {
         process: &mut Process,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         patience: Duration,
+        signer: &mut Signer,
     ) -> Ending {
         let mut ticks = interval(LOOK_TIME);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -181,12 +213,16 @@ impl Keeper {
                         return Ending::Stranded(why);
                     },
                     Some(Said::Plain(line)) => words.take(line),
+                    Some(Said::Unsigned(why)) => signer.misses(self.signer_address(), &why),
                     Some(Said::Ordinary) => {}
                     None => listening = false,
                 },
                 ended = child.wait() => return ended_with(said, ended, words).await,
-                _ = ticks.tick() => match self.look(&mut peers, &mut outlook, patience).await {
-                    Ok(None) => answered = Instant::now(),
+                _ = ticks.tick() => match self.look(&mut peers, &mut outlook, signer.patience(patience)).await {
+                    Ok(None) => {
+                        signer.answers(self.signer_address());
+                        answered = Instant::now();
+                    }
                     Ok(Some(ending)) => return ending,
                     // Until the time of the genesis it sleeps, and answers nothing.
                     Err(_) if before_genesis => {
@@ -268,7 +304,7 @@ async fn ended_with(
         match said {
             Said::Diverged(text) => return Ending::Fatal(text),
             Said::Plain(line) => words.take(line),
-            Said::Ordinary | Said::Dead(_) | Said::Unjudged(_) => {}
+            Said::Ordinary | Said::Unsigned(_) | Said::Dead(_) | Said::Unjudged(_) => {}
         }
     }
     words.ending(&ended.map_or_else(|error| error.to_string(), |status| status.to_string()))

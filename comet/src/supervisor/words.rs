@@ -2,7 +2,7 @@
 //! mean nothing, and nothing that a peer wrote can begin such a line: the log is JSON, which knows no line break.
 
 use super::health::Ending;
-use super::unfinished;
+use super::{signer, unfinished};
 
 /// How lines begin that tell why it ends; what follows such a line is a stack, or how the command is used.
 const TELLING: [&str; 3] = ["panic: ", "fatal error: ", "ERROR: "];
@@ -51,6 +51,9 @@ impl Words {
         if unfinished::is_told(&line) {
             return Ending::Unfinished(line);
         }
+        if signer::is_missing(&line) {
+            return Ending::Unsigned(line);
+        }
         Ending::Again(if line.is_empty() { how.to_owned() } else { format!("{how}: {line}") })
     }
 }
@@ -87,6 +90,16 @@ mod tests {
                     far below block store base (2001)";
         let Ending::Fatal(text) = ending(&[line]) else { unreachable!("it must not be started again") };
         assert!(text.starts_with(line) && text.contains("priv_validator_state.json"), "{text}");
+    }
+
+    #[test]
+    fn a_signer_that_did_not_come_is_told_from_an_address_that_cannot_be_listened_at() {
+        let begin = "ERROR: failed to create node: error with private validator socket client: ";
+        let missing = format!("{begin}can't get pubkey: send: endpoint connection timed out");
+        assert_eq!(ending(&[&missing]), Ending::Unsigned(missing));
+        let taken =
+            format!("{begin}failed to start private validator: listen tcp 127.0.0.1:1: bind: address already in use");
+        assert!(matches!(ending(&[&taken]), Ending::Again(_)));
     }
 
     #[test]
