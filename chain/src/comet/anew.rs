@@ -134,8 +134,8 @@ impl Anew {
 
 /// `aside-1`, or the next that is free.
 fn free_name(home: &Path) -> String {
-    let names = (1..=u32::MAX).map(|number| format!("aside-{number}"));
-    names.into_iter().find(|name| !home.join(name).exists()).unwrap_or_default()
+    let mut names = (1..=u32::MAX).map(|number| format!("aside-{number}"));
+    names.find(|name| !home.join(name).exists()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -163,7 +163,9 @@ mod tests {
         }
         fs::write(home.join("manifest"), b"note").unwrap();
         fs::write(home.join("cometbft/data/priv_validator_state.json"), b"signed").unwrap();
-        anew.map(|anew| anew.write(home).unwrap());
+        if let Some(anew) = anew {
+            anew.write(home).unwrap();
+        }
         let mut config = ChainConfig::new(home);
         config.cometbft.state_sync = Some(StateSyncSettings {
             trust_height: 100,
