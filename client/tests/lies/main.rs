@@ -13,6 +13,7 @@
 #[path = "../network/mod.rs"]
 mod network;
 mod proxy;
+mod restored;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -12,6 +12,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 
 type Change = Arc<dyn Fn(Bytes) -> Bytes + Send + Sync>;
+type Refuse = Arc<dyn Fn(&Bytes) -> Option<Status> + Send + Sync>;
 
 /// What a node says wrongly.
 #[derive(Clone)]
@@ -19,16 +20,26 @@ pub struct Lie {
     method: &'static str,
     question: Option<Change>,
     answer: Option<Change>,
+    refuse: Option<Refuse>,
 }
 
 /// Changes the answers of a method.
 pub fn answer<M: Message + Default>(method: &'static str, change: impl Fn(&mut M) + Send + Sync + 'static) -> Lie {
-    Lie { method, question: None, answer: Some(changed(change)) }
+    Lie { method, question: None, answer: Some(changed(change)), refuse: None }
 }
 
 /// Answers another question than was asked.
 pub fn question<M: Message + Default>(method: &'static str, change: impl Fn(&mut M) + Send + Sync + 'static) -> Lie {
-    Lie { method, question: Some(changed(change)), answer: None }
+    Lie { method, question: Some(changed(change)), answer: None, refuse: None }
+}
+
+/// Refuses the answers of a method that are of a kind.
+pub fn refusal<M: Message + Default>(
+    method: &'static str,
+    refuse: impl Fn(M) -> Option<Status> + Send + Sync + 'static,
+) -> Lie {
+    let refuse = move |bytes: &Bytes| refuse(M::decode(bytes.clone()).expect("the message is of that type"));
+    Lie { method, question: None, answer: None, refuse: Some(Arc::new(refuse)) }
 }
 
 fn changed<M: Message + Default>(change: impl Fn(&mut M) + Send + Sync + 'static) -> Change {
@@ -47,12 +58,17 @@ pub struct Liar {
 
 impl Liar {
     pub fn before(upstream: &str, lie: Lie) -> Self {
+        Self::telling(upstream, vec![lie])
+    }
+
+    /// The same with several lies, of a method each.
+    pub fn telling(upstream: &str, lies: Vec<Lie>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let channel = Channel::from_shared(upstream.to_owned()).unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move {
-            let router = axum::Router::new().fallback(forward).with_state((channel.connect_lazy(), lie));
+            let router = axum::Router::new().fallback(forward).with_state((channel.connect_lazy(), lies));
             let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
             tonic::transport::Server::builder()
                 .add_routes(tonic::service::Routes::from(router))
@@ -63,8 +79,9 @@ impl Liar {
     }
 }
 
-async fn forward(State((channel, lie)): State<(Channel, Lie)>, request: Request) -> Response {
+async fn forward(State((channel, lies)): State<(Channel, Vec<Lie>)>, request: Request) -> Response {
     let path = request.uri().path_and_query().expect("a call has a path").clone();
+    let lie = lies.into_iter().find(|lie| path.path().ends_with(&format!("/{}", lie.method)));
     let service = tower::service_fn(move |request: tonic::Request<Bytes>| {
         pass_on(channel.clone(), lie.clone(), path.clone(), request.into_inner())
     });
@@ -73,18 +90,22 @@ async fn forward(State((channel, lie)): State<(Channel, Lie)>, request: Request)
 
 async fn pass_on(
     channel: Channel,
-    lie: Lie,
+    lie: Option<Lie>,
     path: PathAndQuery,
     mut question: Bytes,
 ) -> Result<tonic::Response<Bytes>, Status> {
-    let is_meant = path.path().ends_with(&format!("/{}", lie.method));
-    if let Some(change) = lie.question.filter(|_| is_meant) {
+    let Lie { question: asked, answer: said, refuse, .. } =
+        lie.unwrap_or(Lie { method: "", question: None, answer: None, refuse: None });
+    if let Some(change) = asked {
         question = change(question);
     }
     let mut upstream = tonic::client::Grpc::new(channel).max_decoding_message_size(64 << 20);
     upstream.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let answer = upstream.unary(tonic::Request::new(question), path, Raw).await?.into_inner();
-    let answer = lie.answer.filter(|_| is_meant).map_or(answer.clone(), |change| change(answer));
+    if let Some(status) = refuse.and_then(|refuse| refuse(&answer)) {
+        return Err(status);
+    }
+    let answer = said.map_or(answer.clone(), |change| change(answer));
     Ok(tonic::Response::new(answer))
 }
 

@@ -162,6 +162,31 @@ fn a_process_whose_height_does_not_grow_is_started_again_ever_more_seldom_until_
 }
 
 #[test]
+fn before_the_time_of_the_genesis_a_process_is_left_to_wait_and_then_begins_by_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let key = keys::ensure(home.path()).unwrap();
+    let settings = CometSettings { stalled_secs: 5, ..settings() };
+    // Longer than a height may take.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let begins = db3_primitives::BlockTime::new(now + 10, 0).unwrap();
+    let genesis = genesis(&[key.validator]).replace("2026-01-01T00:00:00Z", &begins.rfc3339());
+    let node = Node::start(home, settings, &genesis);
+    let pid = node.pid();
+    let clock = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    wait("the time of the genesis", || {
+        let health = node.health();
+        // Looked at before the clock: neither may be of after it.
+        let waits = (node.app.height(), health.is_advancing(), health.pid) == (0, false, Some(pid));
+        let late = clock() >= now + 10;
+        assert!(late || waits, "{health:?}");
+        late
+    });
+    node.wait_height(2);
+    wait("health that says so", || node.health().is_advancing());
+    assert_eq!((node.health().restarts, node.health().pid), (0, Some(pid)), "nothing was done for it");
+}
+
+#[test]
 fn a_process_that_answers_nothing_is_not_said_to_make_blocks() {
     let node = Node::alone(CometSettings { stalled_secs: 5, ..settings() });
     wait("blocks", || node.health().is_advancing());

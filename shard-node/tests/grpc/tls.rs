@@ -50,6 +50,28 @@ async fn calls_pass_under_the_certificate_and_under_no_other() {
     assert!(encrypted(port, &authority().pem).await.is_err(), "a stranger's certificate");
 }
 
+/// What `status` says of a node behind a certificate, to a machine that trusts this authority's file.
+async fn status(port: u16, trusted: std::path::PathBuf) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_shard-node"));
+    command.args(["status", "--output", "json", "--endpoint", &format!("https://localhost:{port}")]);
+    command.env("SSL_CERT_FILE", trusted).env_remove("SSL_CERT_DIR").env_remove("RUST_LOG");
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn status_over_https_answers_whoever_trusts_the_authority_and_nobody_else() {
+    let (own, strange) = (authority(), authority());
+    let node = node(own.files.clone(), |_| {}).await;
+    let port = node.served.addr().port();
+    let shown = status(port, own.files.cert.clone()).await;
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["chain_id"], node.chain.chain_id());
+    let refused = status(port, strange.files.cert.clone()).await;
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && why.contains("certificate"), "{why}");
+}
+
 /// What a relay of `other` does, and `status`: nothing is said of a certificate.
 async fn reached_plainly(other: &TestNode) {
     let url = format!("http://{}", other.served.addr());
