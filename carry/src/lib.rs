@@ -18,5 +18,5 @@ mod received;
 pub use channel::{Channel, ChannelError, Leaf};
 pub use delivery::{Delivery, HeaderUpdate};
 pub use effects::{Delivered, OutboundEntry, RefusedEntry};
-pub use peer::{Peer, PeerError};
+pub use peer::{ClaimedPeer, Peer, PeerError};
 pub use received::{Advanced, NewEntries, Received};

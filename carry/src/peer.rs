@@ -4,7 +4,8 @@
 //! nanoseconds (u32) ‖ trusting period in seconds (u64; all ones: for ever) ‖ clock drift in seconds (u64) ‖ number of validators
 //! (u16) ‖ per validator, in the set's order: public key (32) ‖ power (u64).
 
-use db3_light_client::{Options, TrustRoot, UnixTime};
+use db3_light_client::limits::VALIDATORS_MAX;
+use db3_light_client::{Options, TrustRoot, UnixTime, ValidatorSetError};
 use db3_primitives::{ChainId, Rejection};
 
 const VERSION: u8 = 1;
@@ -21,6 +22,18 @@ pub struct Peer {
     pub root: TrustRoot,
     /// Trusting period and clock drift.
     pub options: Options,
+}
+
+/// A peer as somebody writes it: name, time and settings are ones that can be, and nobody has looked at the validators, of
+/// which there are not too many. Whether they are a set costs a decompressed point for each, so that is asked of what is
+/// signed, by [`check`](Self::check).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedPeer {
+    chain_id: String,
+    height: u64,
+    time: UnixTime,
+    options: Options,
+    validators: Vec<([u8; 32], u64)>,
 }
 
 /// Why bytes are no peer.
@@ -46,33 +59,90 @@ impl Peer {
         Ok(ChainId::parse(self.root.chain_id())?)
     }
 
+    /// The same as a claim.
+    #[must_use]
+    pub fn claim(&self) -> ClaimedPeer {
+        ClaimedPeer {
+            chain_id: self.root.chain_id().to_owned(),
+            height: self.root.height(),
+            time: self.root.time(),
+            options: self.options,
+            validators: self.root.validators().validators(),
+        }
+    }
+
     /// The leaf; the layout is at the top of this module.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (name, validators) = (self.root.chain_id().as_bytes(), self.root.validators().validators());
+        self.claim().to_bytes()
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote; nothing else is accepted.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PeerError> {
+        ClaimedPeer::from_bytes(bytes)?.check()
+    }
+}
+
+impl ClaimedPeer {
+    /// The chain's name.
+    #[must_use]
+    pub fn chain_id(&self) -> &str {
+        &self.chain_id
+    }
+
+    /// Headers above this height would be verified.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.height
+    }
+
+    /// Headers after this time would be verified.
+    #[must_use]
+    pub fn time(&self) -> UnixTime {
+        self.time
+    }
+
+    /// Keys and powers, in the order in which they are written.
+    #[must_use]
+    pub fn validators(&self) -> &[([u8; 32], u64)] {
+        &self.validators
+    }
+
+    /// The peer, if its validators are a set and stand in the set's order.
+    pub fn check(&self) -> Result<Peer, PeerError> {
+        let root = TrustRoot::new(&self.chain_id, self.height, self.time, &self.validators);
+        let root = root.map_err(|error| PeerError::Invalid { detail: error.to_string() })?;
+        let peer = Peer { root, options: self.options };
+        if peer.claim() == *self { Ok(peer) } else { Err(PeerError::Malformed) }
+    }
+
+    /// The encoding, which is a peer's.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let name = self.chain_id.as_bytes();
         let mut bytes = vec![VERSION, u8::try_from(name.len()).unwrap_or(u8::MAX)];
         bytes.extend(name);
-        bytes.extend(self.root.height().to_be_bytes());
-        bytes.extend(self.root.time().secs().to_be_bytes());
-        bytes.extend(self.root.time().nanos().to_be_bytes());
+        bytes.extend(self.height.to_be_bytes());
+        bytes.extend(self.time.secs().to_be_bytes());
+        bytes.extend(self.time.nanos().to_be_bytes());
         bytes.extend(self.options.trusting_period_secs().to_be_bytes());
         bytes.extend(self.options.clock_drift_secs().to_be_bytes());
-        bytes.extend(u16::try_from(validators.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for (key, power) in validators {
+        bytes.extend(u16::try_from(self.validators.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for (key, power) in &self.validators {
             bytes.extend(key);
             bytes.extend(power.to_be_bytes());
         }
         bytes
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote; nothing else is accepted.
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote; nothing else is accepted. No key is looked at.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PeerError> {
-        let peer = parse(bytes).ok_or(PeerError::Malformed)??;
-        if peer.to_bytes() == bytes { Ok(peer) } else { Err(PeerError::Malformed) }
+        let claim = parse(bytes).ok_or(PeerError::Malformed)??;
+        if claim.to_bytes() == bytes { Ok(claim) } else { Err(PeerError::Malformed) }
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<Result<Peer, PeerError>> {
+fn parse(bytes: &[u8]) -> Option<Result<ClaimedPeer, PeerError>> {
     let (length, rest) = bytes.strip_prefix(&[VERSION])?.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*length))?;
     let (height, rest) = rest.split_first_chunk()?;
@@ -85,12 +155,18 @@ fn parse(bytes: &[u8]) -> Option<Result<Peer, PeerError>> {
     let complete = encoded.len() == usize::from(u16::from_be_bytes(*count)) && tail.is_empty();
     let time = UnixTime::new(i64::from_be_bytes(*secs), u32::from_be_bytes(*nanos));
     let (true, Some(time), Ok(name)) = (complete, time, std::str::from_utf8(name)) else { return None };
-    let validators: Vec<([u8; 32], u64)> = encoded.iter().filter_map(validator).collect();
     let invalid = |detail: String| PeerError::Invalid { detail };
-    let root = TrustRoot::new(name, u64::from_be_bytes(*height), time, &validators).map_err(|e| invalid(e.to_string()));
+    let height = u64::from_be_bytes(*height);
     let options = Options::new(u64::from_be_bytes(*period), u64::from_be_bytes(*drift));
-    let options = options.map_err(|e| invalid(e.to_string()));
-    Some(root.and_then(|root| Ok(Peer { root, options: options? })))
+    let place = TrustRoot::check_place(name, height).map_err(|error| invalid(error.to_string()));
+    Some(place.and_then(|()| {
+        if encoded.len() > VALIDATORS_MAX {
+            return Err(invalid(ValidatorSetError::TooMany { validators: encoded.len() }.to_string()));
+        }
+        let options = options.map_err(|error| invalid(error.to_string()))?;
+        let validators = encoded.iter().filter_map(validator).collect();
+        Ok(ClaimedPeer { chain_id: name.to_owned(), height, time, options, validators })
+    }))
 }
 
 fn validator(bytes: &[u8; VALIDATOR_BYTES]) -> Option<([u8; 32], u64)> {

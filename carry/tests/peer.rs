@@ -4,9 +4,9 @@
 
 mod support;
 
-use db3_carry::{Channel, ChannelError, Peer, PeerError};
+use db3_carry::{Channel, ChannelError, ClaimedPeer, Peer, PeerError};
 use db3_light_client::build::ValidatorKey;
-use db3_light_client::{Options, TrustRoot, UnixTime};
+use db3_light_client::{Options, TrustRoot, UnixTime, ValidatorSet};
 use db3_primitives::key;
 use proptest::prelude::*;
 use support::{Reader, at, chain, seeds, shard, source, source_named};
@@ -74,6 +74,28 @@ fn validators_out_of_order_are_no_peer() {
     assert_eq!(Peer::from_bytes(&swapped), Err(PeerError::Malformed));
     let powerless = [head, &validators[..72], &[0; 8]].concat();
     assert!(matches!(Peer::from_bytes(&powerless), Err(PeerError::Invalid { .. })));
+}
+
+#[test]
+fn a_claim_is_read_without_a_look_at_its_keys_and_is_a_peer_only_with_good_ones() {
+    let known = peer(2, 4, 0, 0, 1, 30);
+    assert_eq!(ClaimedPeer::from_bytes(&known.to_bytes()), Ok(known.claim()));
+    assert_eq!(known.claim().check(), Ok(known.clone()));
+    let is_none = |key: &[u8; 32]| ValidatorSet::new(&[(*key, 1)]).is_err();
+    let none = (0..=u8::MAX).map(|byte| [byte; 32]).find(is_none).unwrap();
+    let bytes = known.to_bytes();
+    let head = &bytes[..bytes.len() - 40];
+    let claim = ClaimedPeer::from_bytes(&[head, &none, &5_u64.to_be_bytes()].concat()).unwrap();
+    assert_eq!(claim.validators()[1], (none, 5));
+    assert!(matches!(claim.check(), Err(PeerError::Invalid { .. })));
+    assert!(matches!(Peer::from_bytes(&claim.to_bytes()), Err(PeerError::Invalid { .. })));
+    // There are never more than a set can have, and the name is one that a chain can have.
+    let head = &bytes[..bytes.len() - 82];
+    let many = [head, &1_001_u16.to_be_bytes(), &[1; 40].repeat(1_001)].concat();
+    assert!(matches!(ClaimedPeer::from_bytes(&many), Err(PeerError::Invalid { .. })));
+    let mut named = bytes;
+    named[2] = b' ';
+    assert!(matches!(ClaimedPeer::from_bytes(&named), Err(PeerError::Invalid { .. })));
 }
 
 #[test]

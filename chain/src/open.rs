@@ -133,6 +133,7 @@ fn application<M: Machine>(
         decisions: Decisions::new(Arc::clone(&signal)),
         gate: Gate::default(),
         false_bundles: Mutex::default(),
+        false_decisions: Mutex::default(),
         events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&blocks), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
         sync_files: SyncFiles::new(&config),

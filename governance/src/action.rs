@@ -1,6 +1,6 @@
 //! What a governance transaction can do, one action at a time.
 
-use db3_carry::Peer;
+use db3_carry::ClaimedPeer;
 use db3_merkle_log::Frontier;
 use db3_primitives::{Address, Epoch, Hash32, PriceTable, ShardId, Tai};
 
@@ -57,8 +57,9 @@ pub enum Action {
 /// What is believed of another chain from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replacement {
-    /// The chain, its validators, height and time, and how long a header of it is trusted.
-    pub peer: Peer,
+    /// The chain, its validators, height and time, and how long a header of it is trusted. Nobody has looked at the keys: that
+    /// costs more than all else that is read, so it is done once operators have signed, where the change is tried.
+    pub peer: ClaimedPeer,
     /// How many entries of its log count as applied, and their frontier; never fewer than were applied.
     pub inbox: Frontier,
     /// On the settlement chain, where entries are passed over: what they would have said.

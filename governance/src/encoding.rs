@@ -18,7 +18,7 @@
 //!
 //! The action's leaf in the state: format 1 (1) ‖ this encoding.
 
-use db3_carry::Peer;
+use db3_carry::{ClaimedPeer, PeerError};
 use db3_merkle_log::Frontier;
 use db3_primitives::decode::Reader;
 use db3_primitives::limits::{
@@ -52,7 +52,8 @@ impl Proposal {
         bytes
     }
 
-    /// Reads the encoding: exactly what [`to_bytes`](Self::to_bytes) gives, within the limits, and at least one action.
+    /// Reads the encoding: exactly what [`to_bytes`](Self::to_bytes) gives, within the limits, and at least one action. Whether
+    /// keys in it are points of the curve is not asked here: see [`check_keys`](Self::check_keys).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Rejection> {
         let malformed = |detail: String| Rejection::GovernanceMalformed { detail };
         if bytes.len() > GOVERNANCE_BODY_BYTES_MAX {
@@ -67,6 +68,19 @@ impl Proposal {
         } else {
             Err(malformed("its body is not in the one encoding of what it says".to_owned()))
         }
+    }
+
+    /// Whether the validators of all chains that it begins anew with are sets. For whoever asks others to sign it, or signs it;
+    /// a chain asks when it tries the actions, after the signatures.
+    pub fn check_keys(&self) -> Result<(), Rejection> {
+        for (index, action) in (0..).zip(&self.actions) {
+            if let Action::ReplaceChannel(replacement) = action {
+                let refused =
+                    |error: PeerError| Rejection::GovernanceAction { action: index, detail: error.to_string() };
+                replacement.peer.check().map_err(refused)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -184,7 +198,7 @@ fn read_action(kind: u8, content: &[u8]) -> Result<Action, DecodeError> {
 }
 
 fn read_replacement(mut reader: Reader<'_>) -> Result<Replacement, DecodeError> {
-    let peer = Peer::from_bytes(read_part(&mut reader)?).map_err(|_| reader.invalid("peer"))?;
+    let peer = ClaimedPeer::from_bytes(read_part(&mut reader)?).map_err(|_| reader.invalid("peer"))?;
     let inbox = Frontier::from_bytes(read_part(&mut reader)?).map_err(|_| reader.invalid("frontier"))?;
     let rest = reader.rest();
     if rest.is_empty() {

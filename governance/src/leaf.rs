@@ -2,6 +2,7 @@
 //! validators (2) ‖ for each, in ascending order of key: ed25519 key (32) ‖ power (8) ‖ operator (20) ‖ payout address
 //! (20). Integers big endian.
 
+use db3_light_client::limits::VALIDATORS_MAX;
 use db3_light_client::{ValidatorSet, ValidatorSetError};
 use db3_primitives::decode::Reader;
 use db3_primitives::{Address, DecodeError, key};
@@ -119,19 +120,21 @@ impl GovernanceLeaf {
         bytes
     }
 
-    /// Reads the encoding; nothing that no chain can have is accepted.
+    /// Reads the encoding: one validator to 1 000, each once, with power. A state holds no keys that are none, so they are not
+    /// looked at each time that it is read: [`check`](Self::check) does.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new("governance", bytes);
         reader.format(FORMAT)?;
         let sequence = reader.u64()?;
         let count = u16::from_be_bytes(reader.array()?);
         let validators = (0..count).map(|_| Validator::read(&mut reader)).collect::<Result<Vec<_>, _>>()?;
-        let leaf = Self { sequence, validators };
-        if !leaf.validators.is_sorted_by(|left, right| left.key < right.key) || leaf.check().is_err() {
+        let sorted = validators.is_sorted_by(|left, right| left.key < right.key);
+        let powerless = validators.iter().any(|validator| validator.power == 0);
+        if !sorted || powerless || !(1..=VALIDATORS_MAX).contains(&validators.len()) {
             return Err(reader.invalid("validators"));
         }
         reader.end()?;
-        Ok(leaf)
+        Ok(Self { sequence, validators })
     }
 }
 
@@ -152,11 +155,13 @@ impl Validator {
 #[must_use]
 pub fn decodes(tree_key: &[u8], leaf: &[u8]) -> Option<bool> {
     if tree_key == key::governance() {
-        return Some(GovernanceLeaf::from_bytes(leaf).is_ok());
+        return Some(GovernanceLeaf::from_bytes(leaf).is_ok_and(|leaf| leaf.check().is_ok()));
     }
     if let Some((at_height, sequence)) = key::split_plan(tree_key) {
         let plan = leaf.strip_prefix(&[FORMAT]).and_then(|body| Proposal::from_bytes(body).ok());
-        return Some(plan.is_some_and(|plan| plan.sequence == sequence && plan.at_height <= at_height));
+        let is_good =
+            |plan: Proposal| plan.sequence == sequence && plan.at_height <= at_height && plan.check_keys().is_ok();
+        return Some(plan.is_some_and(is_good));
     }
     let validator = key::split_evidence(tree_key)?;
     Some(Evidence::from_bytes(validator, leaf).is_ok())

@@ -197,8 +197,8 @@ impl Session {
         Ok(accepted)
     }
 
-    /// Whether a block of this height and time could accept a transaction. The checks, in this order: operators, chain,
-    /// number, expiry, height, room, signatures, and a trial of its actions.
+    /// Whether a block of this height and time could accept a transaction. The checks, in order of their cost: those of
+    /// [`look`](Self::look), signatures, and a trial of its actions, where the keys in it are looked at.
     pub fn judge<S: Subject>(
         &self,
         own: &ChainId,
@@ -208,6 +208,28 @@ impl Session {
         subject: &S,
     ) -> Result<Accepted, Rejection> {
         let proposal = &signed.proposal;
+        let at_height = self.look(own, height, time, proposal)?;
+        let leaf = self.leaf.as_ref().ok_or_else(|| Rejection::GovernanceUnavailable { chain_id: own.clone() })?;
+        signed.check(leaf)?;
+        let mut trial = Trial { leaf: leaf.clone(), plans: self.plans.clone(), subject: subject.clone() };
+        let mine = (at_height, proposal.sequence);
+        while let Some(place) = trial.plans.first_key_value().map(|(place, _)| *place).filter(|place| *place < mine) {
+            let Some(before) = trial.plans.remove(&place) else { break };
+            trial = self.attempt(&trial, &before).unwrap_or(trial);
+        }
+        self.attempt(&trial, proposal)?;
+        Ok(Accepted { id: proposal.id(), sequence: proposal.sequence, at_height })
+    }
+
+    /// What costs next to nothing to ask, of whoever signed it, in this order: operators, chain, number, expiry, height, room.
+    /// Gives the height at which its change would take effect.
+    pub fn look(
+        &self,
+        own: &ChainId,
+        height: Height,
+        time: BlockTime,
+        proposal: &Proposal,
+    ) -> Result<Height, Rejection> {
         let leaf = self.leaf.as_ref().ok_or_else(|| Rejection::GovernanceUnavailable { chain_id: own.clone() })?;
         if proposal.chain_id != *own {
             let (chain_id, expected) = (proposal.chain_id.clone(), own.clone());
@@ -224,15 +246,7 @@ impl Session {
         if self.plans.len() >= GOVERNANCE_SCHEDULED_MAX {
             return Err(Rejection::GovernanceFull { max: GOVERNANCE_SCHEDULED_MAX as u64 });
         }
-        signed.check(leaf)?;
-        let mut trial = Trial { leaf: leaf.clone(), plans: self.plans.clone(), subject: subject.clone() };
-        let mine = (at_height, proposal.sequence);
-        while let Some(place) = trial.plans.first_key_value().map(|(place, _)| *place).filter(|place| *place < mine) {
-            let Some(before) = trial.plans.remove(&place) else { break };
-            trial = self.attempt(&trial, &before).unwrap_or(trial);
-        }
-        self.attempt(&trial, proposal)?;
-        Ok(Accepted { id: proposal.id(), sequence: proposal.sequence, at_height })
+        Ok(at_height)
     }
 
     /// What a block wrote, by tree key, and what it did.

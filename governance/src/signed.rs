@@ -1,8 +1,9 @@
 //! A proposal with signatures, and who made them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use db3_primitives::{Address, Rejection, Scheme, SecretKey, verify};
+use db3_primitives::{Address, Hash32, Rejection, Scheme, SecretKey, verify};
 
 use crate::leaf::GovernanceLeaf;
 use crate::proposal::Proposal;
@@ -47,21 +48,18 @@ impl SignedProposal {
 
     /// Who signed, in the order of the signatures: what they are worth is for [`check`](Self::check) to say.
     pub fn signers(&self) -> Result<Vec<Address>, Rejection> {
-        self.signatures.iter().map(|signature| self.signer(signature)).collect()
-    }
-
-    fn signer(&self, signature: &Signature) -> Result<Address, Rejection> {
-        verify(&self.proposal.digest(signature.scheme), &signature.bytes)
-            .map_err(|error| Rejection::SignatureMalformed { detail: error.to_string() })
+        let digests = Digests::of(&self.proposal);
+        self.signatures.iter().map(|signature| digests.signer(signature)).collect()
     }
 
     /// Whether the signers operate more than two thirds of the power. The first signature that does not count ends it, and
     /// names its signer: so no more are looked at than the chain has operators, and one.
     pub fn check(&self, leaf: &GovernanceLeaf) -> Result<(), Rejection> {
+        let digests = Digests::of(&self.proposal);
         let mut seen = BTreeSet::new();
         let mut signed = 0_u64;
         for signature in &self.signatures {
-            let by = self.signer(signature)?;
+            let by = digests.signer(signature)?;
             let power = leaf.operated_by(&by).ok_or(Rejection::GovernanceSigner { signer: by })?;
             if !seen.insert(by) {
                 return Err(Rejection::GovernanceSignedTwice { signer: by });
@@ -74,5 +72,27 @@ impl SignedProposal {
         } else {
             Err(Rejection::GovernancePower { signed, total })
         }
+    }
+}
+
+/// What is signed of a proposal, each made once: a body is long, and there may be many signatures.
+struct Digests<'p> {
+    proposal: &'p Proposal,
+    raw: OnceCell<Hash32>,
+    eip191: OnceCell<Hash32>,
+}
+
+impl<'p> Digests<'p> {
+    fn of(proposal: &'p Proposal) -> Self {
+        Self { proposal, raw: OnceCell::new(), eip191: OnceCell::new() }
+    }
+
+    fn signer(&self, signature: &Signature) -> Result<Address, Rejection> {
+        let known = match signature.scheme {
+            Scheme::Raw => &self.raw,
+            Scheme::Eip191 => &self.eip191,
+        };
+        let digest = known.get_or_init(|| self.proposal.digest(signature.scheme));
+        verify(digest, &signature.bytes).map_err(|error| Rejection::SignatureMalformed { detail: error.to_string() })
     }
 }

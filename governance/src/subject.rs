@@ -100,6 +100,7 @@ pub fn replace_channel(before: &Channel, replacement: &Replacement, time: BlockT
     if size < cursor {
         return Err(format!("{size} entries would count as applied, and {cursor} were: none may be applied twice"));
     }
+    let peer = peer.check().map_err(|error| error.to_string())?;
     let (began, now) = (peer.root.time(), unix_time(time));
     if now.saturating_since(began).as_secs() >= peer.options.trusting_period_secs() {
         return Err(format!("trust in it would have ended: it begins at {} s", began.secs()));
@@ -107,7 +108,7 @@ pub fn replace_channel(before: &Channel, replacement: &Replacement, time: BlockT
     if began.saturating_since(now).as_secs() > peer.options.clock_drift_secs() {
         return Err(format!("trust in it would begin in the future, at {} s", began.secs()));
     }
-    Channel::resumed(peer.clone(), Inbox::at(inbox.clone())).map_err(|error| error.to_string())
+    Channel::resumed(peer, Inbox::at(inbox.clone())).map_err(|error| error.to_string())
 }
 
 /// Block time as the light client counts it. A time that it cannot tell is after every header's.

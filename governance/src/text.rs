@@ -85,14 +85,14 @@ impl fmt::Display for Replacement {
         write!(
             f,
             "trust {} anew from height {} at {} s, {} entries of its log applied with root {}, validators:",
-            peer.root.chain_id(),
-            peer.root.height(),
-            peer.root.time().secs(),
+            peer.chain_id(),
+            peer.height(),
+            peer.time().secs(),
             inbox.size(),
             hex_text(&inbox.root()),
         )?;
-        for (key, power) in peer.root.validators().validators() {
-            write!(f, " {} by {power}", hex_text(&key))?;
+        for (key, power) in peer.validators() {
+            write!(f, " {} by {power}", hex_text(key))?;
         }
         let Some(CatchUp { last, hash, statements }) = catch_up else { return Ok(()) };
         write!(f, "; its epochs up to {last} closed with {}, statements:", hex_text(hash))?;

@@ -49,12 +49,14 @@ impl TrustRoot {
         time: UnixTime,
         validators: &[([u8; 32], u64)],
     ) -> Result<Self, TrustRootError> {
-        let invalid = |_| TrustRootError::InvalidChainId { chain_id: chain_id.chars().take(100).collect() };
-        let chain_id = chain::Id::try_from(chain_id).map_err(invalid)?;
-        if height >= HEIGHT_MAX {
-            return Err(TrustRootError::HeightTooLarge { height });
-        }
+        let chain_id = place(chain_id, height)?;
         Ok(Self { chain_id, height, time, validators: ValidatorSet::new(validators)? })
+    }
+
+    /// Whether a root can have this chain id and this height: what [`new`](Self::new) asks before it looks at validators, which
+    /// costs a point of the curve each.
+    pub fn check_place(chain_id: &str, height: u64) -> Result<(), TrustRootError> {
+        place(chain_id, height).map(|_| ())
     }
 
     /// The root of a chain whose first block has height `initial_height` and whose genesis has this time: one height and one
@@ -113,4 +115,13 @@ impl TrustRoot {
     pub(crate) fn tendermint_chain_id(&self) -> &chain::Id {
         &self.chain_id
     }
+}
+
+fn place(chain_id: &str, height: u64) -> Result<chain::Id, TrustRootError> {
+    let invalid = |_| TrustRootError::InvalidChainId { chain_id: chain_id.chars().take(100).collect() };
+    let chain_id = chain::Id::try_from(chain_id).map_err(invalid)?;
+    if height >= HEIGHT_MAX {
+        return Err(TrustRootError::HeightTooLarge { height });
+    }
+    Ok(chain_id)
 }

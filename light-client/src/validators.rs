@@ -3,6 +3,8 @@
 //! Its hash is Tendermint's: an RFC 6962 tree over `SimpleValidator { pub_key, voting_power }` in the set's order, which is by
 //! power, largest first, then by address. It never holds a set that Tendermint would not.
 
+use std::collections::BTreeSet;
+
 use prost::Message;
 use tendermint::{PublicKey, account, validator, vote};
 use tendermint_proto::v0_38::types::ValidatorSet as RawSet;
@@ -63,10 +65,11 @@ impl ValidatorSet {
             return Err(ValidatorSetError::TooMany { validators: validators.len() });
         }
         let (mut infos, mut total) = (Vec::<validator::Info>::with_capacity(validators.len()), 0_u64);
-        for (index, (key, power)) in validators.iter().enumerate() {
+        let mut known = BTreeSet::new();
+        for (index, (bytes, power)) in validators.iter().enumerate() {
             let invalid = ValidatorSetError::InvalidKey { index };
-            ed25519_consensus::VerificationKey::try_from(*key).map_err(|_| invalid.clone())?;
-            let key = PublicKey::from_raw_ed25519(key).ok_or(invalid)?;
+            ed25519_consensus::VerificationKey::try_from(*bytes).map_err(|_| invalid.clone())?;
+            let key = PublicKey::from_raw_ed25519(bytes).ok_or(invalid)?;
             if *power == 0 {
                 return Err(ValidatorSetError::NoPower { index });
             }
@@ -74,7 +77,7 @@ impl ValidatorSet {
             if total > validator::Set::MAX_TOTAL_VOTING_POWER {
                 return Err(ValidatorSetError::TooMuchPower);
             }
-            if infos.iter().any(|info| info.pub_key == key) {
+            if !known.insert(bytes) {
                 return Err(ValidatorSetError::Duplicate { index });
             }
             let power = vote::Power::try_from(*power).map_err(|_| ValidatorSetError::TooMuchPower)?;

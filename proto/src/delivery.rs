@@ -38,18 +38,41 @@ pub enum BlockTx<'a> {
     Governance(SignedProposal),
 }
 
+/// What a consensus transaction is, if it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxKind {
+    /// A bundle of envelopes.
+    Bundle,
+    /// A delivery.
+    Delivery,
+    /// What operators decided.
+    Governance,
+}
+
+impl TxKind {
+    /// As the first byte says; nothing else is looked at.
+    #[must_use]
+    pub fn of(tx: &[u8]) -> Self {
+        match tx.first() {
+            Some(&DELIVERY_TAG) => Self::Delivery,
+            Some(&GOVERNANCE_TAG) => Self::Governance,
+            Some(_) | None => Self::Bundle,
+        }
+    }
+}
+
 /// Reads a consensus transaction of any kind; each has one encoding.
 pub fn decode_tx(tx: &[u8]) -> Result<BlockTx<'_>, Rejection> {
-    match tx.first() {
-        Some(&DELIVERY_TAG) => {
+    match TxKind::of(tx) {
+        TxKind::Delivery => {
             check_size(tx.len())?;
             decode_delivery(only_part(tx).map_err(malformed)?).map(BlockTx::Delivery)
         }
-        Some(&GOVERNANCE_TAG) => {
+        TxKind::Governance => {
             let refused = |detail: &str| Rejection::GovernanceMalformed { detail: detail.to_owned() };
             decode_governance(only_part(tx).map_err(refused)?).map(BlockTx::Governance)
         }
-        Some(_) | None => decode_bundle(tx).map(BlockTx::Bundle),
+        TxKind::Bundle => decode_bundle(tx).map(BlockTx::Bundle),
     }
 }
 

@@ -30,8 +30,8 @@ pub mod v1 {
 pub use bundle::{decode_bundle, element_bytes, encode_bundle};
 pub use decode::{decode_body, decode_envelope, decode_mutation};
 pub use delivery::{
-    BlockTx, decode_delivery, decode_delivery_message, decode_tx, delivery_id, delivery_message, encode_delivery,
-    encode_delivery_tx,
+    BlockTx, TxKind, decode_delivery, decode_delivery_message, decode_tx, delivery_id, delivery_message,
+    encode_delivery, encode_delivery_tx,
 };
 pub use encode::{encode_body, encode_envelope, envelope_bytes, envelope_message};
 pub use governance::{decode_governance, decode_governance_message, encode_governance_tx, governance_message};

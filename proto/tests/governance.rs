@@ -9,7 +9,7 @@
 
 use db3_governance::{Action, Proposal, SignedProposal};
 use db3_primitives::{Height, Scheme, SecretKey};
-use db3_proto::{BlockTx, decode_governance_message, decode_tx, encode_governance_tx, governance_message, v1};
+use db3_proto::{BlockTx, TxKind, decode_governance_message, decode_tx, encode_governance_tx, governance_message, v1};
 use proptest::prelude::*;
 use prost::Message as _;
 
@@ -39,6 +39,10 @@ fn a_decision_is_read_back_and_is_what_protobuf_writes() {
     let bundle = v1::Bundle { governance: Some(governance_message(&signed())), ..v1::Bundle::default() };
     assert_eq!(bundle.encode_to_vec(), tx);
     assert_eq!(decode_governance_message(&governance_message(&signed())), Ok(signed()));
+    assert_eq!([tx.as_slice(), &[0x1a], &[0x12], &[0x0a], &[]].map(TxKind::of), {
+        use TxKind::{Bundle, Delivery, Governance};
+        [Governance, Governance, Delivery, Bundle, Bundle]
+    });
 }
 
 #[test]

@@ -76,8 +76,8 @@ impl<'l> Changeable<'l> {
     }
 
     fn replace(&mut self, replacement: &Replacement) -> Result<(), String> {
-        let unheard = || format!("this chain hears nothing from {}", replacement.peer.root.chain_id());
-        let source = ChainId::parse(replacement.peer.root.chain_id()).map_err(|_| unheard())?;
+        let unheard = || format!("this chain hears nothing from {}", replacement.peer.chain_id());
+        let source = ChainId::parse(replacement.peer.chain_id()).map_err(|_| unheard())?;
         let shard = delivery::shard_of(self.ledger, &source).map_err(|_| unheard())?;
         let known = self.changes.channels.get(&shard).cloned();
         let known = known.or_else(|| delivery::channel(self.ledger, &source)).ok_or_else(unheard)?;

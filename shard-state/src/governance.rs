@@ -35,7 +35,7 @@ impl Subject for Changeable<'_> {
             }
             Action::SetParameter { parameter, value } => set_chain_parameter(&mut self.chain, *parameter, *value),
             Action::ReplaceChannel(replacement) => {
-                let source = replacement.peer.root.chain_id();
+                let source = replacement.peer.chain_id();
                 if replacement.catch_up.is_some() {
                     return Err("a shard hears no statements, so there are none to catch up with".to_owned());
                 }

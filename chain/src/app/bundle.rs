@@ -7,6 +7,7 @@
 //!
 //! One with a false signature is refused as soon as that is found, and remembered: no later state makes it good. What such
 //! bundles cost the engine's thread is a share of its time; while that is used up, no signature of a bundle is looked at.
+//! What cannot be read at all is remembered too, of whatever kind it is.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -24,10 +25,10 @@ use crate::pool::verdicts::Looked;
 /// One part in so many of its time the engine's thread may spend on false signatures of bundles. It is large because a good
 /// bundle that comes meanwhile is refused, and goes no further from here.
 const FALSE_PART: u32 = 4;
-/// Refused bundles that are remembered.
+/// Refused transactions that are remembered.
 const REFUSED_MAX: usize = 4_096;
 
-/// Bundles that can never be good: part of them cannot be read, or a signature is false.
+/// Transactions that can never be good, bundles above all: part of them cannot be read, or a signature is false.
 pub(crate) struct FalseBundles {
     allowance: Allowance,
     refused: HashMap<Hash32, Rejection>,
@@ -43,15 +44,21 @@ impl Default for FalseBundles {
 }
 
 impl FalseBundles {
-    fn remember(&mut self, bundle: Hash32, rejection: Rejection) {
-        if self.refused.insert(bundle, rejection).is_none() {
-            self.order.push_back(bundle);
+    fn remember(&mut self, tx: Hash32, rejection: Rejection) {
+        if self.refused.insert(tx, rejection).is_none() {
+            self.order.push_back(tx);
         }
         if self.order.len() > REFUSED_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.refused.remove(&oldest);
         }
+    }
+
+    /// Whether a transaction is remembered.
+    #[cfg(test)]
+    pub(crate) fn remembers(&self, tx: &[u8]) -> bool {
+        self.refused.contains_key(&sha256(&[tx]))
     }
 
     /// Uses up what false signatures may cost, by so much more.
@@ -85,23 +92,24 @@ impl<M: Machine> Inner<M> {
     /// half of it is new and good, one that is known while one of its mutations still waits. So the answer about a bundle
     /// turns once, from yes to no; only one that no block takes is given up, and its mutations come in another one.
     pub(super) fn check_transaction(&self, tx: &[u8], recheck: bool) -> Result<(), Rejection> {
-        let bundle = sha256(&[tx]);
-        if recheck && self.mempool.give_up(&bundle) {
+        let hash = sha256(&[tx]);
+        if recheck && self.mempool.give_up(&hash) {
             return Err(Rejection::NotReady);
         }
-        // This node's own bundles are known before they are handed in; and a second look costs one hash.
-        if self.mempool.asked(&bundle) {
+        // This node's own bundles are known before they are handed in; and a second look costs one hash. A decision that waits
+        // was found good, and again after every block.
+        if self.mempool.asked(&hash) || self.decisions.holds(tx) {
             return Ok(());
         }
-        if let Some(rejection) = lock(&self.false_bundles).refused.get(&bundle) {
+        if let Some(rejection) = lock(&self.false_bundles).refused.get(&hash) {
             return Err(rejection.clone());
         }
-        match decode_tx(tx)? {
+        match decode_tx(tx).map_err(|rejection| self.never(hash, rejection))? {
             BlockTx::Delivery(delivery) => self.check_delivery_tx(delivery, recheck),
-            BlockTx::Governance(signed) => self.check_governance_tx(signed, recheck),
+            BlockTx::Governance(signed) => self.check_governance_tx(hash, signed, recheck),
             // Nothing of it waits any more.
             BlockTx::Bundle(_) if recheck => Err(Rejection::NotReady),
-            BlockTx::Bundle(envelopes) => self.take_bundle(bundle, &envelopes),
+            BlockTx::Bundle(envelopes) => self.take_bundle(hash, &envelopes),
         }
     }
 
@@ -161,9 +169,9 @@ impl<M: Machine> Inner<M> {
         })
     }
 
-    /// Remembers why a bundle can never be good.
-    fn never(&self, bundle: Hash32, rejection: Rejection) -> Rejection {
-        lock(&self.false_bundles).remember(bundle, rejection.clone());
+    /// Remembers why a transaction can never be good.
+    pub(super) fn never(&self, tx: Hash32, rejection: Rejection) -> Rejection {
+        lock(&self.false_bundles).remember(tx, rejection.clone());
         rejection
     }
 

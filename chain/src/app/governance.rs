@@ -1,20 +1,48 @@
 //! What operators decided, on its way to a block, and what consensus reports of validators.
+//!
+//! Anybody may send what nobody signed, so the checks come in order of their cost: what the state says against chain, number
+//! and times, then the signatures, and only of what enough operators have signed the keys that it names. What false ones cost
+//! the engine's thread beyond the first of these is a share of its time; while that is used up, no signature of a decision from
+//! elsewhere is looked at, and it comes into a block by the node that it was sent to.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use db3_governance::{Action, Misbehaviour, MisbehaviourKind, Report, SignedProposal};
-use db3_primitives::{BlockTime, Height, Rejection};
+use db3_governance::{Action, Misbehaviour, MisbehaviourKind, Proposal, Report, SignedProposal};
+use db3_primitives::{BlockTime, Hash32, Height, Rejection};
 use db3_proto::encode_governance_tx;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::{Misbehavior, ValidatorUpdate};
 use tendermint_proto::v0_38::crypto::{PublicKey, public_key};
 
 use super::Inner;
+use super::allowance::Allowance;
 use crate::config::EngineKind;
 use crate::error::SubmitError;
+use crate::lock;
 use crate::machine::Machine;
 use crate::pool::SubmittedDelivery;
+
+/// One part in so many of its time the engine's thread may spend on signatures of false decisions.
+const FALSE_PART: u32 = 20;
+
+/// What false decisions may cost the engine's thread.
+pub(crate) struct FalseDecisions(Allowance);
+
+impl Default for FalseDecisions {
+    fn default() -> Self {
+        Self(Allowance::of(FALSE_PART, Instant::now()))
+    }
+}
+
+#[cfg(test)]
+impl FalseDecisions {
+    /// Uses it up, for long.
+    pub(crate) fn exhaust(&mut self) {
+        self.0.spend(std::time::Duration::from_secs(3_600));
+    }
+}
 
 impl<M: Machine> Inner<M> {
     /// Takes a decision: checked in full, then among what waits for a block.
@@ -25,6 +53,7 @@ impl<M: Machine> Inner<M> {
         if *self.ended.borrow() {
             return Err(SubmitError::Stopping);
         }
+        self.look_at_decision(&signed.proposal).map_err(|rejection| self.rejected(rejection, None))?;
         let full = |()| self.rejected(Rejection::Overloaded { what: "too many decisions wait to be checked" }, None);
         let place = self.decisions.check().ok_or(()).map_err(full)?;
         let inner = Arc::clone(self);
@@ -36,8 +65,16 @@ impl<M: Machine> Inner<M> {
         checked.await.unwrap_or(Err(SubmitError::Stopping))
     }
 
-    /// Checks a decision in full and lets it wait for a block. Signatures are looked at last.
-    pub(super) fn take_governance(&self, signed: SignedProposal) -> Result<SubmittedDelivery, Rejection> {
+    /// Whether the next block could accept it, as far as that costs next to nothing to say.
+    fn look_at_decision(&self, proposal: &Proposal) -> Result<(), Rejection> {
+        let version = self.versions.committed();
+        let now = self.clock.now().max(version.time);
+        let next = version.height.next().unwrap_or(version.height);
+        M::governance(&version.state).look(self.genesis.chain_id(), next, now, proposal).map(|_| ())
+    }
+
+    /// Checks a decision in full and lets it wait for a block.
+    pub(crate) fn take_governance(&self, signed: SignedProposal) -> Result<SubmittedDelivery, Rejection> {
         if self.config.engine == EngineKind::Solo && signed.proposal.actions.iter().any(Action::is_of_validators) {
             return Err(Rejection::GovernanceEngine);
         }
@@ -46,9 +83,29 @@ impl<M: Machine> Inner<M> {
         self.decisions.insert(signed, tx)
     }
 
-    /// Whether `CometBFT` may keep a decision in its mempool.
-    pub(super) fn check_governance_tx(&self, signed: SignedProposal, recheck: bool) -> Result<(), Rejection> {
-        if recheck { self.check_governance(&signed) } else { self.take_governance(signed).map(|_| ()) }
+    /// Whether `CometBFT` may keep a decision that does not wait here in its mempool.
+    pub(super) fn check_governance_tx(
+        &self,
+        tx: Hash32,
+        signed: SignedProposal,
+        recheck: bool,
+    ) -> Result<(), Rejection> {
+        if recheck {
+            // A block has accepted it, or no block can.
+            return Err(Rejection::NotReady);
+        }
+        self.look_at_decision(&signed.proposal)?;
+        self.decisions.check_room(&signed.proposal.id())?;
+        let begun = Instant::now();
+        if !lock(&self.false_decisions).0.is_open(begun) {
+            return Err(Rejection::Overloaded {
+                what: "false decisions cost too much time; no signature of one is looked at for a while",
+            });
+        }
+        self.take_governance(signed).map(|_| ()).map_err(|rejection| {
+            lock(&self.false_decisions).0.spend(begun.elapsed());
+            if is_for_good(&rejection) { self.never(tx, rejection) } else { rejection }
+        })
     }
 
     fn check_governance(&self, signed: &SignedProposal) -> Result<(), Rejection> {
@@ -65,6 +122,12 @@ impl<M: Machine> Inner<M> {
         let accepted: Vec<_> = report.accepted.iter().map(|accepted| accepted.id).collect();
         self.decisions.settle(height, &accepted, |signed| could_accept::<M>(state, height, time, signed).err());
     }
+}
+
+/// Whether a decision that was refused for this stays refused, whatever the state becomes. A signer may become an operator, and
+/// power may move, while its number is the next.
+fn is_for_good(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::SignatureMalformed { .. } | Rejection::GovernanceSignedTwice { .. })
 }
 
 /// Whether the block after this height could accept it.

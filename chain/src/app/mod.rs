@@ -62,6 +62,7 @@ pub use events::{
     IN_MEMORY, MutationBody, MutationBodyOf,
 };
 pub(crate) use finalize::execute_block;
+pub(crate) use governance::FalseDecisions;
 pub(crate) use proposal::{BUNDLE_BYTES, DELIVERY_BYTES_MAX, bundles, framed_bytes, room_in_bundles};
 
 /// Version of the rules, which stands in every header.
@@ -88,6 +89,7 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) decisions: Decisions,
     pub(crate) gate: Gate,
     pub(crate) false_bundles: Mutex<FalseBundles>,
+    pub(crate) false_decisions: Mutex<FalseDecisions>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<EventLog<M>>,
     pub(crate) snapshotter: Snapshotter<M>,

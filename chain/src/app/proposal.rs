@@ -13,10 +13,11 @@ use bytes::Bytes;
 use db3_carry::Delivery;
 use db3_governance::SignedProposal;
 use db3_primitives::limits::{
-    BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, BUNDLE_BYTES_MAX, DELIVERY_TX_BYTES_MAX, MUTATION_BYTES_MAX, TX_BYTES_MAX,
+    BLOCK_BYTES_MAX, BLOCK_DELIVERIES_MAX, BLOCK_GOVERNANCE_MAX, BUNDLE_BYTES_MAX, DELIVERY_TX_BYTES_MAX,
+    MUTATION_BYTES_MAX, TX_BYTES_MAX,
 };
 use db3_primitives::{Class, MutationId, Rejection, Verified};
-use db3_proto::{BlockTx, decode_tx, element_bytes, encode_bundle, encode_delivery_tx};
+use db3_proto::{BlockTx, TxKind, decode_tx, element_bytes, encode_bundle, encode_delivery_tx};
 
 use super::delivery::worthiest_first;
 use super::governance::misplaced_decision;
@@ -197,18 +198,16 @@ impl<M: Machine> Inner<M> {
     }
 
     /// Executes a proposal that must hold nothing that could not be charged.
-    fn check(&self, place: Place) -> Result<Executed<M>, Rejection> {
+    pub(crate) fn check(&self, place: Place) -> Result<Executed<M>, Rejection> {
         let started = Instant::now();
         if total_bytes(&place.txs) > BLOCK_BYTES_MAX {
             return Err(Rejection::BlockFull { what: "bytes" });
         }
+        check_numbers(&place.txs)?;
         let version = self.versions.committed();
         let mut executor = M::begin(&version.state, place.height, place.time, &place.misbehaviour);
         let mut mutations = Vec::new();
         let Judged { deliveries, decisions, items } = self.judge(&place.txs);
-        if deliveries.len() > BLOCK_DELIVERIES_MAX {
-            return Err(Rejection::BlockFull { what: "deliveries" });
-        }
         for Placed { delivery, misplaced, .. } in &deliveries {
             if *misplaced {
                 return Err(misplaced_delivery());
@@ -237,6 +236,18 @@ impl<M: Machine> Inner<M> {
     fn judge(&self, txs: &[Bytes]) -> Judged<M> {
         judge(&self.verdicts, self.threads, txs)
     }
+}
+
+/// Whether a block holds no more deliveries and decisions than may be, before any of them is read.
+fn check_numbers(txs: &[Bytes]) -> Result<(), Rejection> {
+    let count = |kind| txs.iter().filter(|tx| TxKind::of(tx) == kind).count();
+    if count(TxKind::Delivery) > BLOCK_DELIVERIES_MAX {
+        return Err(Rejection::BlockFull { what: "deliveries" });
+    }
+    if count(TxKind::Governance) > BLOCK_GOVERNANCE_MAX {
+        return Err(Rejection::BlockFull { what: "governance transactions" });
+    }
+    Ok(())
 }
 
 /// Takes transactions apart and judges every mutation in them, on `threads` threads. A transaction that cannot be read

@@ -17,6 +17,8 @@ const WAITING_MAX: usize = 4;
 /// Decisions that may be checked at once.
 const CHECKS_MAX: usize = 2;
 
+const FULL: Rejection = Rejection::Overloaded { what: "other decisions of operators wait for a block" };
+
 struct Pending {
     id: Identifier,
     signed: SignedProposal,
@@ -42,6 +44,21 @@ impl Decisions {
         Arc::clone(&self.checks).try_acquire_owned().ok()
     }
 
+    /// Whether the decision that this transaction holds waits.
+    pub(crate) fn holds(&self, tx: &[u8]) -> bool {
+        lock(&self.waiting).iter().any(|pending| pending.tx == tx)
+    }
+
+    /// Whether one that comes from elsewhere could wait. The same body with other signatures, of which anybody can make many
+    /// once enough are known, would bring nothing.
+    pub(crate) fn check_room(&self, id: &Identifier) -> Result<(), Rejection> {
+        let waiting = lock(&self.waiting);
+        if waiting.iter().any(|pending| pending.id == *id) {
+            return Err(Rejection::Overloaded { what: "the decision waits for a block, with other signatures" });
+        }
+        if waiting.len() >= WAITING_MAX { Err(FULL) } else { Ok(()) }
+    }
+
     /// Takes a decision that was found good. Other signatures of the same body are the same decision.
     pub(crate) fn insert(&self, signed: SignedProposal, tx: Bytes) -> Result<SubmittedDelivery, Rejection> {
         let id = signed.proposal.id();
@@ -50,7 +67,7 @@ impl Decisions {
             return Ok(SubmittedDelivery { id, state: same.state.subscribe() });
         }
         if waiting.len() >= WAITING_MAX {
-            return Err(Rejection::Overloaded { what: "other decisions of operators wait for a block" });
+            return Err(FULL);
         }
         let (sender, state) = watch::channel(DeliveryState::Pending);
         waiting.push(Pending { id, signed, tx, state: sender });

@@ -207,13 +207,13 @@ async fn the_embedded_engine_keeps_its_validator() {
 }
 
 /// The application as `CometBFT` would drive it.
-struct Driven {
-    app: ShardApp,
+pub(super) struct Driven {
+    pub(super) app: ShardApp,
     _folder: TempDir,
 }
 
 impl Driven {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::of(home())
     }
 
@@ -222,34 +222,38 @@ impl Driven {
         Self { app, _folder: folder }
     }
 
-    fn place(&self) -> (i64, Option<Timestamp>, u64) {
+    pub(super) fn place(&self) -> (i64, Option<Timestamp>, u64) {
         let version = self.app.inner.versions.committed();
         let secs = version.time.secs + 1;
         let time = Timestamp { seconds: i64::try_from(secs).unwrap(), nanos: 0 };
         (i64::try_from(version.height.get()).unwrap() + 1, Some(time), secs)
     }
 
-    fn leaf(&self) -> GovernanceLeaf {
+    pub(super) fn leaf(&self) -> GovernanceLeaf {
         self.app.inner.versions.committed().state.governance().leaf().unwrap().clone()
     }
 
-    fn tx(&self, actions: Vec<Action>) -> Bytes {
-        Bytes::from(encode_governance_tx(&signed(&self.leaf(), self.place().2, 0, actions)))
+    pub(super) fn signed(&self, actions: Vec<Action>) -> SignedProposal {
+        signed(&self.leaf(), self.place().2, 0, actions)
     }
 
-    fn prepare(&self, txs: Vec<Bytes>) -> Vec<Bytes> {
+    fn tx(&self, actions: Vec<Action>) -> Bytes {
+        Bytes::from(encode_governance_tx(&self.signed(actions)))
+    }
+
+    pub(super) fn prepare(&self, txs: Vec<Bytes>) -> Vec<Bytes> {
         let (height, time, _) = self.place();
         let request = RequestPrepareProposal { max_tx_bytes: i64::MAX, txs, height, time, ..Default::default() };
         self.app.prepare_proposal(request).txs
     }
 
-    fn accepts(&self, txs: Vec<Bytes>) -> bool {
+    pub(super) fn accepts(&self, txs: Vec<Bytes>) -> bool {
         let (height, time, _) = self.place();
         let request = RequestProcessProposal { txs, height, time, ..RequestProcessProposal::default() };
         self.app.process_proposal(request).status == i32::from(ProposalStatus::Accept)
     }
 
-    fn decide(&self, txs: Vec<Bytes>, misbehavior: Vec<Misbehavior>) -> ResponseFinalizeBlock {
+    pub(super) fn decide(&self, txs: Vec<Bytes>, misbehavior: Vec<Misbehavior>) -> ResponseFinalizeBlock {
         let (height, time, _) = self.place();
         let (hash, proposer_address) = (Bytes::from(vec![1; 32]), Bytes::from(vec![2; 20]));
         let request =
@@ -260,8 +264,12 @@ impl Driven {
         response
     }
 
-    fn check(&self, tx: Bytes) -> u32 {
+    pub(super) fn check(&self, tx: Bytes) -> u32 {
         self.app.check_tx(RequestCheckTx { tx, r#type: 0 }).code
+    }
+
+    pub(super) fn recheck(&self, tx: Bytes) -> u32 {
+        self.app.check_tx(RequestCheckTx { tx, r#type: 1 }).code
     }
 }
 

@@ -17,6 +17,7 @@ mod crash;
 mod damage;
 mod deliveries;
 mod epochs;
+mod false_decisions;
 mod flow;
 mod funds;
 mod governance;

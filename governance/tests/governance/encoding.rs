@@ -1,6 +1,6 @@
 //! The bytes that are signed and kept: one encoding, and any other bytes are refused without a panic.
 
-use db3_carry::Peer;
+use db3_carry::{ClaimedPeer, Peer};
 use db3_governance::{Action, CatchUp, Evidence, Parameter, Proposal, Replacement, Signature, SignedProposal, decodes};
 use db3_light_client::{Options, TrustRoot, UnixTime};
 use db3_merkle_log::Frontier;
@@ -29,8 +29,8 @@ fn every_action() -> Vec<Action> {
         Action::SetTreasury { treasury: a },
         Action::SetTrust { account: b, trust: Tai::new(1 << 70) },
         Action::SetPayouts { shard: ShardId::new(1), recipients: vec![(a, 1), (b, 2)] },
-        Action::ReplaceChannel(Box::new(Replacement { peer: peer.clone(), inbox: inbox.clone(), catch_up })),
-        Action::ReplaceChannel(Box::new(Replacement { peer, inbox, catch_up: None })),
+        Action::ReplaceChannel(Box::new(Replacement { peer: peer.claim(), inbox: inbox.clone(), catch_up })),
+        Action::ReplaceChannel(Box::new(Replacement { peer: peer.claim(), inbox, catch_up: None })),
         Action::Cancel { sequence: 4 },
     ]
 }
@@ -59,6 +59,45 @@ fn every_action_is_read_back_and_shown() {
     ] {
         assert!(text.contains(part), "{part} is missing: {text}");
     }
+}
+
+/// A proposal of a peer whose keys are no points of the curve.
+fn with_false_keys(proposal: Proposal) -> Proposal {
+    let root = TrustRoot::new("test-settlement", 6, UnixTime::new(900, 5).unwrap(), &[(validator_key(1), 3)]).unwrap();
+    let peer = Peer { root, options: Options::new(1_000_000, 30).unwrap() };
+    let is_none = |key: &[u8; 32]| ed25519_consensus::VerificationKey::try_from(*key).is_err();
+    let none = (0..=u8::MAX).map(|byte| [byte; 32]).find(is_none).unwrap();
+    let bytes = peer.to_bytes();
+    let bytes = [&bytes[..bytes.len() - 40], &none, &3_u64.to_be_bytes()].concat();
+    let peer = ClaimedPeer::from_bytes(&bytes).unwrap();
+    let replacement = Replacement { peer, inbox: Frontier::new(), catch_up: None };
+    Proposal { actions: vec![Action::ReplaceChannel(Box::new(replacement))], ..proposal }
+}
+
+#[test]
+fn keys_are_looked_at_after_chain_number_and_signatures() {
+    let chain = Chain::new();
+    let next = chain.proposal(Vec::new());
+    let other = Proposal { chain_id: "test-shard-1".parse().unwrap(), ..next.clone() };
+    for (proposal, by, code) in [
+        (other, &[1, 2, 3][..], 225),
+        (Proposal { sequence: next.sequence + 1, ..next.clone() }, &[1, 2, 3], 226),
+        (next.clone(), &[1, 2], 230),
+        (next.clone(), &[1, 2, 9], 228),
+        (next.clone(), &[1, 2, 3], 231),
+    ] {
+        let proposal = with_false_keys(proposal);
+        assert_eq!(Proposal::from_bytes(&proposal.to_bytes()), Ok(proposal.clone()));
+        assert_eq!(chain.judge(&signed(proposal, by)).unwrap_err().code(), code);
+    }
+    // Whoever asks for signatures, or signs, looks before; and so does whoever takes over a state.
+    let proposal = with_false_keys(next);
+    assert_eq!(proposal.check_keys().unwrap_err().code(), 231);
+    let leaf = |proposal: &Proposal| [&[1], proposal.to_bytes().as_slice()].concat();
+    let place = key::plan(Height::new(9), proposal.sequence);
+    assert_eq!(decodes(&place, &leaf(&proposal)), Some(false));
+    let good = Proposal { actions: every_action(), ..proposal };
+    assert_eq!((good.check_keys(), decodes(&place, &leaf(&good))), (Ok(()), Some(true)));
 }
 
 #[test]

@@ -268,9 +268,9 @@ fn peer(net: &Net) -> Peer {
     Peer { root: root.unwrap(), options: Options::never_expires() }
 }
 
-fn replacement(peer: Peer, net: &Net, catch_up: Option<CatchUp>) -> Action {
+fn replacement(peer: &Peer, net: &Net, catch_up: Option<CatchUp>) -> Action {
     let inbox = net.state.channel(net.sources[0].chain_id()).unwrap().inbox().frontier().clone();
-    Action::ReplaceChannel(Box::new(Replacement { peer, inbox, catch_up }))
+    Action::ReplaceChannel(Box::new(Replacement { peer: peer.claim(), inbox, catch_up }))
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_shard_whose_validators_signed_twice_is_heard_again_after_its_channel_is_rep
     let fraud = Delivery::of_headers(net.sources[0].chain_id().clone(), headers);
     let effects = net.block(0, &[fraud], &[]);
     assert_eq!(effects.faults[0].fault.code, ShardFault::HeaderConflict);
-    let action = replacement(peer(&net), &net, None);
+    let action = replacement(&peer(&net), &net, None);
     net.govern(vec![action], &[]);
     assert_eq!(net.state.shard(SHARD).unwrap().leaf.fault, None);
     // What was read of the open close still counts.
@@ -305,10 +305,10 @@ fn after_an_entry_at_fault_governance_says_what_the_shard_had_stated_and_closed(
     net.now = net.now.max(BEGIN + EPOCH_SECS);
     assert_eq!(net.carry(0).faults[0].fault.code, ShardFault::EntryMalformed);
     let frontier = net.sources[0].log(&settlement()).unwrap().frontier().clone();
-    let replace = |peer: Peer, catch_up| {
-        Action::ReplaceChannel(Box::new(Replacement { peer, inbox: frontier.clone(), catch_up }))
+    let replace = |peer: &Peer, catch_up| {
+        Action::ReplaceChannel(Box::new(Replacement { peer: peer.claim(), inbox: frontier.clone(), catch_up }))
     };
-    let refused = net.refuses(vec![replace(peer(&net), None)]).to_string();
+    let refused = net.refuses(vec![replace(&peer(&net), None)]).to_string();
     assert!(refused.contains("entries are passed over"), "{refused}");
     let say = |sum, last| {
         let statements = vec![(alice.address, Tai::new(sum))];
@@ -316,10 +316,10 @@ fn after_an_entry_at_fault_governance_says_what_the_shard_had_stated_and_closed(
     };
     for (catch_up, why) in [(say(101, FIRST_EPOCH), "may state up to 100"), (say(70, FIRST_EPOCH + 1), "has not ended")]
     {
-        let refused = net.refuses(vec![replace(peer(&net), catch_up)]).to_string();
+        let refused = net.refuses(vec![replace(&peer(&net), catch_up)]).to_string();
         assert!(refused.contains(why), "{refused}");
     }
-    let action = replace(peer(&net), say(70, FIRST_EPOCH));
+    let action = replace(&peer(&net), say(70, FIRST_EPOCH));
     net.govern(vec![action], &[]);
     // The epoch's round did not wait for a shard that nobody heard; the next one settles this too.
     let line = net.state.line(&alice.address, SHARD).unwrap();

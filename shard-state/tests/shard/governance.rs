@@ -2,13 +2,13 @@
 //! validators that come, go and misbehave. The rules of signatures and numbers have their tests in `db3-governance`.
 
 use db3_carry::build::Source;
-use db3_carry::{Delivery, HeaderUpdate, Peer};
+use db3_carry::{ClaimedPeer, Delivery, HeaderUpdate, Peer};
 use db3_governance::{
     Action, CatchUp, GovernanceLeaf, Misbehaviour, MisbehaviourKind, Parameter, Proposal, Replacement, SignedProposal,
     Validator, validator_address,
 };
 use db3_light_client::build::ValidatorKey;
-use db3_light_client::{Options, TrustRoot, UnixTime};
+use db3_light_client::{Options, TrustRoot, UnixTime, ValidatorSet};
 use db3_merkle_log::Frontier;
 use db3_primitives::{
     Address, BlockTime, ChainId, CreditEntry, Epoch, Height, LineEntry, PriceTable, Rejection, Scheme, SecretKey, Tai,
@@ -203,8 +203,8 @@ fn renewed(settlement: &Settlement, time: u64) -> Source {
     source
 }
 
-fn replacement(peer: Peer, inbox: Frontier) -> Action {
-    Action::ReplaceChannel(Box::new(Replacement { peer, inbox, catch_up: None }))
+fn replacement(peer: &Peer, inbox: Frontier) -> Action {
+    Action::ReplaceChannel(Box::new(Replacement { peer: peer.claim(), inbox, catch_up: None }))
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_frozen_channel_begins_anew_where_it_stopped() {
     let mut healed = renewed(&settlement, chain.time);
     let peer = healed.peer(Options::never_expires());
     let inbox = chain.state.channel(&source).unwrap().inbox().frontier().clone();
-    accept(&mut chain, vec![replacement(peer, inbox)]);
+    accept(&mut chain, vec![replacement(&peer, inbox)]);
     assert_eq!(chain.check(&settlement.from(1, 1, ALL)).unwrap_err().code(), 221, "not yet");
     chain.block(1, &[]);
     let channel = chain.state.channel(&source).unwrap();
@@ -249,24 +249,29 @@ fn a_replacement_that_would_apply_twice_or_trust_nothing_is_refused() {
     let peer = healed.peer(Options::never_expires());
     let here = chain.state.channel(&first.source).unwrap().inbox().frontier().clone();
     let detail = |action| refused(&chain, vec![action]).to_string();
-    assert!(
-        detail(replacement(peer.clone(), Frontier::new())).contains("0 entries would count as applied, and 2 were")
-    );
+    assert!(detail(replacement(&peer, Frontier::new())).contains("0 entries would count as applied, and 2 were"));
     let root = |name: &str, secs: u64| {
         let time = UnixTime::new(i64::try_from(secs).unwrap(), 0).unwrap();
         TrustRoot::new(name, 9, time, &peer.root.validators().validators()).unwrap()
     };
     let stranger = Peer { root: root("test-shard-0", chain.time), options: peer.options };
-    assert!(detail(replacement(stranger, here.clone())).contains("hears nothing from test-shard-0"));
+    assert!(detail(replacement(&stranger, here.clone())).contains("hears nothing from test-shard-0"));
     let old = Peer { root: root("test-settlement", chain.time - 500), options: Options::new(500, 30).unwrap() };
-    assert!(detail(replacement(old, here.clone())).contains("would have ended"));
+    assert!(detail(replacement(&old, here.clone())).contains("would have ended"));
     let early = Peer { root: root("test-settlement", chain.time + 31), options: Options::new(500, 30).unwrap() };
-    assert!(detail(replacement(early, here.clone())).contains("in the future"));
+    assert!(detail(replacement(&early, here.clone())).contains("in the future"));
     let catch_up = Some(CatchUp { last: Epoch::new(1), hash: [1; 32], statements: Vec::new() });
-    let told = Action::ReplaceChannel(Box::new(Replacement { peer: peer.clone(), inbox: here.clone(), catch_up }));
+    // Its keys are looked at as well, here and not before.
+    let is_none = |key: &[u8; 32]| ValidatorSet::new(&[(*key, 1)]).is_err();
+    let none = (0..=u8::MAX).map(|byte| [byte; 32]).find(is_none).unwrap();
+    let bytes = peer.to_bytes();
+    let bytes = [&bytes[..bytes.len() - 40], &none, &1_u64.to_be_bytes()].concat();
+    let keyless = Replacement { peer: ClaimedPeer::from_bytes(&bytes).unwrap(), inbox: here.clone(), catch_up: None };
+    assert!(detail(Action::ReplaceChannel(Box::new(keyless))).contains("ed25519"));
+    let told = Action::ReplaceChannel(Box::new(Replacement { peer: peer.claim(), inbox: here.clone(), catch_up }));
     assert!(detail(told).contains("no statements"));
     // One that was good when it was signed, and is not any more at its height, changes nothing.
-    let mut later = proposal(&chain, vec![replacement(peer, here)]);
+    let mut later = proposal(&chain, vec![replacement(&peer, here)]);
     later.at_height = Height::new(chain.height + 2);
     let mut executor = chain.executor(0);
     let _ = executor.govern(&signed(later)).unwrap();

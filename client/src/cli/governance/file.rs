@@ -56,6 +56,7 @@ pub fn read(path: &Path) -> Result<SignedProposal, Failure> {
     let file: File = serde_json::from_str(&text).map_err(|error| wrong(path, &error.to_string()))?;
     let bytes = bytes(&file.body).ok_or_else(|| wrong(path, "its body is not 0x and hexadecimal digits"))?;
     let proposal = Proposal::from_bytes(&bytes)?;
+    proposal.check_keys()?;
     if !proposal.signing_text().lines().eq(file.text.iter().map(String::as_str)) {
         return Err(wrong(path, "its text is not what its body says"));
     }

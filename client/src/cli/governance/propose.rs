@@ -41,6 +41,7 @@ pub async fn propose(session: &Session, args: &ProposeArgs) -> Result<(), Failur
     };
     // What is beyond the limits is told here and not to those who signed it.
     let proposal = Proposal::from_bytes(&proposal.to_bytes())?;
+    proposal.check_keys()?;
     accounts::check(client.network(), &proposal.actions)?;
     session.output.say(&proposal.signing_text());
     file::write(&args.file, &SignedProposal::unsigned(proposal))?;
@@ -163,7 +164,7 @@ impl Asked<'_> {
         self.session.output.say(&format!(
             "the validators of {source} are what its node says now: compare them with what you know before you sign"
         ));
-        Ok(Action::ReplaceChannel(Box::new(Replacement { peer, inbox, catch_up })))
+        Ok(Action::ReplaceChannel(Box::new(Replacement { peer: peer.claim(), inbox, catch_up })))
     }
 }
 
