@@ -7,6 +7,7 @@
 
 use crate::hash::{EMPTY_ROOT, Hash, leaf_hash, node_hash};
 use crate::limits::LOG_SIZE_MAX;
+use crate::range::subtrees;
 
 /// All that is needed of a log in order to append to it and to know its root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +71,12 @@ impl Frontier {
     #[must_use]
     pub fn hashes(&self) -> &[Hash] {
         &self.hashes
+    }
+
+    /// The same with their places, for the node store of who goes on from here without the entries.
+    pub fn nodes(&self) -> impl Iterator<Item = CompletedNode> {
+        let places = subtrees(0, self.size).zip(&self.hashes);
+        places.map(|((level, index), hash)| CompletedNode { level, index, hash: *hash })
     }
 
     /// Root of the whole tree.

@@ -99,7 +99,7 @@ pub(crate) fn subtree_root<S: NodeSource>(source: &S, start: u64, end: u64) -> R
 
 /// Level and index of the perfect subtrees that cover [start, end), left to right; at most
 /// [`RIGHT_HASHES_MAX`](crate::limits::RIGHT_HASHES_MAX) where `end` ≤ [`LOG_SIZE_MAX`].
-fn subtrees(start: u64, end: u64) -> impl Iterator<Item = (u8, u64)> {
+pub(crate) fn subtrees(start: u64, end: u64) -> impl Iterator<Item = (u8, u64)> {
     let mut position = start;
     std::iter::from_fn(move || {
         let left = end.checked_sub(position)?;

@@ -51,9 +51,9 @@ pub use channel::{
 pub use governance::{evidence, evidence_prefix, governance, plan, plan_prefix, split_evidence, split_plan};
 pub use settlement::{
     BALANCE_BYTES, DUE_BYTES, LINE_BYTES, OWN_WINDOW_BYTES, balance, balance_prefix, cut, cut_prefix, due, due_prefix,
-    dues, dues_prefix, line, line_prefix, line_prefix_of, own_window, payout, payout_prefix, postings, round, shard,
-    shard_prefix, split_balance, split_cut, split_due, split_dues, split_line, split_own_window, split_payout,
-    split_shard, supply, sweep,
+    dues, dues_prefix, line, line_prefix, line_prefix_of, own_window, passed, payout, payout_prefix, postings, round,
+    shard, shard_prefix, split_balance, split_cut, split_due, split_dues, split_line, split_own_window, split_passed,
+    split_payout, split_shard, supply, sweep,
 };
 
 use crate::{Address, Epoch, Namespace, RecordKey, TableName};

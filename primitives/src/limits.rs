@@ -92,6 +92,8 @@ pub const BILL_BYTES: usize = 159;
 pub const LOG_ENTRY_BYTES_MAX: usize = 141;
 /// Longest encoded frontier of a log: its size and at most 64 hashes.
 pub const FRONTIER_BYTES_MAX: usize = 2_056;
+/// Most entries at fault of one shard's log that the settlement chain notes one by one once they are forgiven.
+pub const FORGIVEN_FAULTS_MAX: usize = 64;
 /// Most recipients of one pool: as many as a chain has validators.
 pub const PAYOUTS_MAX: usize = 1_024;
 /// Most power that the recipients of one pool have together, as Tendermint limits it.

@@ -2,7 +2,7 @@
 
 use db3_carry::{Delivered, OutboundEntry};
 use db3_governance::Report;
-use db3_merkle_log::CompletedNode;
+use db3_merkle_log::{CompletedNode, Frontier};
 use db3_primitives::{
     Address, ChainId, Epoch, Fault, LogEntry, Metered, Nonce, Posting, ReceiptOutcome, RefusedItem, ShardId, Tai,
     Transaction, TransactionId,
@@ -95,6 +95,9 @@ pub struct Effects {
     pub inbound: Vec<InboundEntry>,
     /// Subtrees of the shards' logs that entries completed, those at fault included.
     pub inbound_nodes: Vec<(ShardId, CompletedNode)>,
+    /// Logs of shards that governance let go on from a frontier other than that of what was read; nothing of them is
+    /// appended before that.
+    pub begun: Vec<(ShardId, Frontier)>,
     /// Channels that froze.
     pub faults: Vec<FaultReport>,
     /// Postings, with their index in the log.

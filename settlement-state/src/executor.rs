@@ -188,6 +188,7 @@ impl Executor {
         }
         let governance = governance::finish(governance, &mut ledger);
         let lowered = ledger.lowered();
+        let begun = std::mem::take(&mut ledger.begun);
         let (state, appended) = SettlementState::after(ledger);
         let (receipts, refused) = order.finish();
         let effects = Effects {
@@ -199,6 +200,7 @@ impl Executor {
             lowered,
             inbound: inbound.entries,
             inbound_nodes: inbound.nodes,
+            begun,
             faults: inbound.faults,
             postings: appended.postings,
             posting_nodes: appended.posting_nodes,

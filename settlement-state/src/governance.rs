@@ -11,12 +11,15 @@ use db3_governance::{
     Accepted, Action, CatchUp, Misbehaviour, Replacement, Report, Session, SignedProposal, Subject, check_prices,
     replace_channel, set_settlement_parameter,
 };
-use db3_primitives::fatal::fatal;
+use db3_merkle_log::Frontier;
+use db3_primitives::fatal::{damaged, fatal};
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::limits::CEILING_TAI_MAX;
 use db3_primitives::{
-    Address, BalanceLeaf, ChainId, LineLeaf, PayoutLeaf, Rejection, SettlementLeaf, ShardId, ShardLeaf, Tai, key,
+    Address, BalanceLeaf, ChainId, Fault, LineLeaf, PassedLeaf, PayoutLeaf, Rejection, SettlementLeaf, ShardFault,
+    ShardId, ShardLeaf, Tai, key,
 };
+use db3_state_tree::Tree;
 
 use crate::delivery;
 use crate::ledger::Ledger;
@@ -38,13 +41,24 @@ struct Changes {
     channels: BTreeMap<ShardId, Channel>,
     shards: BTreeMap<ShardId, ShardLeaf>,
     lines: BTreeMap<(Address, ShardId), LineLeaf>,
+    passed: BTreeMap<ShardId, PassedLeaf>,
+    /// Logs that go on from here, whatever was read of them before.
+    begun: BTreeMap<ShardId, Frontier>,
 }
 
 impl<'l> Changeable<'l> {
     fn of(ledger: &'l Ledger) -> Self {
         let chain = (*ledger.chain).clone();
-        let (trust, payouts, channels) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let changes = Changes { chain, trust, payouts, channels, shards: BTreeMap::new(), lines: BTreeMap::new() };
+        let changes = Changes {
+            chain,
+            trust: BTreeMap::new(),
+            payouts: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            shards: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            passed: BTreeMap::new(),
+            begun: BTreeMap::new(),
+        };
         Self { ledger, changes }
     }
 
@@ -83,6 +97,7 @@ impl<'l> Changeable<'l> {
         let known = known.or_else(|| delivery::channel(self.ledger, &source)).ok_or_else(unheard)?;
         let channel = replace_channel(&known, replacement, self.ledger.at.time)?;
         let leaf = self.changes.shards.get(&shard).copied().unwrap_or_else(|| self.ledger.shard(shard));
+        self.pass_over(shard, leaf.fault, &known, &channel);
         let leaf = ShardLeaf { fault: None, ..leaf };
         let leaf = match &replacement.catch_up {
             Some(catch_up) => self.catch_up(shard, leaf, catch_up)?,
@@ -94,6 +109,26 @@ impl<'l> Changeable<'l> {
         self.changes.shards.insert(shard, leaf);
         self.changes.channels.insert(shard, channel);
         Ok(())
+    }
+
+    /// Notes what counts for nothing of the log from now on: where it goes on from another frontier, all before it; else
+    /// the one entry at fault, if one is to blame.
+    fn pass_over(&mut self, shard: ShardId, fault: Option<Fault>, known: &Channel, channel: &Channel) {
+        let before = self.changes.passed.get(&shard).cloned();
+        let before = before.unwrap_or_else(|| passed(&self.ledger.base, shard));
+        let frontier = channel.inbox().frontier();
+        let after = if frontier == known.inbox().frontier() {
+            let entry = fault.filter(|fault| fault.code != ShardFault::HeaderConflict);
+            entry.map_or_else(|| before.clone(), |fault| before.clone().forgiving(fault.index))
+        } else {
+            PassedLeaf::beginning(frontier.size())
+        };
+        if after.begins() != before.begins() || frontier != known.inbox().frontier() {
+            self.changes.begun.insert(shard, frontier.clone());
+        }
+        if after != before {
+            self.changes.passed.insert(shard, after);
+        }
     }
 
     /// Takes statements and a close on governance's word, under the bounds that the shard itself is under.
@@ -153,11 +188,18 @@ impl Subject for Changeable<'_> {
     }
 }
 
+/// What counts for nothing of a shard's log, as a version has it.
+pub(crate) fn passed(tree: &Tree, shard: ShardId) -> PassedLeaf {
+    let key = key::passed(shard);
+    let leaf = tree.get(&key);
+    leaf.map(|leaf| PassedLeaf::from_bytes(leaf).unwrap_or_else(|_| damaged(&key))).unwrap_or_default()
+}
+
 /// Does what is due at the beginning of a block.
 pub(crate) fn begin(ledger: &mut Ledger, misbehaviours: &[Misbehaviour]) -> Session {
     let mut session = Session::of(&ledger.base);
     let Some(before) = session.leaf().cloned() else { return session };
-    let Changes { chain, trust, payouts, channels, shards, lines } =
+    let Changes { chain, trust, payouts, channels, shards, lines, passed, begun } =
         session.begin(ledger.at.height, misbehaviours, Changeable::of(ledger)).changes;
     if (chain.factor_num, chain.factor_den) != (ledger.chain.factor_num, ledger.chain.factor_den) {
         sweep::begin(ledger);
@@ -176,6 +218,10 @@ pub(crate) fn begin(ledger: &mut Ledger, misbehaviours: &[Misbehaviour]) -> Sess
     for (shard, leaf) in payouts {
         ledger.governed.insert(key::payout(shard), Some(leaf.to_bytes()));
     }
+    for (shard, leaf) in passed {
+        ledger.governed.insert(key::passed(shard), Some(leaf.to_bytes()));
+    }
+    ledger.begun.extend(begun);
     for (shard, leaf) in shards {
         ledger.set_shard(shard, leaf);
     }

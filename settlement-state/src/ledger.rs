@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use db3_merkle_log::Frontier;
 use db3_primitives::limits::LINES_FEW;
 use db3_primitives::{
     Address, BalanceLeaf, BlockTime, CreditEntry, CutLeaf, DuesLeaf, Epoch, Height, LineLeaf, NonceWindow, RoundLeaf,
@@ -49,6 +50,8 @@ pub(crate) struct Ledger {
     pub(crate) channels: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What governance wrote: parameters, payouts and its own leaves.
     pub(crate) governed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Logs of shards that governance let go on from elsewhere.
+    pub(crate) begun: Vec<(ShardId, Frontier)>,
     /// Accounts whose trust governance set in this block, and what it is now.
     pub(crate) trusted: BTreeMap<Address, Tai>,
     pub(crate) logs: Logs,
@@ -77,6 +80,7 @@ impl Ledger {
             due_lists: Table::new(),
             channels: BTreeMap::new(),
             governed: BTreeMap::new(),
+            begun: Vec::new(),
             trusted: BTreeMap::new(),
             logs: Logs::default(),
             journal: Vec::new(),

@@ -1,10 +1,11 @@
 //! What can be read of a version. Nothing here changes anything, and nothing here is proved: proofs are the tree's.
 
 use db3_primitives::{
-    Address, BalanceLeaf, ChainId, LineLeaf, NonceWindow, PayoutLeaf, RoundLeaf, ShardId, ShardLeaf, SupplyLeaf, Tai,
-    key,
+    Address, BalanceLeaf, ChainId, LineLeaf, NonceWindow, PassedLeaf, PayoutLeaf, RoundLeaf, ShardId, ShardLeaf,
+    SupplyLeaf, Tai, key,
 };
 
+use crate::governance;
 use crate::ledger::stored_lines;
 use crate::objects::{Balances, Dues, Lines, Round, Shards, Supply, Windows};
 use crate::state::SettlementState;
@@ -120,6 +121,12 @@ impl SettlementState {
         let key = key::payout(pool);
         let leaf = self.tree().get(&key);
         leaf.map(|leaf| PayoutLeaf::from_bytes(leaf).unwrap_or_else(|_| damaged(&key))).unwrap_or_default()
+    }
+
+    /// What counts for nothing of a shard's log.
+    #[must_use]
+    pub fn passed(&self, shard: ShardId) -> PassedLeaf {
+        governance::passed(self.tree(), shard)
     }
 
     /// The rounds.

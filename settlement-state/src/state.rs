@@ -10,7 +10,7 @@ use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::settlement::DUE_VALUE;
 use db3_primitives::{
     Address, BalanceLeaf, BlockTime, ChainId, CutLeaf, DuesLeaf, Epoch, Hash32, Height, LineLeaf, NonceWindow,
-    PayoutLeaf, Rejection, RoundLeaf, SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Transaction, key,
+    PassedLeaf, PayoutLeaf, Rejection, RoundLeaf, SettlementLeaf, ShardId, ShardLeaf, SupplyLeaf, Transaction, key,
 };
 use db3_state_tree::Tree;
 
@@ -214,6 +214,7 @@ fn leaf_decodes(key: &[u8], leaf: &[u8]) -> Option<bool> {
         b"inbox/" => key::split_inbox(key).map(|_| Inbox::from_bytes(leaf).is_ok())?,
         b"line/" => key::split_line(key).map(|_| LineLeaf::from_bytes(leaf).is_ok())?,
         b"outbox/" => key::split_outbox(key).map(|_| Frontier::from_bytes(leaf).is_ok())?,
+        b"passed/" => key::split_passed(key).map(|_| PassedLeaf::from_bytes(leaf).is_ok())?,
         b"payout/" => key::split_payout(key).map(|_| PayoutLeaf::from_bytes(leaf).is_ok())?,
         b"peer/" => key::split_peer(key).map(|_| Peer::from_bytes(leaf).is_ok())?,
         b"postings" => Frontier::from_bytes(leaf).is_ok(),

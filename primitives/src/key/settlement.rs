@@ -8,6 +8,7 @@ const CUT: &[u8] = b"cut/";
 const DUE: &[u8] = b"due/";
 const DUES: &[u8] = b"dues/";
 const LINE: &[u8] = b"line/";
+const PASSED: &[u8] = b"passed/";
 const PAYOUT: &[u8] = b"payout/";
 const SHARD: &[u8] = b"shard/";
 
@@ -145,6 +146,18 @@ pub fn cut_prefix(shard: ShardId) -> Vec<u8> {
 pub fn split_cut(key: &[u8]) -> Option<(ShardId, u64)> {
     let (shard, index) = key.strip_prefix(CUT)?.split_first_chunk()?;
     Some((ShardId::new(u32::from_be_bytes(*shard)), u64::from_be_bytes(index.try_into().ok()?)))
+}
+
+/// What counts for nothing of a shard's log.
+#[must_use]
+pub fn passed(shard: ShardId) -> Vec<u8> {
+    joined(&[PASSED, &shard.get().to_be_bytes()])
+}
+
+/// The shard that such a key names.
+#[must_use]
+pub fn split_passed(key: &[u8]) -> Option<ShardId> {
+    shard_of(PASSED, key)
 }
 
 /// Who shares in what is paid to a shard's validators, and by which power.

@@ -16,8 +16,8 @@ pub use epoch::{EmissionLeaf, OpenEpochLeaf, epoch_leaf};
 pub use namespace::{NamespaceLeaf, TableKind, TableLeaf};
 pub use record::{RecordHeader, split_record};
 pub use settlement::{
-    BalanceLeaf, Cut, CutLeaf, DuesLeaf, Fault, LineLeaf, PayoutLeaf, RoundLeaf, RoundPhase, Running, SettlementLeaf,
-    ShardFault, ShardLeaf, Stage, SupplyLeaf,
+    BalanceLeaf, Cut, CutLeaf, DuesLeaf, Fault, LineLeaf, PassedLeaf, PayoutLeaf, RoundLeaf, RoundPhase, Running,
+    SettlementLeaf, ShardFault, ShardLeaf, Stage, SupplyLeaf,
 };
 
 /// The first byte of every leaf.

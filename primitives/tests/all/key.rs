@@ -45,6 +45,7 @@ fn tree_keys_are_pinned() {
         (key::due(&address()), format!("{}{ab}", hex::encode("due/"))),
         (key::dues(&address(), ShardId::new(1), 7), format!("{}{ab}000000010000000000000007", hex::encode("dues/"))),
         (key::cut(ShardId::new(1), 7), format!("{}000000010000000000000007", hex::encode("cut/"))),
+        (key::passed(ShardId::new(1)), format!("{}00000001", hex::encode("passed/"))),
         (key::payout(ShardId::new(1)), format!("{}00000001", hex::encode("payout/"))),
         (key::postings(), hex::encode("postings")),
         (key::round(), hex::encode("round")),
@@ -146,6 +147,7 @@ proptest! {
         prop_assert_eq!(key::split_own_window(&key::own_window(&account)), Some(account));
         prop_assert_eq!(key::split_line(&key::line(&account, shard)), Some((account, shard)));
         prop_assert_eq!(key::split_shard(&key::shard(shard)), Some(shard));
+        prop_assert_eq!(key::split_passed(&key::passed(shard)), Some(shard));
         prop_assert_eq!(key::split_payout(&key::payout(shard)), Some(shard));
         prop_assert_eq!(key::split_cut(&key::cut(shard, index)), Some((shard, index)));
         prop_assert_eq!(key::split_outbox(&key::outbox(&chain)), Some(chain.clone()));

@@ -131,6 +131,8 @@ fn the_encodings_are_pinned() {
         hex(&payouts.to_bytes()),
         ["01", "00000002", &"01".repeat(20), &long(4), &"02".repeat(20), &long(6)].concat()
     );
+    let passed = PassedLeaf::beginning(6).forgiving(7).forgiving(9);
+    assert_eq!(hex(&passed.to_bytes()), ["01", &long(6), &long(7), &long(9)].concat());
     let dues = DuesLeaf::new(vec![address(3), address(4)]).unwrap();
     assert_eq!(hex(&dues.to_bytes()), ["01", &"03".repeat(20), &"04".repeat(20)].concat());
     let supply = SupplyLeaf { supply: Tai::new(9), fee_pool: Tai::new(1), fee_income: Tai::new(2) };
@@ -297,6 +299,24 @@ fn recipients_without_power_or_with_too_much_are_refused() {
     assert!(PayoutLeaf::from_bytes(&unordered).is_err());
 }
 
+#[test]
+fn what_is_passed_over_of_a_log_is_bounded_and_ascends() {
+    let passed = PassedLeaf::beginning(6).forgiving(7).forgiving(7).forgiving(9).forgiving(3);
+    assert_eq!((passed.begins(), passed.faults()), (6, [7, 9].as_slice()));
+    let held: Vec<u64> = (0..12).filter(|index| passed.holds(*index)).collect();
+    assert_eq!(held, [0, 1, 2, 3, 4, 5, 7, 9]);
+    let count = limits::FORGIVEN_FAULTS_MAX as u64;
+    let full = (0..count).fold(PassedLeaf::default(), PassedLeaf::forgiving);
+    assert_eq!(full.faults().len() as u64, count);
+    assert_eq!(PassedLeaf::from_bytes(&full.to_bytes()), Ok(full.clone()));
+    assert_eq!(full.clone().forgiving(count), PassedLeaf::beginning(count + 1));
+    let long = |number: u64| number.to_be_bytes().to_vec();
+    for wrong in [vec![long(6), long(5)], vec![long(6), long(8), long(8)], vec![long(6), vec![0; 7]]] {
+        assert!(PassedLeaf::from_bytes(&[vec![1], wrong.concat()].concat()).is_err());
+    }
+    assert!(PassedLeaf::from_bytes(&[full.to_bytes(), long(count)].concat()).is_err(), "too many");
+}
+
 proptest! {
     #[test]
     fn any_bytes_decode_to_what_encodes_to_them_or_not_at_all(
@@ -311,6 +331,7 @@ proptest! {
         if let Ok(leaf) = ShardLeaf::from_bytes(&bytes) { prop_assert_eq!(leaf.to_bytes(), bytes.clone()); }
         if let Ok(leaf) = RoundLeaf::from_bytes(&bytes) { prop_assert_eq!(leaf.to_bytes(), bytes.clone()); }
         if let Ok(leaf) = CutLeaf::from_bytes(&bytes) { prop_assert_eq!(leaf.to_bytes(), bytes.clone()); }
+        if let Ok(leaf) = PassedLeaf::from_bytes(&bytes) { prop_assert_eq!(leaf.to_bytes(), bytes.clone()); }
         if let Ok(leaf) = PayoutLeaf::from_bytes(&bytes) { prop_assert_eq!(leaf.to_bytes(), bytes.clone()); }
         if let Ok(leaf) = SupplyLeaf::from_bytes(&bytes) { prop_assert_eq!(leaf.to_bytes(), bytes.clone()); }
         if let Ok(leaf) = SettlementLeaf::from_bytes(&bytes) { prop_assert_eq!(leaf.to_bytes(), bytes.clone()); }

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::{CreditEntry, Epoch};
-use db3_primitives::{Heartbeat, LineEntry, PostingKind, ShardId, Tai, TransactionOperation, key};
+use db3_primitives::{Heartbeat, LineEntry, PassedLeaf, PostingKind, ShardId, Tai, TransactionOperation, key};
 use db3_settlement_state::{Genesis, SettlementState};
 use db3_state_tree::Tree;
 
@@ -106,6 +106,10 @@ impl Example {
             "Heartbeat" => {
                 let lease = Epoch::new(FIRST_EPOCH + 3);
                 vec![CreditEntry::Heartbeat(Heartbeat { epoch: Epoch::new(FIRST_EPOCH - 1), lease }).to_bytes()]
+            }
+            "passed/" => {
+                let leaf = PassedLeaf::beginning(40).forgiving(41);
+                vec![key::passed(ShardId::new(0)), leaf.to_bytes()]
             }
             kind => {
                 let (key, leaf) =

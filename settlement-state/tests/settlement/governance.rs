@@ -8,12 +8,13 @@ use db3_governance::{
 };
 use db3_light_client::build::ValidatorKey;
 use db3_light_client::{Options, TrustRoot};
+use db3_merkle_log::Frontier;
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::{
-    Address, BlockTime, Epoch, Height, PriceTable, Rejection, Scheme, SecretKey, ShardFault, ShardId, Tai,
+    Address, BlockTime, Epoch, Height, PassedLeaf, PriceTable, Rejection, Scheme, SecretKey, ShardFault, ShardId, Tai,
     TransactionOperation, VerifiedTransaction,
 };
-use db3_settlement_state::{Executor, Genesis, GenesisAccount, Outcome};
+use db3_settlement_state::{Executor, Genesis, GenesisAccount, Outcome, SettlementState};
 
 use crate::support::{BEGIN, EPOCH_SECS, FIRST_EPOCH, Net, account, actor, genesis, settlement};
 
@@ -286,6 +287,7 @@ fn a_shard_whose_validators_signed_twice_is_heard_again_after_its_channel_is_rep
     let action = replacement(&peer(&net), &net, None);
     net.govern(vec![action], &[]);
     assert_eq!(net.state.shard(SHARD).unwrap().leaf.fault, None);
+    assert_eq!(net.state.passed(SHARD), PassedLeaf::default(), "no entry was to blame");
     // What was read of the open close still counts.
     let close = net.close_of(0, FIRST_EPOCH);
     net.close(0, &close);
@@ -321,6 +323,8 @@ fn after_an_entry_at_fault_governance_says_what_the_shard_had_stated_and_closed(
     }
     let action = replace(&peer(&net), say(70, FIRST_EPOCH));
     net.govern(vec![action], &[]);
+    // What was read before the frontier that governance gave is no part of the log any more.
+    assert_eq!(net.state.passed(SHARD), PassedLeaf::beginning(3));
     // The epoch's round did not wait for a shard that nobody heard; the next one settles this too.
     let line = net.state.line(&alice.address, SHARD).unwrap();
     assert_eq!((line.reported, line.debited), (Tai::new(70), Tai::ZERO));
@@ -332,4 +336,26 @@ fn after_an_entry_at_fault_governance_says_what_the_shard_had_stated_and_closed(
     assert_eq!(net.carry(0).faults, []);
     net.settle();
     assert_eq!(net.state.line(&alice.address, SHARD).unwrap().paid, Tai::new(90));
+}
+
+#[test]
+fn an_entry_at_fault_that_governance_forgives_is_noted_and_the_log_goes_on_behind_it() {
+    let (mut net, alice) = net();
+    net.state_of(0, alice.address, 40);
+    net.carry(0);
+    // More than her line allows.
+    net.state_of(0, alice.address, 4_000_000_000);
+    assert_eq!(net.carry(0).faults[0].fault.index, 1);
+    let action = replacement(peer(&net), &net, None);
+    net.govern(vec![action], &[]);
+    assert_eq!(net.state.passed(SHARD), PassedLeaf::default().forgiving(1));
+    assert_eq!(net.state.shard(SHARD).unwrap().leaf.fault, None);
+    // Another history of the same length is another log.
+    let mut other = Frontier::new();
+    other.append(b"one");
+    other.append(b"two");
+    let Action::ReplaceChannel(replaced) = replacement(peer(&net), &net, None) else { panic!() };
+    net.govern(vec![Action::ReplaceChannel(Box::new(Replacement { inbox: other, ..*replaced }))], &[]);
+    assert_eq!(net.state.passed(SHARD), PassedLeaf::beginning(2));
+    SettlementState::from_tree(net.state.tree().clone()).unwrap();
 }
