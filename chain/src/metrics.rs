@@ -85,6 +85,10 @@ pub(crate) struct Metrics {
     pub(crate) snapshot_height: Number,
     /// Its block time in Unix seconds.
     pub(crate) snapshot_time: Number,
+    /// Height of the newest snapshot for other nodes; 0: there is none.
+    sync_snapshot_height: Number,
+    /// How many that were due since then could not be written, one after the other.
+    sync_snapshots_missed: Number,
     rejections: Family<Code, Counter>,
     /// On the settlement chain: rounds that have ended,
     pub(crate) rounds: Number,
@@ -140,6 +144,8 @@ impl Metrics {
             tree_bytes: Number::default(),
             snapshot_height: Number::default(),
             snapshot_time: Number::default(),
+            sync_snapshot_height: Number::default(),
+            sync_snapshots_missed: Number::default(),
             rejections: Family::default(),
             rounds: Number::default(),
             settled_epoch: Number::default(),
@@ -174,6 +180,9 @@ impl Metrics {
         registry.register("tree_bytes", "Memory of the state at that snapshot", self.tree_bytes.clone());
         registry.register("snapshot_height", "Height of the snapshot on disk", self.snapshot_height.clone());
         registry.register("snapshot_time_unix_seconds", "Block time of that snapshot", self.snapshot_time.clone());
+        let (sync, missed) = (self.sync_snapshot_height.clone(), self.sync_snapshots_missed.clone());
+        registry.register("sync_snapshot_height", "Height of the newest snapshot for other nodes", sync);
+        registry.register("sync_snapshots_missed", "Snapshots for other nodes that failed in a row", missed);
         registry.register("rejections", "Refused mutations", self.rejections.clone());
         registry.register("bundle_mutations", "Mutations of a bundle made here", self.bundle_mutations.clone());
         registry.register("bundle_bytes", "Bytes of a bundle made here", self.bundle_bytes.clone());
@@ -219,6 +228,16 @@ impl Metrics {
     pub(crate) fn snapshot(&self, height: Height, time: BlockTime) {
         self.snapshot_height.set(height.get());
         self.snapshot_time.set(time.secs);
+    }
+
+    /// A snapshot for others is the newest; none: there is none.
+    pub(crate) fn sync_snapshot(&self, height: Option<Height>) {
+        self.sync_snapshot_height.set(height.unwrap_or_default().get());
+    }
+
+    /// One that was due was written, or not.
+    pub(crate) fn sync_snapshot_due(&self, written: bool) {
+        self.sync_snapshots_missed.set(if written { 0 } else { self.sync_snapshots_missed.get().saturating_add(1) });
     }
 
     /// What a block took in from another chain.

@@ -136,7 +136,7 @@ fn application<M: Machine>(
         false_decisions: Mutex::default(),
         events: Arc::new(EventLog::new(Arc::clone(&store), Arc::clone(&blocks), Arc::clone(&versions))),
         snapshotter: Snapshotter::new(&config, meta.height),
-        sync_files: SyncFiles::new(&config),
+        sync_files: SyncFiles::new(&config, Arc::clone(&metrics)),
         restoring: Mutex::default(),
         clock: Clock::new(store.offset_secs()?),
         threads: config.threads(),

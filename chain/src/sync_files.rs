@@ -15,6 +15,7 @@ use db3_primitives::{Hash32, Height, sha256};
 use crate::config::ChainConfig;
 use crate::lock;
 use crate::machine::Machine;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::transfer::TransferError;
 use crate::transfer::snapshot::{Listed, Manifest, is_by_hand, list, snapshots_folder, write_for_sync};
@@ -71,15 +72,17 @@ struct Shared {
     kept: usize,
     /// Newest first.
     snapshots: Mutex<Vec<SyncSnapshot>>,
+    metrics: Arc<Metrics>,
 }
 
 impl<M: Machine> SyncFiles<M> {
     /// What stands in the folder; the thread is not yet running.
-    pub(crate) fn new(config: &ChainConfig) -> Self {
+    pub(crate) fn new(config: &ChainConfig, metrics: Arc<Metrics>) -> Self {
         let shared = Shared {
             folder: snapshots_folder(&config.home),
             kept: config.sync_snapshots_kept,
             snapshots: Mutex::default(),
+            metrics,
         };
         Self {
             shared: Arc::new(shared),
@@ -117,6 +120,7 @@ impl<M: Machine> SyncFiles<M> {
         if let Some(sender) = lock(&self.sender).as_ref().filter(|_| due)
             && sender.try_send(Arc::clone(version)).is_err()
         {
+            self.shared.metrics.sync_snapshot_due(false);
             tracing::warn!(height = %version.height, "sync_files: the one before is still being written");
         }
     }
@@ -146,12 +150,13 @@ impl Shared {
         while let Ok(version) = from.recv() {
             let started = Instant::now();
             let written = write_for_sync(store, genesis, &version, &self.folder).and_then(|_| self.look());
+            self.metrics.sync_snapshot_due(written.is_ok());
             match written {
                 Ok(()) => {
                     let seconds = started.elapsed().as_secs_f64();
                     tracing::info!(height = %version.height, seconds, "sync_files.written");
                 }
-                Err(error) => tracing::warn!(height = %version.height, %error, "sync_files.write"),
+                Err(error) => tracing::error!(height = %version.height, %error, "sync_files.write"),
             }
         }
     }
@@ -181,6 +186,7 @@ impl Shared {
             }
         }
         found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.height));
+        self.metrics.sync_snapshot(found.first().map(|snapshot| snapshot.height));
         *lock(&self.snapshots) = found;
         for (path, _) in old {
             // The manifest first, so that a half-removed one is none.

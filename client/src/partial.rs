@@ -7,7 +7,7 @@ use crate::error::ClientError;
 pub struct Partial<T> {
     /// What is known.
     pub value: T,
-    /// Who did not answer, and so may know more.
+    /// Who did not answer, and so may know more, or whose log was passed over in part.
     pub unanswered: Vec<Unanswered>,
 }
 

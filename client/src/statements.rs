@@ -118,7 +118,11 @@ impl AccountView<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            let mut arrived = self.arrived(number, filter.epoch_min, filter.limit, &money).await?;
+            let (mut arrived, log_begins) = self.arrived(number, filter.epoch_min, filter.limit, &money).await?;
+            if log_begins > 0 {
+                let detail = format!("governance passed over the entries of its log before {log_begins}");
+                unanswered.push(Unanswered { chain_id: shard.id.clone(), detail });
+            }
             arrived.reverse();
             // What arrived meanwhile is not on its way any more.
             let newest = arrived.last().map(|statement| (statement.index, statement.cumulative));
@@ -131,14 +135,14 @@ impl AccountView<'_> {
         Ok(Partial { value: all, unanswered })
     }
 
-    /// Those that have arrived from one shard, newest first.
+    /// Those that have arrived from one shard, newest first, and where the shard's log begins by the node's word.
     async fn arrived(
         &self,
         number: u32,
         epoch_min: Option<u64>,
         limit: Option<usize>,
         money: &Money,
-    ) -> Result<Vec<StatementView>, ClientError> {
+    ) -> Result<(Vec<StatementView>, u64), ClientError> {
         let chain = self.client.settlement()?;
         let mut request = v1::ListStatementsRequest {
             account: Bytes::copy_from_slice(self.address.as_bytes()),
@@ -151,6 +155,7 @@ impl AccountView<'_> {
             |message: &v1::Statement| message.epoch.is_some_and(|epoch| epoch_min.is_some_and(|least| epoch < least));
         let mut listed: Vec<v1::Statement> = Vec::new();
         let mut older = None;
+        let mut log_begins = 0;
         let reaches_first = loop {
             let answer = chain
                 .call(|channel, limit| {
@@ -158,6 +163,7 @@ impl AccountView<'_> {
                     async move { settlement(channel).list_statements(request).await }
                 })
                 .await?;
+            log_begins = answer.log_begins.max(log_begins);
             let mut statements = answer.statements.into_iter();
             let taken = statements.by_ref().take(wanted.saturating_sub(listed.len()));
             for message in taken {
@@ -181,11 +187,13 @@ impl AccountView<'_> {
         let views = stream::iter(listed).map(|message| self.arrived_one(chain, number, message, money));
         let mut views: Vec<StatementView> = views.buffered(PROOFS_AT_ONCE).try_collect().await?;
         let reported = money.line(number).reported;
+        // What governance passed over stands in no list, and what it says of the sums then follows no statement.
+        let reported = if log_begins == 0 { reported } else { Tai::ZERO };
         if wanted > 0 {
             check_sequence(&views, reported, reaches_first).map_err(|flaw| ClientError::proof(&chain.id, flaw))?;
         }
         views.truncate(count);
-        Ok(views)
+        Ok((views, log_begins))
     }
 
     /// One that has arrived: its place in the log is proven, and that it is this account's from this shard.

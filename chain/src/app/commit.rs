@@ -143,6 +143,7 @@ impl<M: Machine> Inner<M> {
         for appended in M::appended(&decided.executed.state, &decided.executed.effects) {
             match appended {
                 Appended::Entry { log, index, bytes } => self.store.add_entry(&mut batch, &log, index, &bytes)?,
+                Appended::Begun { log, from } => self.store.add_frontier(&mut batch, &log, from)?,
                 Appended::Node { log, node } => self.store.add_node(&mut batch, &log, node)?,
             }
         }

@@ -28,7 +28,7 @@ use rocksdb::WriteBatch;
 use crate::error::StartError;
 use crate::store::blocks::BlockSummary;
 use crate::store::family::Family;
-use crate::store::logs::Log;
+use crate::store::logs::{Log, NamedLog};
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Store, StoreError};
 
@@ -98,7 +98,7 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     /// Most envelopes that one block executes.
     fn block_envelopes_max(state: &Self::State) -> usize;
     /// The logs that the state holds the frontiers of and this machine keeps the entries of.
-    fn logs(state: &Self::State) -> Vec<(Log, Frontier)>;
+    fn logs(state: &Self::State) -> Vec<NamedLog>;
     /// The log for another chain.
     fn outbox(state: &Self::State, destination: &ChainId) -> Option<Frontier>;
 
@@ -173,8 +173,11 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
     fn closed_by(store: &Store, summary: &BlockSummary) -> Result<Option<EpochClose>, StoreError>;
     /// The block that took in an entry of one of its logs, as far as this kind of chain keeps that.
     fn taken_in(store: &Store, log: &Log, index: u64, entry: &[u8]) -> Result<Option<At>, StoreError>;
-    /// Writes what this kind of chain keeps about an entry of one of its logs that comes with a state from elsewhere;
-    /// its place is what [`taken_in`](Self::taken_in) said there.
+    /// Whether an entry of one of its logs that comes with a state from elsewhere can be adopted: what is wrong with it,
+    /// before anything is written.
+    fn check_entry(entry: &LogRow, log: &Log) -> Result<(), String>;
+    /// Writes what this kind of chain keeps about such an entry; its place is what [`taken_in`](Self::taken_in) said
+    /// there, if that came along.
     fn adopt_entry(
         store: &Store,
         batch: &mut WriteBatch,
@@ -193,6 +196,11 @@ pub struct At {
     pub time: BlockTime,
 }
 
+impl At {
+    /// The place of a block that is not known.
+    pub(crate) const UNKNOWN: Self = Self { height: Height::new(0), time: BlockTime { secs: 0, nanos: 0 } };
+}
+
 /// An entry of a log that comes with a state from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRow {
@@ -200,7 +208,7 @@ pub struct LogRow {
     pub index: u64,
     /// Its bytes, as hashed.
     pub bytes: Vec<u8>,
-    /// The block that took it in.
+    /// The block that took it in, if that is known.
     pub taken: Option<At>,
 }
 
@@ -215,6 +223,13 @@ pub enum Appended<'a> {
         index: u64,
         /// Its bytes, as hashed.
         bytes: Cow<'a, [u8]>,
+    },
+    /// What a log goes on from, without the entries before.
+    Begun {
+        /// The log.
+        log: Log,
+        /// Its frontier there.
+        from: &'a Frontier,
     },
     /// A subtree that entries completed.
     Node {

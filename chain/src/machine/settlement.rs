@@ -22,7 +22,7 @@ use super::{Appended, At, LogRow, Machine};
 use crate::error::StartError;
 use crate::store::blocks::BlockSummary;
 use crate::store::family::Family;
-use crate::store::logs::Log;
+use crate::store::logs::{Log, NamedLog};
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Store, StoreError};
 
@@ -130,14 +130,18 @@ impl Machine for SettlementMachine {
         usize::try_from(BLOCK_MUTATIONS_MAX).unwrap_or(usize::MAX)
     }
 
-    fn logs(state: &SettlementState) -> Vec<(Log, Frontier)> {
-        let shards = || state.shards().map(|shard| ChainId::shard(&state.chain().network, shard));
-        let outboxes = shards().map(|chain| (Log::Outbox(chain.clone()), state.outbox_to(&chain)));
-        let inbox = |chain: ChainId| {
+    fn logs(state: &SettlementState) -> Vec<NamedLog> {
+        let chain_of = |shard| ChainId::shard(&state.chain().network, shard);
+        let outboxes = state.shards().map(chain_of).map(|chain| {
+            let frontier = state.outbox_to(&chain);
+            NamedLog::whole(Log::Outbox(chain), frontier)
+        });
+        let inboxes = state.shards().filter_map(|shard| {
+            let chain = chain_of(shard);
             let frontier = state.channel(&chain)?.inbox().frontier().clone();
-            Some((Log::Inbox(chain), frontier))
-        };
-        outboxes.chain(shards().filter_map(inbox)).chain([(Log::Postings, state.postings())]).collect()
+            Some(NamedLog { log: Log::Inbox(chain), begins: state.passed(shard).begins(), frontier })
+        });
+        outboxes.chain(inboxes).chain([NamedLog::whole(Log::Postings, state.postings())]).collect()
     }
 
     fn outbox(state: &SettlementState, destination: &ChainId) -> Option<Frontier> {
@@ -232,6 +236,7 @@ impl Machine for SettlementMachine {
     fn appended<'a>(state: &SettlementState, effects: &'a Effects) -> Vec<Appended<'a>> {
         let inbox = |shard| Log::Inbox(ChainId::shard(&state.chain().network, shard));
         let mut appended = super::outbound(&effects.entries, &effects.outbox_nodes);
+        appended.extend(effects.begun.iter().map(|(shard, from)| Appended::Begun { log: inbox(*shard), from }));
         appended.extend(effects.inbound.iter().map(|entry| Appended::Entry {
             log: inbox(entry.source),
             index: entry.index,
@@ -303,6 +308,14 @@ impl Machine for SettlementMachine {
         }
     }
 
+    fn check_entry(entry: &LogRow, log: &Log) -> Result<(), String> {
+        match log {
+            Log::Postings => Posting::from_bytes(&entry.bytes).map(drop).map_err(|error| error.to_string()),
+            // What does not decode is an entry at fault, and says nothing.
+            Log::Inbox(_) | Log::Outbox(_) => Ok(()),
+        }
+    }
+
     fn adopt_entry(
         store: &Store,
         batch: &mut WriteBatch,
@@ -318,13 +331,10 @@ impl Machine for SettlementMachine {
         }
         let Some(shard) = shard_of(log) else { return Ok(()) };
         let fault = state.shard(shard).and_then(|shard| shard.leaf.fault);
+        let has_effect = fault.is_none_or(|fault| fault.index != *index) && !state.passed(shard).holds(*index);
         match LogEntry::from_bytes(bytes) {
-            Ok(decoded) if fault.is_none_or(|fault| fault.index != *index) => {
-                let at = taken.ok_or_else(|| {
-                    let detail = "comes without the block that took it in";
-                    StoreError::damaged("entry of a shard's log", &index.to_be_bytes(), detail)
-                })?;
-                store.add_inbound(batch, at, shard, *index, &decoded)
+            Ok(decoded) if has_effect => {
+                store.add_inbound(batch, taken.unwrap_or(At::UNKNOWN), shard, *index, &decoded)
             }
             // An entry at fault says nothing.
             Ok(_) | Err(_) => Ok(()),

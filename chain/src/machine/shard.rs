@@ -21,7 +21,7 @@ use crate::error::StartError;
 use crate::store::blocks::BlockSummary;
 use crate::store::epochs::EpochRow;
 use crate::store::family::Family;
-use crate::store::logs::Log;
+use crate::store::logs::{Log, NamedLog};
 use crate::store::receipts::StoredReceipt;
 use crate::store::{Store, StoreError};
 
@@ -116,10 +116,10 @@ impl Machine for ShardMachine {
         usize::try_from(state.chain().block_mutations_max).unwrap_or(usize::MAX)
     }
 
-    fn logs(state: &ShardState) -> Vec<(Log, Frontier)> {
+    fn logs(state: &ShardState) -> Vec<NamedLog> {
         let settlement = state.settlement();
         let frontier = state.outbox_to(&settlement);
-        vec![(Log::Outbox(settlement), frontier)]
+        vec![NamedLog::whole(Log::Outbox(settlement), frontier)]
     }
 
     fn outbox(state: &ShardState, destination: &ChainId) -> Option<Frontier> {
@@ -251,6 +251,10 @@ impl Machine for ShardMachine {
     fn taken_in(_store: &Store, _log: &Log, _index: u64, _entry: &[u8]) -> Result<Option<At>, StoreError> {
         // Its one log is its own, and a close says itself when it was.
         Ok(None)
+    }
+
+    fn check_entry(entry: &LogRow, _log: &Log) -> Result<(), String> {
+        LogEntry::from_bytes(&entry.bytes).map(drop).map_err(|error| error.to_string())
     }
 
     fn adopt_entry(

@@ -1,6 +1,7 @@
 //! The append-only logs that a chain's state holds the frontiers of, entry by entry, with their inner nodes: one outbox
 //! for every chain that this one speaks to; on the settlement chain also one inbox for every shard that it hears, and
-//! the postings. Nothing of them is ever removed.
+//! the postings. Nothing of them is ever removed;
+//! but governance may let an inbox go on from another frontier, and what was read before is no part of it any more.
 //!
 //! Key of a log: kind (1: 1 outbox, 2 inbox, 3 postings) ‖ length of the chain id (1) ‖ chain id; a postings' log has
 //! neither. It goes before the index, so no log's rows stand among another's.
@@ -8,7 +9,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use db3_merkle_log::{CompletedNode, Hash, NodeSource, ProofError, inclusion_proof, leaf_hash, right_range};
+use db3_merkle_log::{CompletedNode, Frontier, Hash, NodeSource, ProofError, inclusion_proof, leaf_hash, right_range};
 use db3_primitives::ChainId;
 use db3_primitives::limits::CHAIN_ID_BYTES_MAX;
 use rocksdb::{Direction, IteratorMode, WriteBatch};
@@ -24,6 +25,29 @@ pub enum Log {
     Inbox(ChainId),
     /// The settlement chain's postings.
     Postings,
+}
+
+/// A log as a state names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedLog {
+    /// Which.
+    pub log: Log,
+    /// Index of its first entry that is kept: governance let it go on from there.
+    pub begins: u64,
+    /// All of it, what is not kept included.
+    pub frontier: Frontier,
+}
+
+impl NamedLog {
+    /// A log that is kept from its beginning.
+    pub(crate) fn whole(log: Log, frontier: Frontier) -> Self {
+        Self { log, begins: 0, frontier }
+    }
+
+    /// Number of its entries that are kept.
+    pub(crate) fn kept(&self) -> u64 {
+        self.frontier.size().saturating_sub(self.begins)
+    }
 }
 
 impl fmt::Display for Log {
@@ -102,6 +126,44 @@ impl Store {
         Ok(())
     }
 
+    /// Notes the subtrees that a log goes on from where the entries below them are not kept, a single leaf too.
+    pub(crate) fn add_frontier(&self, batch: &mut WriteBatch, log: &Log, from: &Frontier) -> Result<(), StoreError> {
+        for node in from.nodes() {
+            batch.put_cf(self.family(Family::LogNodes)?, log.node_key(node.level, node.index), node.hash);
+        }
+        Ok(())
+    }
+
+    /// The frontier of a log at an index from which on it is kept, or below.
+    pub(crate) fn log_frontier(&self, log: &Log, size: u64) -> Result<Frontier, StoreError> {
+        let hashes = self.log_right(log, 0, size)?;
+        let bytes = [size.to_be_bytes().as_slice(), hashes.as_flattened()].concat();
+        Frontier::from_bytes(&bytes).map_err(|error| StoreError::damaged("log", log.to_string().as_bytes(), error))
+    }
+
+    /// That frontier in hex digits, as it goes with a log to elsewhere; none where the log is kept from its beginning.
+    pub(crate) fn begins_of(&self, named: &NamedLog) -> Result<Option<String>, StoreError> {
+        if named.begins == 0 {
+            return Ok(None);
+        }
+        self.log_frontier(&named.log, named.begins).map(|frontier| Some(hex::encode(frontier.to_bytes())))
+    }
+
+    /// Whether every entry of a log is here from its first on, and leads to the frontier that a state names.
+    pub(crate) fn check_log(&self, named: &NamedLog) -> Result<(), StoreError> {
+        let NamedLog { log, begins, frontier } = named;
+        let mut found = self.log_frontier(log, *begins)?;
+        for index in *begins..frontier.size() {
+            let entry = self.log_entry(log, index)?.ok_or_else(|| missing_entry(log, index))?;
+            found.append_with(&entry, |_| ());
+        }
+        if found == *frontier {
+            return Ok(());
+        }
+        let detail = "its entries are not those that the state names";
+        Err(StoreError::damaged("log", log.to_string().as_bytes(), detail))
+    }
+
     /// An entry's bytes.
     pub fn log_entry(&self, log: &Log, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
         self.get(Family::Logs, &log.entry_key(index))
@@ -161,12 +223,15 @@ impl NodeSource for Nodes<'_> {
     type Error = StoreError;
 
     fn node(&self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
-        if level == 0 {
-            return Ok(self.store.log_entry(self.log, index)?.map(|entry| leaf_hash(&entry)));
-        }
+        // Of a leaf that a log goes on from; the entry, if there is one, is of what was read before.
         let key = self.log.node_key(level, index);
-        let hash = self.store.get(Family::LogNodes, &key)?;
-        hash.map(|bytes| Row::new("node of a log", &key, &bytes).only(Row::hash)).transpose()
+        if let Some(bytes) = self.store.get(Family::LogNodes, &key)? {
+            return Row::new("node of a log", &key, &bytes).only(Row::hash).map(Some);
+        }
+        if level > 0 {
+            return Ok(None);
+        }
+        Ok(self.store.log_entry(self.log, index)?.map(|entry| leaf_hash(&entry)))
     }
 }
 

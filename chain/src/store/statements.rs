@@ -5,8 +5,9 @@
 //! Row of `closes`, by shard (4) ‖ last epoch (8): index in the shard's log (8) ‖ height (8) ‖ time (12) ‖ close (141).
 //! Row of `close_order`, by shard (4) ‖ index (8): last epoch (8).
 //!
-//! In a restored or imported folder height and time are what the snapshot or the export says of them. No hash covers that:
-//! what is proven is that the entry stands in the shard's log.
+//! In a restored or imported folder height and time are what the snapshot or the export says of them, and 0 where they do
+//! not say it, as snapshots of other nodes never do: no hash covers them. What is proven is that the entry stands in the
+//! shard's log. In lists such rows are the oldest, in the order of their log, and no condition on time accepts them.
 
 use db3_primitives::{Address, BlockTime, Epoch, EpochClose, Height, LogEntry, ShardId, Statement, Tai};
 use rocksdb::{Direction, IteratorMode, WriteBatch};
@@ -28,9 +29,11 @@ pub struct StatementRow {
     pub cumulative: Tai,
     /// What the shard's statement of the account before this one said; none if this is the first.
     pub previous: Option<Tai>,
+    /// Position of that one.
+    pub previous_index: Option<u64>,
     /// The epochs that it is of, first and last; none until the shard's close came.
     pub epochs: Option<(Epoch, Epoch)>,
-    /// Block of the settlement chain that took it in.
+    /// Block of the settlement chain that took it in; 0 where this node does not know it.
     pub height: Height,
     /// Time of that block.
     pub time: BlockTime,
@@ -45,7 +48,7 @@ pub struct CloseRow {
     pub close: EpochClose,
     /// Position in the shard's log; its statements stand right before it.
     pub index: u64,
-    /// Block of the settlement chain that took it in.
+    /// Block of the settlement chain that took it in; 0 where this node does not know it.
     pub height: Height,
     /// Time of that block.
     pub time: BlockTime,
@@ -77,12 +80,22 @@ pub struct StatementCursor {
     pub index: u64,
 }
 
+impl StatementRow {
+    /// The same in a log that begins at this index: none where it stands before, and nothing of one that does.
+    #[must_use]
+    pub fn within(self, begins: u64) -> Option<Self> {
+        let previous_index = self.previous_index.filter(|index| *index >= begins);
+        let previous = self.previous.filter(|_| previous_index.is_some());
+        (self.index >= begins).then_some(Self { previous, previous_index, ..self })
+    }
+}
+
 impl StatementFilter {
     fn accepts(&self, row: &StatementRow) -> bool {
         self.shard.is_none_or(|shard| shard == row.shard)
             && self.epochs.is_none_or(|(first, last)| row.epochs.is_some_and(|(from, to)| from <= last && first <= to))
             && self.since.is_none_or(|since| since <= row.time)
-            && self.until.is_none_or(|until| row.time < until)
+            && self.until.is_none_or(|until| row.height > Height::new(0) && row.time < until)
             && self.height_max.is_none_or(|height| row.height <= height)
     }
 }
@@ -174,6 +187,7 @@ impl Store {
             index,
             cumulative,
             previous: None,
+            previous_index: None,
             epochs: None,
             height,
             time,
@@ -220,6 +234,10 @@ impl Store {
             let stored = self.statement_at_or_before(&key)?.filter(|(found, ..)| *found == index);
             let (_, cumulative, height, time) =
                 stored.ok_or_else(|| StoreError::missing("statement", format!("0x{}", hex::encode(&key))))?;
+            // Taken over from elsewhere and executed here later on, it stands in the order twice.
+            if height != place.height {
+                continue;
+            }
             if filter.since.is_some_and(|since| time < since) {
                 break;
             }
@@ -229,6 +247,7 @@ impl Store {
                 index,
                 cumulative,
                 previous: None,
+                previous_index: None,
                 epochs: None,
                 height,
                 time,
@@ -270,22 +289,24 @@ impl Store {
             None => None,
         };
         let epochs = close.map(|close| (close.close.first, close.close.last));
-        Ok(StatementRow { previous: previous.map(|(_, cumulative, ..)| cumulative), epochs, ..row })
+        let previous_index = previous.map(|(index, ..)| index);
+        Ok(StatementRow { previous: previous.map(|(_, cumulative, ..)| cumulative), previous_index, epochs, ..row })
     }
 
-    /// The block that took in an entry of a shard's log; none where it was not applied.
+    /// The block that took in an entry of a shard's log; none where it was not applied, or where that is not known.
     pub(crate) fn taken_in(&self, shard: ShardId, index: u64, entry: &LogEntry) -> Result<Option<At>, StoreError> {
-        match entry {
+        let at = match entry {
             LogEntry::Statement(statement) => {
                 let found = self.statement_at_or_before(&statement_key(&statement.account, shard, index))?;
                 let found = found.filter(|(found, ..)| *found == index);
-                Ok(found.map(|(_, _, height, time)| At { height, time }))
+                found.map(|(_, _, height, time)| At { height, time })
             }
             LogEntry::EpochClose(close) => {
                 let row = self.close(shard, close.last)?.filter(|row| row.index == index);
-                Ok(row.map(|row| At { height: row.height, time: row.time }))
+                row.map(|row| At { height: row.height, time: row.time })
             }
-        }
+        };
+        Ok(at.filter(|at| *at != At::UNKNOWN))
     }
 
     /// The close of a shard that covers an epoch.

@@ -31,6 +31,7 @@ mod settlement;
 mod state_sync;
 mod stated;
 mod support;
+mod taken_over;
 mod transfer;
 
 pub(crate) use grammar::Call;

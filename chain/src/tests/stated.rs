@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use db3_carry::Delivery;
 use db3_carry::build::Source;
-use db3_genesis::{AccountEntry, PeerEntry, SettlementGenesis};
+use db3_genesis::{AccountEntry, GenesisOperator, PayoutEntry, PeerEntry, SettlementGenesis};
 use db3_light_client::{Options, TrustRoot, UnixTime};
 use db3_primitives::{
     Address, BlockTime, ChainId, Epoch, EpochClose, Height, LogEntry, Nonce, Payee, Scheme, ShardId, Statement, Tai,
@@ -15,9 +15,10 @@ use db3_primitives::{
 use db3_proto::{encode_envelope, encode_transaction_body};
 use tempfile::TempDir;
 
+use super::governance::operator;
 use super::support::{Account, EPOCH_SECS, settings, settlement, soon, trust};
 use crate::app::Clock;
-use crate::{Chain, InitInput, SettlementMachine, init};
+use crate::{Chain, InitInput, SettlementMachine, init, make_key};
 
 pub(super) type Settlement = Chain<SettlementMachine>;
 
@@ -53,6 +54,15 @@ fn unix(secs: u64, nanos: u32) -> UnixTime {
 
 impl Network {
     pub(super) fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// One whose validator has an operator.
+    pub(super) fn governed() -> Self {
+        Self::with(true)
+    }
+
+    fn with(governed: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("node");
         let now = Clock::default().now().secs;
@@ -64,13 +74,18 @@ impl Network {
             AccountEntry::with_credit(Account::new(number).address(), balance, credit, 1).unwrap()
         };
         let treasury = Account::new(99).address();
-        let genesis = SettlementGenesis::new(
+        let mut genesis = SettlementGenesis::new(
             &"test".parse().unwrap(),
             epoch_secs(),
             treasury,
             (1..=3).map(account).collect(),
             vec![peer],
         );
+        if governed {
+            let (key, account) = (make_key(&home).unwrap(), operator().address());
+            genesis.operators = vec![GenesisOperator::new(&key.pubkey, &account, &account)];
+            genesis.payouts[1] = vec![PayoutEntry { address: account.to_string(), power: key.power }];
+        }
         let input = InitInput { app_state: genesis.into(), time: Some(BlockTime::from_secs(now)) };
         init(&home, &input, &settings(&home)).unwrap();
         Self { _folder: folder, home, shard }
@@ -107,7 +122,7 @@ impl Shard {
     }
 
     /// Writes the statements of an epoch, each with the sum before and after, and its close.
-    pub(super) fn write_close(&mut self, epoch: Epoch, sums: &[(Address, u128, u128)]) {
+    pub(super) fn write_close(&mut self, epoch: Epoch, sums: &[(Address, u128, u128)]) -> EpochClose {
         let mut sums = sums.to_vec();
         sums.sort_unstable();
         for (account, _, cumulative) in &sums {
@@ -131,6 +146,7 @@ impl Shard {
         self.says(&LogEntry::EpochClose(close));
         self.last = Some(close);
         self.time = end_of(epoch);
+        close
     }
 
     pub(super) fn says(&mut self, entry: &LogEntry) {

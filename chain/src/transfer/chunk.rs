@@ -4,12 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use db3_genesis::write_atomic;
-use db3_primitives::Height;
 use serde::{Deserialize, Serialize};
 
 use super::TransferError;
-use crate::machine::At;
-use crate::store::row::Row;
 
 /// A chunk is cut before it passes this.
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
@@ -108,12 +105,6 @@ impl<'a> Rest<'a> {
     pub(super) fn length<const N: usize>(&mut self) -> Result<usize, TransferError> {
         let bytes = self.take(N)?;
         Ok(bytes.iter().fold(0, |length: usize, byte| length.wrapping_shl(8) | usize::from(*byte)))
-    }
-
-    /// A block: height (8) ‖ seconds (8) ‖ nanoseconds (4).
-    pub(super) fn place(&mut self) -> Result<At, TransferError> {
-        let mut row = Row::new("block of an entry", &[], self.take(20)?);
-        Ok(At { height: Height::new(row.u64()?), time: row.time()? })
     }
 
     /// So many bytes.

@@ -1,7 +1,9 @@
 //! The whole state as lines of JSON: a header that names chain, height, time, root and the numbers of leaves and entries,
 //! then one line per leaf, `{"key":"<hex>","value":"<hex>"}`, in key order, then one per entry of each log that the
 //! state names, `{"log":"outbox <chain id>","entry":"<hex>"}`, in order. An entry of an inbox names the block that took it in,
-//! `{"log":"inbox <chain id>","entry":"<hex>","height":"<decimal>","time":"<RFC 3339>"}`, unless it was at fault.
+//! `{"log":"inbox <chain id>","entry":"<hex>","height":"<decimal>","time":"<RFC 3339>"}`, unless it was at fault or this node
+//! does not know the block. Before a log whose first entries are not kept stands what it goes on from, size and hashes of
+//! their frontier: `{"log":"inbox <chain id>","begins":"<hex>"}`.
 
 use std::io::Write;
 
@@ -12,17 +14,18 @@ use crate::config::ChainConfig;
 use crate::machine::Machine;
 use crate::open::open;
 use crate::store::Store;
-use crate::store::logs::missing_entry;
+use crate::store::logs::{NamedLog, missing_entry};
 use crate::version::VersionOf;
 
-/// The layout. (Layout 1 had the one outbox of a shard, without its name; layout 2 no blocks of entries.)
-pub(super) const FORMAT: u32 = 3;
+/// The layout. (Layout 1 had the one outbox of a shard, without its name; layout 2 no blocks of entries, layout 3 every log
+/// from its beginning.)
+pub(super) const FORMAT: u32 = 4;
 
 /// The first line of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportHeader {
-    /// Layout, 3.
+    /// Layout, 4.
     pub format: u32,
     /// Chain.
     pub chain_id: String,
@@ -34,7 +37,7 @@ pub struct ExportHeader {
     pub root: String,
     /// Number of leaves, decimal.
     pub leaves: String,
-    /// Number of entries of the logs, decimal.
+    /// Number of entries of the logs that follow, decimal.
     pub log_entries: String,
 }
 
@@ -58,6 +61,14 @@ pub(super) struct EntryLine {
     pub(super) time: Option<String>,
 }
 
+/// What the entries of a log go on from.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BeginsLine {
+    pub(super) log: String,
+    pub(super) begins: String,
+}
+
 /// Exports the newest provable state of a folder that no node has open; under `CometBFT` the snapshot's.
 pub fn export<M: Machine>(config: ChainConfig, to: &mut dyn Write) -> Result<ExportHeader, TransferError> {
     let opened = open::<M>(config)?;
@@ -74,7 +85,7 @@ pub fn export_version<M: Machine>(
     to: &mut dyn Write,
 ) -> Result<ExportHeader, TransferError> {
     let logs = M::logs(&version.state);
-    let log_entries = logs.iter().fold(0_u64, |sum, (_, log)| sum.saturating_add(log.size()));
+    let log_entries = logs.iter().fold(0_u64, |sum, named| sum.saturating_add(named.kept()));
     let tree = M::tree(&version.state);
     let header = ExportHeader {
         format: FORMAT,
@@ -89,8 +100,12 @@ pub fn export_version<M: Machine>(
     for (key, value) in tree.range(&[], None) {
         write_line(to, &LeafLine { key: hex::encode(key).into(), value: hex::encode(value).into() })?;
     }
-    for (log, frontier) in logs {
-        for index in 0..frontier.size() {
+    for named in logs {
+        if let Some(begins) = store.begins_of(&named)? {
+            write_line(to, &BeginsLine { log: named.log.to_string(), begins })?;
+        }
+        let NamedLog { log, begins, frontier } = named;
+        for index in begins..frontier.size() {
             let entry = store.log_entry(&log, index)?.ok_or_else(|| missing_entry(&log, index))?;
             let taken = M::taken_in(store, &log, index, &entry)?;
             let (height, time) = (taken.map(|at| at.height.to_string()), taken.map(|at| at.time.rfc3339()));

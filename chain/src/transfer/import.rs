@@ -11,7 +11,7 @@ use db3_primitives::{Address, BlockTime, Height, limits};
 use db3_state_tree::Tree;
 
 use super::TransferError;
-use super::export::{EntryLine, ExportHeader, FORMAT, LeafLine};
+use super::export::{BeginsLine, EntryLine, ExportHeader, FORMAT, LeafLine};
 use super::logs::Logs;
 use crate::config::ChainConfig;
 use crate::init::{check_empty, genesis_file, make_genesis, make_key, write_settings};
@@ -28,6 +28,7 @@ const LINE_BYTES_MAX: u64 = 2 * (limits::TREE_KEY_BYTES_MAX as u64 + 64 * 1024) 
 #[serde(untagged)]
 enum Content {
     Leaf(LeafLine<'static>),
+    Begins(BeginsLine),
     Entry(EntryLine),
 }
 
@@ -55,7 +56,7 @@ pub fn import<M: Machine>(
     let meta = meta_of(&header)?;
     let mut builder = TreeBuilder::default();
     let mut leaves = 0_u64;
-    let mut logs = Logs::default();
+    let mut logs = Logs::of(At { height: meta.height, time: meta.time });
     while let Some(content) = lines.next::<Content>()? {
         let line = lines.number;
         let bytes = |text: &str| hex::decode(text).map_err(|error| TransferError::malformed(at(line), error));
@@ -65,11 +66,14 @@ pub fn import<M: Machine>(
                 leaves = leaves.saturating_add(1);
             }
             Content::Leaf(_) => return Err(TransferError::malformed(at(line), "a leaf stands after the logs")),
+            Content::Begins(BeginsLine { log, begins }) => {
+                let log = log.parse().map_err(|error: String| TransferError::malformed(at(line), error))?;
+                logs.begin(at(line), log, &begins)?;
+            }
             Content::Entry(EntryLine { log, entry, height, time }) => {
                 let log = log.parse().map_err(|error: String| TransferError::malformed(at(line), error))?;
                 let taken = taken(height.as_deref(), time.as_deref(), line)?;
-                let state = At { height: meta.height, time: meta.time };
-                logs.add(at(line), log, bytes(&entry)?, taken, state)?;
+                logs.add(at(line), log, bytes(&entry)?, taken)?;
             }
         }
     }
@@ -82,7 +86,7 @@ pub fn import<M: Machine>(
         return Err(TransferError::malformed(at(lines.number), detail));
     }
     let state = state_of::<M>(builder.finish(&meta)?)?;
-    logs.check("the entries", &M::logs(&state))?;
+    logs.check::<M>("the entries", &state)?;
     let app_state = M::genesis_again(&state);
     let app_state = app_state.ok_or_else(|| TransferError::malformed("the leaves", "name no chain to hear"))?;
     let chain_id = M::chain_id(&state);

@@ -8,6 +8,7 @@ mod chunk;
 mod export;
 mod import;
 mod logs;
+mod places;
 mod restoring;
 mod size;
 pub mod snapshot;

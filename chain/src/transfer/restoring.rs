@@ -101,14 +101,15 @@ impl Restoring {
                 bounds.memory
             )));
         }
-        let parts = parts(manifest)?;
+        let mut logs = Logs::of(At { height: meta.height, time: meta.time });
+        let parts = parts(manifest, &mut logs)?;
         if parts.len() != chunks {
             return Err(wrong(format!("names {} chunks, {chunks} were offered", parts.len())));
         }
         if let Some((_, chunk)) = parts.iter().find(|(_, chunk)| chunk.bytes > FILE_BYTES_MAX) {
             return Err(wrong(format!("names a chunk of {} bytes", chunk.bytes)));
         }
-        Ok(Self { meta, chunks: parts, next: 0, builder: TreeBuilder::default(), logs: Logs::default(), due })
+        Ok(Self { meta, chunks: parts, next: 0, builder: TreeBuilder::default(), logs, due })
     }
 
     /// Takes the next chunk. Gives whether it was the last.
@@ -118,10 +119,9 @@ impl Restoring {
         if !is_chunk(chunk, bytes) {
             return Err(ChunkFault::Hash);
         }
-        let state = At { height: self.meta.height, time: self.meta.time };
         match part {
             Part::State => add_leaves(&mut self.builder, chunk, bytes, &mut self.due)?,
-            Part::Log(log) => add_entries(&mut self.logs, log, chunk, bytes, state, &mut self.due)?,
+            Part::Log(log) => add_entries(&mut self.logs, log, chunk, bytes, None, &mut self.due)?,
         }
         self.next = due.saturating_add(1);
         Ok(self.next == self.chunks.len())
@@ -132,7 +132,7 @@ impl Restoring {
         let Self { meta, builder, logs, due, .. } = self;
         due.end()?;
         let state = state_of::<M>(builder.finish(&meta)?)?;
-        logs.check(MANIFEST, &M::logs(&state))?;
+        logs.check::<M>(MANIFEST, &state)?;
         Ok(Restored { meta, state, logs })
     }
 }
@@ -144,10 +144,13 @@ impl<M: Machine> Restored<M> {
     }
 }
 
-fn parts(manifest: Manifest) -> Result<Vec<(Part, Chunk)>, TransferError> {
+fn parts(manifest: Manifest, logs: &mut Logs) -> Result<Vec<(Part, Chunk)>, TransferError> {
     let mut parts: Vec<_> = manifest.state.into_iter().map(|chunk| (Part::State, chunk)).collect();
     for files in manifest.logs {
         let log: Log = files.log.parse().map_err(|error: String| TransferError::malformed(MANIFEST, error))?;
+        if let Some(begins) = files.begins {
+            logs.begin(MANIFEST, log.clone(), &begins)?;
+        }
         parts.extend(files.chunks.into_iter().map(|chunk| (Part::Log(log.clone()), chunk)));
     }
     Ok(parts)

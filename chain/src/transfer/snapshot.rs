@@ -3,10 +3,10 @@
 //!
 //! The manifest and the chunks are the same bytes on every node of a chain at a height. A chunk of leaves is a run of
 //! key length (2) ‖ key ‖ value length (4) ‖ value in key order, a chunk of a log a run of entry length (4) ‖
-//! entry in order, lengths big endian; in a chunk of an inbox the block that took an entry in follows it, height (8) ‖ seconds
-//! (8) ‖ nanoseconds (4), all 0 for an entry at fault. A chunk is cut before it passes 8 MiB. `blocks.bin` (block and light block of
-//! the snapshot's height and of those after it, each as length (4) ‖ bytes) and `genesis.json` are beside them: a
-//! commit may name other signers on another node. `by-hand`, empty, says that a hand made it.
+//! entry in order, lengths big endian, from the first entry that is kept. A chunk is cut before it passes 8 MiB. `blocks.bin`
+//! (block and light block of the snapshot's height and of those after it, each as length (4) ‖ bytes), `places.bin` (the
+//! blocks that took in the entries of inboxes) and `genesis.json` are beside them: a commit may name other signers on
+//! another node, and no root covers a place. `by-hand`, empty, says that a hand made it.
 //!
 //! A restored folder has the state and its logs, not the bills and receipts of blocks before it. It has no
 //! validator key: a key must never run in two places. Move it, after the old node has stopped for good.
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use super::chunk::Chunk;
 use super::chunk::{ChunkWriter, Rest, read_chunk};
 use super::logs::Logs;
+use super::places::{Places, PlacesWriter};
 use super::size::Due;
 use super::{TransferError, blocks};
 use crate::config::{ChainConfig, EngineKind};
@@ -29,26 +30,23 @@ use crate::init::{check_empty, genesis_file, write_settings};
 use crate::machine::{At, Machine};
 use crate::open::{open, state_of};
 use crate::store::Store;
-use crate::store::logs::{Log, missing_entry};
-use crate::store::row::time_bytes;
+use crate::store::logs::{Log, NamedLog, missing_entry};
 use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
 use crate::version::VersionOf;
 
 /// The layout; state sync names it as its format.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 const BLOCKS_FILE: &str = "blocks.bin";
+const PLACES_FILE: &str = "places.bin";
 /// Stands beside the manifest of a snapshot that `make` wrote, empty.
 const BY_HAND_FILE: &str = "by-hand";
-
-/// The block of an entry at fault, which was not taken in.
-const NOT_TAKEN: At = At { height: Height::new(0), time: BlockTime { secs: 0, nanos: 0 } };
 
 /// What a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Layout, 3.
+    /// Layout, 4.
     pub format: u32,
     /// Chain.
     pub chain_id: String,
@@ -72,7 +70,10 @@ pub struct Manifest {
 pub struct LogFiles {
     /// Which: `outbox <chain id>`, `inbox <chain id>` or `postings`.
     pub log: String,
-    /// Number of its entries, decimal.
+    /// The frontier that its first entry here follows, in hex digits; none where all entries are here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<String>,
+    /// Number of its entries here, decimal.
     pub entries: String,
     /// Its chunks, in order.
     pub chunks: Vec<Chunk>,
@@ -203,22 +204,28 @@ fn write_files<M: Machine>(
     }
     let state = chunks.finish()?;
     let mut logs = Vec::new();
-    for (number, (log, frontier)) in M::logs(&version.state).into_iter().enumerate() {
+    let mut places = if with_blocks { Some(PlacesWriter::new(&path.join(PLACES_FILE))?) } else { None };
+    for (number, named) in M::logs(&version.state).into_iter().enumerate() {
         let mut chunks = ChunkWriter::new(&path, format!("log-{number:03}"));
-        for index in 0..frontier.size() {
-            let entry = store.log_entry(&log, index)?.ok_or_else(|| missing_entry(&log, index))?;
+        let NamedLog { log, begins, frontier } = &named;
+        for index in *begins..frontier.size() {
+            let entry = store.log_entry(log, index)?.ok_or_else(|| missing_entry(log, index))?;
             let bytes = u32::try_from(entry.len()).unwrap_or(u32::MAX);
-            match log {
-                Log::Inbox(_) => {
-                    let taken = M::taken_in(store, &log, index, &entry)?.unwrap_or(NOT_TAKEN);
-                    let (height, time) = (taken.height.get().to_be_bytes(), time_bytes(taken.time));
-                    chunks.add(&[&bytes.to_be_bytes(), &entry, &height, &time])?;
-                }
-                Log::Outbox(_) | Log::Postings => chunks.add(&[&bytes.to_be_bytes(), &entry])?,
+            chunks.add(&[&bytes.to_be_bytes(), &entry])?;
+            if let (Some(places), Log::Inbox(_)) = (&mut places, log) {
+                places.add(M::taken_in(store, log, index, &entry)?)?;
             }
         }
-        let entries = frontier.size().to_string();
-        logs.push(LogFiles { log: log.to_string(), entries, chunks: chunks.finish()? });
+        let begins = store.begins_of(&named)?;
+        logs.push(LogFiles {
+            log: log.to_string(),
+            begins,
+            entries: named.kept().to_string(),
+            chunks: chunks.finish()?,
+        });
+    }
+    if let Some(places) = places {
+        places.finish()?;
     }
     if with_blocks {
         blocks::write(store, genesis, version, &path.join(BLOCKS_FILE))?;
@@ -265,7 +272,7 @@ pub fn restore<M: Machine>(home: &Path, snapshot: &Path, settings: &ChainConfig)
     let state = state_of::<M>(builder.finish(&meta)?)?;
     let logs = read_logs(snapshot, &manifest, At { height: meta.height, time: meta.time }, &mut due)?;
     due.end()?;
-    logs.check("manifest.json", &M::logs(&state))?;
+    logs.check::<M>("manifest.json", &state)?;
     let store = Store::open::<M>(home, &manifest.chain_id)?;
     logs.write::<M>(&store, &state)?;
     blocks::restore(&store, &snapshot.join(BLOCKS_FILE), &meta, &genesis)?;
@@ -293,34 +300,38 @@ pub(super) fn add_leaves(
     Ok(())
 }
 
-/// Adds the entries of a chunk of a log; `state` is the place of the block whose state the snapshot holds.
+/// Adds the entries of a chunk of a log; `places` tells of an inbox which block took them in.
 pub(super) fn add_entries(
     logs: &mut Logs,
     log: &Log,
     chunk: &Chunk,
     bytes: &[u8],
-    state: At,
+    mut places: Option<&mut Places>,
     due: &mut Due,
 ) -> Result<(), TransferError> {
     let mut rest = Rest { bytes, file: &chunk.file };
     while !rest.bytes.is_empty() {
         due.take(&chunk.file)?;
         let entry = rest.length::<4>().and_then(|length| rest.take(length))?.to_vec();
-        let taken = match log {
-            Log::Inbox(_) => Some(rest.place()?).filter(|taken| *taken != NOT_TAKEN),
-            Log::Outbox(_) | Log::Postings => None,
+        let taken = match (log, &mut places) {
+            (Log::Inbox(_), Some(places)) => places.next()?,
+            (Log::Inbox(_) | Log::Outbox(_) | Log::Postings, _) => None,
         };
-        logs.add(&chunk.file, log.clone(), entry, taken, state)?;
+        logs.add(&chunk.file, log.clone(), entry, taken)?;
     }
     Ok(())
 }
 
 fn read_logs(snapshot: &Path, manifest: &Manifest, state: At, due: &mut Due) -> Result<Logs, TransferError> {
-    let mut logs = Logs::default();
-    for LogFiles { log, chunks, .. } in &manifest.logs {
+    let mut logs = Logs::of(state);
+    let mut places = Places::open(&snapshot.join(PLACES_FILE))?;
+    for LogFiles { log, begins, chunks, .. } in &manifest.logs {
         let log: Log = log.parse().map_err(|error: String| TransferError::malformed("manifest.json", error))?;
+        if let Some(begins) = begins {
+            logs.begin("manifest.json", log.clone(), begins)?;
+        }
         for chunk in chunks {
-            add_entries(&mut logs, &log, chunk, &read_chunk(snapshot, chunk)?, state, due)?;
+            add_entries(&mut logs, &log, chunk, &read_chunk(snapshot, chunk)?, Some(&mut places), due)?;
         }
     }
     Ok(logs)

@@ -93,8 +93,8 @@ fn outbox_of<K: Kind>(view: &View<K>, name: &str) -> Result<(ChainId, u64), Refu
 /// The logs for other chains, and their sizes.
 fn outboxes<K: Kind>(state: &State<K>) -> Vec<(ChainId, u64)> {
     let logs = K::Machine::logs(state).into_iter();
-    logs.filter_map(|(log, frontier)| match log {
-        Log::Outbox(destination) => Some((destination, frontier.size())),
+    logs.filter_map(|named| match named.log {
+        Log::Outbox(destination) => Some((destination, named.frontier.size())),
         Log::Inbox(_) | Log::Postings => None,
     })
     .collect()

@@ -40,6 +40,7 @@ impl SettlementNode {
         };
         let (height, limit) = (view.height(), items.saturating_add(1));
         let rooted = Rooted::of_shard(&view, shard)?;
+        let begins = rooted.begins();
         let read = view.proves().then(|| rooted.clone());
         let mut rows = self
             .node
@@ -48,7 +49,8 @@ impl SettlementNode {
                 let covering = from.map(|from| store.close(shard, from)).transpose()?.flatten();
                 let from = covering.map(|close| close.close.last).or(from);
                 // Of the height that is read, not of the newest.
-                let rows = store.closes(shard, from, limit)?.into_iter().filter(|row| row.height.get() <= height);
+                let rows = store.closes(shard, from, limit)?.into_iter();
+                let rows = rows.filter(|row| row.height.get() <= height && row.index >= begins);
                 let prove = |row: CloseRow| {
                     let siblings = read.as_ref().map(|rooted| rooted.siblings(store, row.index)).transpose()?;
                     Ok((row, siblings.flatten()))
@@ -67,11 +69,12 @@ impl SettlementNode {
             epoch: Some(epoch_message(&row.close, epoch_secs)),
             index: row.index,
             received_height: row.height.get(),
-            received_time: Some(timestamp(row.time)),
+            received_time: (row.height.get() > 0).then(|| timestamp(row.time)),
             proof: siblings.as_ref().map(|siblings| rooted.message(row.index, siblings, &view)),
         });
         Ok(v1::ListClosesResponse {
             closes: closes.collect(),
+            log_begins: begins,
             next_page_token: next.map_or_else(String::new, |next| {
                 PageToken { height, cursor: next.to_be_bytes().to_vec() }.seal(question)
             }),

@@ -16,12 +16,14 @@ pub struct Rooted {
     log: Log,
     tree_key: Vec<u8>,
     frontier: Frontier,
+    /// Index of the first entry that is kept.
+    begins: u64,
 }
 
 impl Rooted {
     /// The log of postings, as a view knows it.
     pub fn postings(view: &View<SettlementKind>) -> Self {
-        Self { log: Log::Postings, tree_key: key::postings(), frontier: view.state().postings() }
+        Self { log: Log::Postings, tree_key: key::postings(), frontier: view.state().postings(), begins: 0 }
     }
 
     /// The log of a shard as far as it was taken in.
@@ -30,12 +32,18 @@ impl Rooted {
         let channel = view.state().channel(&source);
         let channel = channel.ok_or_else(|| Rejection::ChainUnknown { chain_id: source.clone() })?;
         let frontier = channel.inbox().frontier().clone();
-        Ok(Self { tree_key: key::inbox(&source), log: Log::Inbox(source), frontier })
+        let begins = view.state().passed(shard).begins();
+        Ok(Self { tree_key: key::inbox(&source), log: Log::Inbox(source), frontier, begins })
     }
 
     /// The log.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Index of the first entry that can be proven; what stands before was passed over.
+    pub fn begins(&self) -> u64 {
+        self.begins
     }
 
     /// Siblings that lead from an entry to the root; none where the log does not reach it yet.

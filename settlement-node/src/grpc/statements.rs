@@ -41,12 +41,12 @@ impl SettlementNode {
         let view = self.node.view(request.read, None, deadline).await?;
         let (epoch, height, line) = (request.epoch.map(Epoch::new), view.height(), line(view.state(), &account, shard));
         let rooted = Rooted::of_shard(&view, shard)?;
-        let (read, proves) = (rooted.clone(), view.proves());
+        let (read, proves, begins) = (rooted.clone(), view.proves(), rooted.begins());
         let found = self
             .node
             .read(move |store| {
                 let row = store.statement(shard, &account, epoch)?.filter(|row| row.height.get() <= height);
-                let Some(row) = row else { return Ok(None) };
+                let Some(row) = row.and_then(|row| row.within(begins)) else { return Ok(None) };
                 let settled = settled(store, &row, line.as_ref(), height)?;
                 let leaf = store.log_entry(read.log(), row.index)?;
                 let siblings = if proves { read.siblings(store, row.index)? } else { None };
@@ -85,6 +85,7 @@ impl SettlementNode {
         };
         let cursor = token.map(|token| read_cursor(&token.cursor)).transpose()?;
         let network = version.state.chain().network.clone();
+        let log_begins = shard.map_or(0, |shard| version.state.passed(shard).begins());
         let (rows, next) = self
             .node
             .read(move |store| {
@@ -95,7 +96,9 @@ impl SettlementNode {
                     let leaf = store.log_entry(&Log::Inbox(ChainId::shard(&network, row.shard)), row.index)?;
                     Ok((row, leaf, settled))
                 };
-                Ok((rows.into_iter().map(settle).collect::<Result<Vec<_>, StoreError>>()?, next))
+                let rows = rows.into_iter();
+                let rows = rows.filter_map(|row| row.within(version.state.passed(row.shard).begins()));
+                Ok((rows.map(settle).collect::<Result<Vec<_>, StoreError>>()?, next))
             })
             .await?;
         let statements = rows
@@ -104,6 +107,7 @@ impl SettlementNode {
             .filter(|statement| status.is_none_or(|status| statement.status() == status));
         Ok(v1::ListStatementsResponse {
             statements: statements.collect(),
+            log_begins,
             next_page_token: next
                 .map_or_else(String::new, |next| PageToken { height, cursor: write_cursor(next) }.seal(question)),
         })
@@ -158,7 +162,7 @@ fn message(row: &StatementRow, leaf: Option<Vec<u8>>, settled: &Settled) -> v1::
         amount_tai: amount.to_string(),
         index: row.index,
         received_height: row.height.get(),
-        received_time: Some(timestamp(row.time)),
+        received_time: (row.height.get() > 0).then(|| timestamp(row.time)),
         status: status.into(),
         paid_tai: settled.paid.to_string(),
         outstanding_tai: outstanding.to_string(),
