@@ -10,7 +10,9 @@ use bytes::Bytes;
 use db3_governance::{Action, CatchUp, Proposal, Replacement, SignedProposal};
 use db3_light_client::{Options, TrustRoot};
 use db3_merkle_log::{Frontier, verify_inclusion};
-use db3_primitives::{Epoch, Height, LogEntry, Payee, Scheme, ShardFault, Statement, Tai, sha256};
+use db3_primitives::{
+    Epoch, Height, LogEntry, Payee, Scheme, ShardFault, Statement, Tai, TransactionOperation, sha256,
+};
 use rocksdb::WriteBatch;
 use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::response_apply_snapshot_chunk::Result as Applied;
@@ -18,7 +20,7 @@ use tendermint_proto::v0_38::abci::response_offer_snapshot::Result as Offered;
 use tendermint_proto::v0_38::abci::{RequestApplySnapshotChunk, RequestOfferSnapshot, Snapshot};
 
 use super::governance::operator;
-use super::stated::{Network, SHARD, Settlement, epoch_secs, shard_id};
+use super::stated::{Network, SHARD, Settlement, epoch_secs, shard_id, transaction};
 use super::support::{Account, EPOCH_SECS, copy_folder, settings, settlement, soon, until};
 use crate::config::EngineKind;
 use crate::machine::Machine as _;
@@ -27,7 +29,7 @@ use crate::store::{Family, Store};
 use crate::transfer::snapshot::{self, FORMAT, Manifest, write_for_sync};
 use crate::transfer::{ImportInput, export, export_version, import};
 use crate::version::VersionOf;
-use crate::{App, ChainConfig, CloseRow, Log, SettlementMachine, StatementFilter, StatementRow, audit};
+use crate::{App, ChainConfig, CloseRow, Log, ReceiptState, SettlementMachine, StatementFilter, StatementRow, audit};
 
 type Files = (Snapshot, Vec<Bytes>, [u8; 32]);
 
@@ -135,6 +137,10 @@ fn owes(number: u8, sum: u128) -> LogEntry {
 
 /// Operators let the channel begin anew at the shard's newest header.
 async fn replace(network: &Network, chain: &Settlement, inbox: Option<Frontier>, catch_up: Option<CatchUp>) {
+    // A decision is judged at the newest block's time, which must have come to that of the shard's newest header.
+    let transfer = vec![TransactionOperation::Transfer { to: Account::new(2).address(), amount: Tai::new(1) }];
+    let mut submitted = chain.submit(transaction(chain, 3, 1, transfer)).await.unwrap();
+    let ReceiptState::Done(_) = submitted.receipt.provable(soon()).await else { panic!("it is done") };
     let headers = network.shard.source.headers();
     let height = headers.height();
     let validators = headers.next_validators(height).unwrap().validators();
