@@ -224,10 +224,12 @@ impl Keeper {
                         answered = Instant::now();
                     }
                     Ok(Some(ending)) => return ending,
-                    // Until the time of the genesis it sleeps, and answers nothing.
+                    // Until the time of the genesis it sleeps, and answers nothing: the first height may take as long from
+                    // then on as any other.
                     Err(_) if before_genesis => {
                         before_genesis = self.is_before_genesis();
                         answered = Instant::now();
+                        self.health.send_modify(|health| health.since = answered);
                     }
                     Err(error) if answered.elapsed() >= SILENT_TIME => {
                         return Ending::Again(format!("no answer for {} s: {error}", SILENT_TIME.as_secs()));
