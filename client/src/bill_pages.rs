@@ -54,7 +54,7 @@ pub struct BillPages<'c> {
     run: Option<BillRun>,
     is_begun: bool,
     is_done: bool,
-    /// Number of the oldest bill so far.
+    /// Number of the oldest bill so far; before the first, of the one that would come after the newest, if that is known.
     oldest: Option<u64>,
     /// Where the list ends though there are older bills that no node has which was asked.
     missing: Option<ClientError>,
@@ -142,11 +142,7 @@ impl BillPages<'_> {
 
     /// Whether there is no bill of the account before this one, or before what has come so far.
     fn is_whole(&self, last: Option<u64>) -> bool {
-        match (last.or(self.oldest), self.run) {
-            (Some(oldest), _) => oldest <= 1,
-            (None, Some(run)) => run.count == 0,
-            (None, None) => false,
-        }
+        last.or(self.oldest).is_some_and(|oldest| oldest <= 1)
     }
 
     /// Learns how many bills there must be.
@@ -154,6 +150,7 @@ impl BillPages<'_> {
         self.is_begun = true;
         let Some(account) = self.filter.account else { return Ok(()) };
         let line = self.client.account(account).credit_line_on(self.shard).await?;
+        self.oldest = Some(line.bill_count.saturating_add(1)).filter(|_| self.filter.until.is_none());
         if line.at.verified {
             self.run = Some(BillRun::new(self.shard, account, line.bill_count, line.spent));
         }

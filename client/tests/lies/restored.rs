@@ -76,6 +76,12 @@ fn what_is_older_than_a_nodes_history_is_asked_of_another_and_else_named_and_den
     let output = net.run(alone(&["--unverified", "bill", "list"]));
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("bills 1 to 3 of 0x"), "{}", text(&output.stderr));
+    // Where its history holds none of them, the list is not called empty either.
+    let empty = restored(&endpoint, number(&bills[0], "height") + 1);
+    for asked in [&["bill", "list"][..], &["--unverified", "bill", "list"]] {
+        let said = net.fails(1, [&["--endpoint", &empty.url], asked].concat());
+        assert!(said.contains("bills 1 to 9 of 0x"), "{said}");
+    }
     // What lies within its history is whole, and proven to be.
     let newest = bills[0]["epoch"].as_str().unwrap();
     assert_eq!(
