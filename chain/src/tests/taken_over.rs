@@ -153,7 +153,7 @@ async fn replace(network: &Network, chain: &Settlement, inbox: Option<Frontier>,
         sequence: state.governance().leaf().unwrap().sequence() + 1,
         at_height: Height::new(0),
         expire_unix_secs: chain.now().secs + 600,
-        actions: vec![Action::ReplaceChannel(Box::new(Replacement { peer, inbox, catch_up }))],
+        actions: vec![Action::ReplaceChannel(Box::new(Replacement { peer: peer.claim(), inbox, catch_up }))],
     };
     let mut signed = SignedProposal::unsigned(proposal);
     signed.sign(&operator(), Scheme::Raw);

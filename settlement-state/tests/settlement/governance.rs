@@ -346,7 +346,7 @@ fn an_entry_at_fault_that_governance_forgives_is_noted_and_the_log_goes_on_behin
     // More than her line allows.
     net.state_of(0, alice.address, 4_000_000_000);
     assert_eq!(net.carry(0).faults[0].fault.index, 1);
-    let action = replacement(peer(&net), &net, None);
+    let action = replacement(&peer(&net), &net, None);
     net.govern(vec![action], &[]);
     assert_eq!(net.state.passed(SHARD), PassedLeaf::default().forgiving(1));
     assert_eq!(net.state.shard(SHARD).unwrap().leaf.fault, None);
@@ -354,7 +354,7 @@ fn an_entry_at_fault_that_governance_forgives_is_noted_and_the_log_goes_on_behin
     let mut other = Frontier::new();
     other.append(b"one");
     other.append(b"two");
-    let Action::ReplaceChannel(replaced) = replacement(peer(&net), &net, None) else { panic!() };
+    let Action::ReplaceChannel(replaced) = replacement(&peer(&net), &net, None) else { panic!() };
     net.govern(vec![Action::ReplaceChannel(Box::new(Replacement { inbox: other, ..*replaced }))], &[]);
     assert_eq!(net.state.passed(SHARD), PassedLeaf::beginning(2));
     SettlementState::from_tree(net.state.tree().clone()).unwrap();
