@@ -16,8 +16,7 @@ use db3_client::primitives::SecretKey;
 use serde_json::{Value, json};
 
 fn vectors() -> Vec<Value> {
-    let folder = std::env::var_os("DB3_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors")), PathBuf::from);
+    let folder = std::env::var_os("DB3_VECTORS").map_or_else(|| PathBuf::from("../tests/vectors"), PathBuf::from);
     let text = std::fs::read_to_string(folder.join("keystores.json")).expect("keystores.json");
     let document: Value = serde_json::from_str(&text).expect("JSON");
     document["keystores"].as_array().expect("keystores").clone()

@@ -18,8 +18,7 @@ use naive::Store;
 use serde_json::Value;
 
 fn load() -> Value {
-    let folder = std::env::var("DB3_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors").to_owned());
+    let folder = std::env::var("DB3_VECTORS").unwrap_or_else(|_| "../tests/vectors".to_owned());
     let text = std::fs::read_to_string(format!("{folder}/log.json")).expect("log.json in the folder of the vectors");
     serde_json::from_str(&text).expect("log.json is JSON")
 }

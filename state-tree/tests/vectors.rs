@@ -75,8 +75,7 @@ struct HistoryStep {
 }
 
 fn load() -> File {
-    let folder = std::env::var("DB3_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors").into());
+    let folder = std::env::var("DB3_VECTORS").unwrap_or_else(|_| "../tests/vectors".into());
     let path = Path::new(&folder).join("tree.json");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap()

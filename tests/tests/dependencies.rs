@@ -46,7 +46,7 @@ const PURE: &[&str] = &[
 const IMPURE: &[&str] = &["tokio", "tonic", "rocksdb", "librocksdb-sys", "rand", "rand_chacha", "async-std", "mio"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    Path::new("..").to_path_buf()
 }
 
 fn cargo(arguments: &[&str]) -> String {

@@ -10,7 +10,7 @@ const SOURCES: &[(&str, &str)] = &[("chain/src/metrics.rs", "db3_"), ("node/src/
 const SUFFIXES: &[&str] = &["_total", "_seconds_bucket", "_bucket", "_sum", "_count", "_seconds"];
 
 fn read(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path);
+    let path = Path::new("..").join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

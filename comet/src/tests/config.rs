@@ -186,7 +186,7 @@ fn another_version_is_refused_with_the_remedy() {
 
 #[test]
 fn the_script_installs_the_version_that_is_spoken_to() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/install-cometbft");
+    let script = "../scripts/install-cometbft";
     let script = std::fs::read_to_string(script).unwrap();
     assert!(script.contains(&format!("\nversion={COMETBFT_VERSION}\n")));
 }

@@ -7,8 +7,7 @@ use db3_primitives::{Address, Namespace, SecretKey, recover_k256, verify};
 use serde_json::Value;
 
 fn file(name: &str) -> Value {
-    let folder = std::env::var_os("DB3_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors")), PathBuf::from);
+    let folder = std::env::var_os("DB3_VECTORS").map_or_else(|| PathBuf::from("../tests/vectors"), PathBuf::from);
     let path = folder.join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap()

@@ -5,7 +5,7 @@ use db3_proto::{decode_body, decode_mutation, encode_body, encode_envelope};
 
 /// The value of `name = value` in a block of values.
 fn value(name: &str) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/signing.md");
+    let path = "../docs/signing.md";
     let text = std::fs::read_to_string(path).expect("docs/signing.md");
     let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
     found.unwrap_or_else(|| panic!("docs/signing.md has no line `{name} = …`")).to_owned()

@@ -17,7 +17,7 @@ use db3_state_tree::Tree;
 use crate::governance;
 use crate::support::{EPOCH_SECS, FIRST_EPOCH, Net, account, actor, genesis};
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settlement-state.md");
+const DOCUMENT: &str = "../docs/settlement-state.md";
 
 /// A state in which every object has a leaf, and the leaf of a posting.
 struct Example {
