@@ -44,9 +44,16 @@ async fn grown() -> Truth {
             keys.push(format!("last-{number}"));
             receipts.push(commit(&chain, account.put(now(&chain), &keys[keys.len() - 1], 2)).await);
         }
-        let (height, root) = (chain.committed().height, chain.committed().root);
         let copy = folder.path().join("copy");
-        copy_folder(&home, &copy);
+        // The block that gives the last root its header may still come meanwhile: the copy is of one height.
+        let (height, root) = loop {
+            let before = (chain.committed().height, chain.committed().root);
+            copy_folder(&home, &copy);
+            if before == (chain.committed().height, chain.committed().root) {
+                break before;
+            }
+            fs::remove_dir_all(&copy).unwrap();
+        };
         chain.shutdown().await;
         return Truth { _folder: folder, home: copy, height, root, receipts, keys };
     }
