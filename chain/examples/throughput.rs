@@ -70,7 +70,7 @@ fn credit() -> (InitInput, Delivery) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - 10;
     let at = |nanos| UnixTime::new(i64::try_from(now).unwrap(), nanos).unwrap();
     let mut source = Source::new(settlement.clone(), &[([200; 32], 1)], at(0)).unwrap();
-    let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX) };
+    let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX), inbox_cursor: 0 };
     let line = |seed: u8| {
         let account = SecretKey::from_bytes([seed; 32]).unwrap().address();
         CreditEntry::Line(LineEntry { account, ceiling: Tai::new(1_000_000_000_000_000) })

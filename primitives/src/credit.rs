@@ -1,7 +1,7 @@
 //! Entries of the log from the settlement chain to a shard.
 //!
 //! A tag byte first, then a fixed width, big endian; the tags go on where those of [`crate::entry`] end. Line, 37
-//! bytes: 3 ‖ account (20) ‖ ceiling (16). Heartbeat, 17 bytes: 4 ‖ epoch (8) ‖ lease (8).
+//! bytes: 3 ‖ account (20) ‖ ceiling (16). Heartbeat, 25 bytes: 4 ‖ epoch (8) ‖ lease (8) ‖ inbox cursor (8).
 
 use crate::decode::{DecodeError, Reader};
 use crate::{Address, Epoch, Tai};
@@ -14,7 +14,7 @@ const HEARTBEAT_TAG: u8 = 4;
 pub enum CreditEntry {
     /// How much an account may spend on the shard.
     Line(LineEntry),
-    /// How long the shard may charge without hearing again.
+    /// How long the shard may charge without hearing again, and how far it was heard.
     Heartbeat(Heartbeat),
 }
 
@@ -35,6 +35,9 @@ pub struct Heartbeat {
     pub epoch: Epoch,
     /// The last epoch in which the shard may charge without hearing again.
     pub lease: Epoch,
+    /// How many entries of the shard's log the settlement chain has applied. A shard refuses and records a heartbeat that
+    /// names more than it has written.
+    pub inbox_cursor: u64,
 }
 
 impl CreditEntry {
@@ -52,9 +55,11 @@ impl CreditEntry {
         let mut reader = Reader::new("credit entry", bytes);
         let entry = match reader.u8()? {
             LINE_TAG => Self::Line(LineEntry { account: reader.address()?, ceiling: reader.tai()? }),
-            HEARTBEAT_TAG => {
-                Self::Heartbeat(Heartbeat { epoch: Epoch::new(reader.u64()?), lease: Epoch::new(reader.u64()?) })
-            }
+            HEARTBEAT_TAG => Self::Heartbeat(Heartbeat {
+                epoch: Epoch::new(reader.u64()?),
+                lease: Epoch::new(reader.u64()?),
+                inbox_cursor: reader.u64()?,
+            }),
             tag => return Err(reader.unknown_format(tag)),
         };
         reader.end()?;
@@ -75,11 +80,13 @@ impl LineEntry {
 
 impl Heartbeat {
     /// Bytes of the encoding.
-    pub const BYTES: usize = 17;
+    pub const BYTES: usize = 25;
 
-    /// The 17-byte encoding.
+    /// The 25-byte encoding.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        [[HEARTBEAT_TAG].as_slice(), &self.epoch.get().to_be_bytes(), &self.lease.get().to_be_bytes()].concat()
+        let Self { epoch, lease, inbox_cursor } = self;
+        let parts = [epoch.get(), lease.get(), *inbox_cursor].map(u64::to_be_bytes);
+        [[HEARTBEAT_TAG].as_slice(), parts.as_flattened()].concat()
     }
 }

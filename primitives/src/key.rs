@@ -3,6 +3,7 @@
 //! | object | key | example |
 //! |---|---|---|
 //! | account line | `acct/` ‖ address (20) | `acct/` `abab…ab` |
+//! | acknowledged part of an outbox | `acked/` ‖ chain id | `acked/devnet-settlement` |
 //! | chain parameters | `chain` | |
 //! | statement emission | `close` | |
 //! | closed epoch | `epoch/` ‖ number (8, big endian) | `epoch/` `0000000000000007` |
@@ -45,8 +46,8 @@ mod governance;
 mod settlement;
 
 pub use channel::{
-    client, client_prefix, inbox, inbox_prefix, outbox, outbox_prefix, peer, peer_prefix, split_client, split_inbox,
-    split_outbox, split_peer,
+    acknowledged, client, client_prefix, inbox, inbox_prefix, outbox, outbox_prefix, peer, peer_prefix,
+    split_acknowledged, split_client, split_inbox, split_outbox, split_peer,
 };
 pub use governance::{evidence, evidence_prefix, governance, plan, plan_prefix, split_evidence, split_plan};
 pub use settlement::{

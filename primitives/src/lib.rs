@@ -47,9 +47,9 @@ pub use envelope::{
 pub use hash::{Hash32, keccak256, sha256};
 pub use identifier::{Identifier, Identifier as MutationId, Identifier as TransactionId};
 pub use leaf::{
-    AccountLeaf, BalanceLeaf, ChainLeaf, Cut, CutLeaf, DuesLeaf, EmissionLeaf, Fault, LineLeaf, NamespaceLeaf,
-    OpenEpochLeaf, PassedLeaf, PayoutLeaf, RecordHeader, RoundLeaf, RoundPhase, Running, SettlementLeaf, ShardFault,
-    ShardLeaf, Stage, SupplyLeaf, TableKind, TableLeaf,
+    AccountLeaf, AcknowledgedLeaf, BalanceLeaf, ChainLeaf, Cut, CutLeaf, DuesLeaf, EmissionLeaf, Fault, LineLeaf,
+    NamespaceLeaf, OpenEpochLeaf, PassedLeaf, PayoutLeaf, RecordHeader, RoundLeaf, RoundPhase, Running, SettlementLeaf,
+    ShardFault, ShardLeaf, Stage, SupplyLeaf, TableKind, TableLeaf,
 };
 pub use mutation::{Mutation, Operation, Write};
 pub use name::{ChainId, Namespace, NetworkName, RecordKey, TableName};

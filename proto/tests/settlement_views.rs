@@ -246,7 +246,7 @@ fn the_settlement_chains_parameters_are_what_their_bytes_say() {
 #[test]
 fn entries_for_a_shard_are_what_their_bytes_say() {
     let line = CreditEntry::Line(LineEntry { account: account(), ceiling: tai(900) });
-    let heartbeat = CreditEntry::Heartbeat(Heartbeat { epoch: Epoch::new(10), lease: Epoch::new(16) });
+    let heartbeat = CreditEntry::Heartbeat(Heartbeat { epoch: Epoch::new(10), lease: Epoch::new(16), inbox_cursor: 7 });
     for entry in [line, heartbeat] {
         let message = credit_entry_message(3, &entry);
         assert_eq!(checked_credit_entry(&message).unwrap(), entry);

@@ -42,7 +42,7 @@ pub(crate) fn channel(ledger: &Ledger, source: &ChainId) -> Option<Channel> {
 }
 
 /// How far the log of a chain that is heard was applied.
-fn cursor(ledger: &Ledger, source: &ChainId) -> Option<u64> {
+pub(crate) fn cursor(ledger: &Ledger, source: &ChainId) -> Option<u64> {
     channel(ledger, source).map(|channel| channel.cursor())
 }
 

@@ -110,6 +110,13 @@ impl SettlementState {
         })
     }
 
+    /// How many entries of the log to a shard it had applied at its last close: from there on a delivery may need them. No
+    /// close lowers it, or names more than there are.
+    #[must_use]
+    pub fn acknowledged_by(&self, shard: ShardId) -> u64 {
+        stored::<Shards>(self.tree(), shard).map_or(0, |leaf| leaf.inbox_cursor)
+    }
+
     /// The network's shards.
     pub fn shards(&self) -> impl DoubleEndedIterator<Item = ShardId> + use<> {
         (0..self.chain().shard_map.shards()).map(ShardId::new)

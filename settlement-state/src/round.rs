@@ -3,20 +3,21 @@
 //! A round settles everything up to an epoch e: it is due when every shard that is heard has closed e, or when the
 //! deadline after the end of e has passed; a late shard joins the next. It visits the accounts that are due, in order of
 //! address, then the shards: each pool is paid out, and each shard that is heard gets a heartbeat with the lease that
-//! the block's time gives. The last step pays out the fees. One round runs at a time, and a block does a bounded part.
+//! the block's time gives, and with how far its log was applied. The last step pays out the fees. One round runs at a time, and a block does a bounded part.
 //!
 //! Genesis leaves a round running, which issues the ceilings that genesis wants and the first heartbeats like any other.
 
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::{
-    Address, CreditEntry, Epoch, Heartbeat, RoundLeaf, RoundPhase, Running, SettlementLeaf, ShardId, ShardLeaf, Tai,
+    Address, ChainId, CreditEntry, Epoch, Heartbeat, RoundLeaf, RoundPhase, Running, SettlementLeaf, ShardId,
+    ShardLeaf, Tai,
 };
 
 use crate::dues::Walk;
 use crate::effects::RoundDone;
 use crate::ledger::Ledger;
 use crate::reads::Reads;
-use crate::{payout, settle};
+use crate::{delivery, payout, settle};
 
 /// Does this block's part of the running round, or begins the one that is due if it may; tells of one that ended. It may
 /// not in a block that confirmed cuts, so that the round finds their accounts among those that are due.
@@ -127,7 +128,8 @@ fn shard(ledger: &mut Ledger, running: &mut Running, shard: ShardId, budget: &mu
     let leaf = ledger.shard(shard);
     if leaf.fault.is_none() {
         let lease = Epoch::new(ledger.at.epoch.get().saturating_add(ledger.chain.lease_epochs)).max(leaf.lease);
-        ledger.send(shard, CreditEntry::Heartbeat(Heartbeat { epoch: running.epoch, lease }));
+        let inbox_cursor = delivery::cursor(ledger, &ChainId::shard(&ledger.chain.network, shard)).unwrap_or(0);
+        ledger.send(shard, CreditEntry::Heartbeat(Heartbeat { epoch: running.epoch, lease, inbox_cursor }));
         ledger.set_shard(shard, ShardLeaf { lease, ..leaf });
     }
     running.phase = RoundPhase::Shards { next: ShardId::new(shard.get().saturating_add(1)) };

@@ -238,7 +238,7 @@ impl Shard {
 
     /// Writes entries into the settlement chain's log.
     fn write(&mut self, entries: impl Iterator<Item = CreditEntry>) {
-        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX) };
+        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX), inbox_cursor: 0 };
         for entry in entries.chain([CreditEntry::Heartbeat(heartbeat)]) {
             self.settlement.append(&self.own, &entry.to_bytes()).unwrap();
         }

@@ -22,6 +22,7 @@ use db3_primitives::{
 use db3_state_tree::Tree;
 
 use crate::books::OpenBooks;
+use crate::inbound;
 use crate::ledger::Ledger;
 use db3_primitives::fatal::{damaged, fatal};
 
@@ -167,9 +168,7 @@ struct Writer {
 
 impl Writer {
     fn open(tree: &Tree, destination: ChainId) -> Self {
-        let key = key::outbox(&destination);
-        let outbox =
-            tree.get(&key).map_or_else(Outbox::new, |leaf| Outbox::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)));
+        let outbox = inbound::outbox(|key| tree.get(key), &destination);
         Self { destination, outbox, work: CloseWork::default() }
     }
 

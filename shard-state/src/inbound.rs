@@ -1,13 +1,16 @@
-//! What a shard hears of the settlement chain: how much each account may spend, and how long the shard may charge.
+//! What a shard hears of the settlement chain: how much each account may spend, how long the shard may charge, and how far
+//! the shard was heard itself.
 //!
 //! [`db3_carry`] decides whether a delivery is what it says; here its entries take effect. Every proven entry is taken,
-//! in order (rule I4). One that no honest settlement chain writes, because it does not decode or its ceiling is above
-//! [`CEILING_TAI_MAX`], has no effect; it is recorded, and the cursor passes it. Nothing here ever touches a sum.
+//! in order (rule I4). One that no honest settlement chain writes, because it does not decode, its ceiling is above
+//! [`CEILING_TAI_MAX`] or it names more entries than this shard has written, has no effect; it is recorded, and the cursor
+//! passes it. Nothing here ever touches a sum.
 
 use db3_carry::{Channel, Delivered, Delivery, Received, RefusedEntry};
 use db3_light_client::UnixTime;
+use db3_merkle_log::Outbox;
 use db3_primitives::limits::CEILING_TAI_MAX;
-use db3_primitives::{BlockTime, ChainId, CreditEntry, Rejection, key};
+use db3_primitives::{AcknowledgedLeaf, BlockTime, ChainId, CreditEntry, Rejection, key};
 use db3_state_tree::Tree;
 
 use crate::ledger::Ledger;
@@ -65,10 +68,38 @@ fn apply(ledger: &mut Ledger, entry: &[u8]) -> Result<(), String> {
             Ok(())
         }
         CreditEntry::Heartbeat(heartbeat) => {
+            acknowledge(ledger, heartbeat.inbox_cursor)?;
             ledger.extend_lease(heartbeat.lease);
             Ok(())
         }
     }
+}
+
+/// Takes note that the settlement chain has applied so many of this shard's entries. One that names fewer than an earlier one
+/// takes nothing back: what was acknowledged may be gone from nodes.
+fn acknowledge(ledger: &mut Ledger, entries: u64) -> Result<(), String> {
+    let settlement = ChainId::settlement(&ledger.chain.network);
+    let written = outbox(|key| ledger.overlay.get(key), &settlement).frontier().size();
+    if entries > written {
+        return Err(format!("it says that {entries} entries were applied, and this shard has written {written}"));
+    }
+    if entries > acknowledged(|key| ledger.overlay.get(key), &settlement) {
+        ledger.overlay.put(key::acknowledged(&settlement), AcknowledgedLeaf { entries }.to_bytes());
+    }
+    Ok(())
+}
+
+/// The log towards another chain; an empty one where nothing was ever written to it.
+pub(crate) fn outbox<'t>(get: impl Fn(&[u8]) -> Option<&'t [u8]>, destination: &ChainId) -> Outbox {
+    let key = key::outbox(destination);
+    get(&key).map_or_else(Outbox::new, |leaf| Outbox::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)))
+}
+
+/// How much of that log the other chain has applied, by its word.
+pub(crate) fn acknowledged<'t>(get: impl Fn(&[u8]) -> Option<&'t [u8]>, destination: &ChainId) -> u64 {
+    let key = key::acknowledged(destination);
+    let leaf = get(&key).map(|leaf| AcknowledgedLeaf::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)));
+    leaf.unwrap_or_default().entries
 }
 
 /// The first key of a channel in a restored tree that cannot be read, or whose peer is not there.

@@ -1,7 +1,7 @@
 //! What can be read of a version. Nothing here changes anything, and nothing here is proved: proofs are the tree's.
 
 use db3_carry::Channel;
-use db3_merkle_log::{Frontier, Outbox};
+use db3_merkle_log::Frontier;
 use db3_primitives::leaf::split_record;
 use db3_primitives::{
     AccountLeaf, Address, ChainId, Epoch, Hash32, Namespace, NamespaceLeaf, NonceWindow, RecordHeader, RecordKey,
@@ -121,11 +121,14 @@ impl ShardState {
     /// The log towards another chain; an empty one where nothing was ever written to it.
     #[must_use]
     pub fn outbox_to(&self, destination: &ChainId) -> Frontier {
-        let key = key::outbox(destination);
-        match self.tree().get(&key) {
-            Some(leaf) => Outbox::from_bytes(leaf).unwrap_or_else(|_| damaged(&key)).frontier().clone(),
-            None => Frontier::new(),
-        }
+        inbound::outbox(|key| self.tree().get(key), destination).frontier().clone()
+    }
+
+    /// How many entries of that log the other chain has applied, by its newest word that can be true: from there on a
+    /// delivery may need them.
+    #[must_use]
+    pub fn acknowledged_by(&self, destination: &ChainId) -> u64 {
+        inbound::acknowledged(|key| self.tree().get(key), destination)
     }
 
     /// The settlement chain of this network: the one that a shard hears and tells.
@@ -138,6 +141,13 @@ impl ShardState {
     #[must_use]
     pub fn channel(&self, source: &ChainId) -> Option<Channel> {
         inbound::channel(|key| self.tree().get(key), source)
+    }
+
+    /// The last epoch of the first close of the chain; none before that.
+    #[must_use]
+    pub fn first_close(&self) -> Option<Epoch> {
+        let (key, _) = self.tree().prefix(&key::epoch_prefix()).next()?;
+        Some(key::split_epoch(key).unwrap_or_else(|| damaged(key)))
     }
 
     /// The close that covers an epoch: its last epoch and its hash; none where the epoch is not closed, or its close

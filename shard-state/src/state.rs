@@ -9,8 +9,8 @@ use db3_merkle_log::Frontier;
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::split_record;
 use db3_primitives::{
-    AccountLeaf, BlockTime, ChainLeaf, EmissionLeaf, Epoch, Hash32, Height, Mutation, NamespaceLeaf, NonceWindow,
-    OpenEpochLeaf, Rejection, TableLeaf, key,
+    AccountLeaf, AcknowledgedLeaf, BlockTime, ChainLeaf, EmissionLeaf, Epoch, Hash32, Height, Mutation, NamespaceLeaf,
+    NonceWindow, OpenEpochLeaf, Rejection, TableLeaf, key,
 };
 use db3_state_tree::Tree;
 
@@ -200,6 +200,7 @@ impl Decoded {
 fn leaf_decodes(key: &[u8], leaf: &[u8]) -> Option<bool> {
     let name_bytes = key.iter().position(|byte| *byte == b'/').map_or(key.len(), |slash| slash.saturating_add(1));
     let decodes = match key.get(..name_bytes)? {
+        b"acked/" => key::split_acknowledged(key).map(|_| AcknowledgedLeaf::from_bytes(leaf).is_ok())?,
         b"acct/" => key::split_account(key).map(|_| AccountLeaf::from_bytes(leaf).is_ok())?,
         // Only together with the peer they have a meaning, which is checked for all three at once.
         b"client/" => key::split_client(key).map(|_| true)?,

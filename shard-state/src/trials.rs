@@ -219,7 +219,7 @@ impl World {
                 let epoch = self.secs / EPOCH_SECS;
                 self.lease = self.lease.max(epoch + 1);
                 let (epoch, lease) = (Epoch::new(epoch), Epoch::new(self.lease));
-                self.tell(&CreditEntry::Heartbeat(Heartbeat { epoch, lease }));
+                self.tell(&CreditEntry::Heartbeat(Heartbeat { epoch, lease, inbox_cursor: 0 }));
             }
             Step::Hear => self.hear(),
             Step::Report => self.report(),

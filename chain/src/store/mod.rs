@@ -62,7 +62,7 @@ pub(crate) use row::Row;
 pub(crate) use steps::Step;
 
 /// Layout of the rows: a program opens data of its own layout alone.
-pub const DATA_LAYOUT: &str = "4";
+pub const DATA_LAYOUT: &str = "5";
 const FORMAT: &[u8] = DATA_LAYOUT.as_bytes();
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;

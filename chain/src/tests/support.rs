@@ -178,7 +178,7 @@ impl Settlement {
 
     fn beginning(time: BlockTime, lease: Epoch) -> Self {
         let mut source = Source::new(settlement(), &[([200; 32], 1)], unix(time)).unwrap();
-        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease };
+        let heartbeat = Heartbeat { epoch: Epoch::new(0), lease, inbox_cursor: 0 };
         source.append(&shard_id(), &CreditEntry::Heartbeat(heartbeat).to_bytes()).unwrap();
         Self { source, time }
     }

@@ -4,6 +4,7 @@ use super::{joined, text};
 use crate::ChainId;
 
 const OUTBOX: &[u8] = b"outbox/";
+const ACKNOWLEDGED: &[u8] = b"acked/";
 const INBOX: &[u8] = b"inbox/";
 const CLIENT: &[u8] = b"client/";
 const PEER: &[u8] = b"peer/";
@@ -24,6 +25,18 @@ pub fn outbox_prefix() -> Vec<u8> {
 #[must_use]
 pub fn split_outbox(key: &[u8]) -> Option<ChainId> {
     chain_of(OUTBOX, key)
+}
+
+/// How much of the outbox to a chain that chain says it has applied, an [`crate::AcknowledgedLeaf`].
+#[must_use]
+pub fn acknowledged(destination: &ChainId) -> Vec<u8> {
+    joined(&[ACKNOWLEDGED, destination.as_str().as_bytes()])
+}
+
+/// The destination that such a key names.
+#[must_use]
+pub fn split_acknowledged(key: &[u8]) -> Option<ChainId> {
+    chain_of(ACKNOWLEDGED, key)
 }
 
 /// The inbox from a chain; its value is the frontier of what was applied of its log.

@@ -4,6 +4,7 @@
 //! is the frontier of its log (size ‖ hashes).
 
 mod account;
+mod acknowledged;
 mod chain;
 mod epoch;
 mod namespace;
@@ -11,6 +12,7 @@ mod record;
 pub mod settlement;
 
 pub use account::{AccountLeaf, EpochSums};
+pub use acknowledged::AcknowledgedLeaf;
 pub use chain::ChainLeaf;
 pub use epoch::{EmissionLeaf, OpenEpochLeaf, epoch_leaf};
 pub use namespace::{NamespaceLeaf, TableKind, TableLeaf};

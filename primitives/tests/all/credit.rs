@@ -3,10 +3,10 @@ use proptest::prelude::*;
 
 fn entries() -> [(CreditEntry, String); 2] {
     let line = LineEntry { account: Address::new([0xab; 20]), ceiling: Tai::new(0x0102) };
-    let heartbeat = Heartbeat { epoch: Epoch::new(7), lease: Epoch::new(10) };
+    let heartbeat = Heartbeat { epoch: Epoch::new(7), lease: Epoch::new(10), inbox_cursor: 12 };
     [
         (CreditEntry::Line(line), format!("03{}{:032x}", "ab".repeat(20), 0x0102)),
-        (CreditEntry::Heartbeat(heartbeat), format!("04{:016x}{:016x}", 7, 10)),
+        (CreditEntry::Heartbeat(heartbeat), format!("04{:016x}{:016x}{:016x}", 7, 10, 12)),
     ]
 }
 
@@ -16,7 +16,7 @@ fn encodings_of_credit_entries_are_pinned() {
         assert_eq!(hex::encode(entry.to_bytes()), expected);
         assert_eq!(CreditEntry::from_bytes(&entry.to_bytes()), Ok(entry));
     }
-    assert_eq!((LineEntry::BYTES, Heartbeat::BYTES), (37, 17));
+    assert_eq!((LineEntry::BYTES, Heartbeat::BYTES), (37, 25));
 }
 
 #[test]
@@ -46,11 +46,11 @@ fn every_other_length_is_refused() {
 
 proptest! {
     #[test]
-    fn credit_entries_survive_the_round_trip(account: [u8; 20], amount: u128, epoch: u64, lease: u64, line: bool) {
+    fn credit_entries_survive_the_round_trip(account: [u8; 20], amount: u128, epoch: u64, lease: u64, inbox_cursor: u64, line: bool) {
         let entry = if line {
             CreditEntry::Line(LineEntry { account: Address::new(account), ceiling: Tai::new(amount) })
         } else {
-            CreditEntry::Heartbeat(Heartbeat { epoch: Epoch::new(epoch), lease: Epoch::new(lease) })
+            CreditEntry::Heartbeat(Heartbeat { epoch: Epoch::new(epoch), lease: Epoch::new(lease), inbox_cursor })
         };
         prop_assert_eq!(CreditEntry::from_bytes(&entry.to_bytes()), Ok(entry));
     }

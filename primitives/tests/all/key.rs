@@ -32,6 +32,7 @@ fn tree_keys_are_pinned() {
         (key::namespace(&notes), hex::encode("ns/notes")),
         (key::open_epoch(), hex::encode("open")),
         (key::outbox(&ChainId::parse("devnet-settlement").unwrap()), hex::encode("outbox/devnet-settlement")),
+        (key::acknowledged(&ChainId::parse("devnet-settlement").unwrap()), hex::encode("acked/devnet-settlement")),
         (key::owned(&address(), &notes), format!("6f776e2f{ab}{}", hex::encode("notes"))),
         (key::record(&notes, &cities, &record_key(b"berlin")), hex::encode("rec/\x05notes\x06citiesberlin")),
         (key::table(&notes, &cities), hex::encode("tbl/\x05notescities")),
@@ -150,6 +151,7 @@ proptest! {
         prop_assert_eq!(key::split_passed(&key::passed(shard)), Some(shard));
         prop_assert_eq!(key::split_payout(&key::payout(shard)), Some(shard));
         prop_assert_eq!(key::split_cut(&key::cut(shard, index)), Some((shard, index)));
+        prop_assert_eq!(key::split_acknowledged(&key::acknowledged(&chain)), Some(chain.clone()));
         prop_assert_eq!(key::split_outbox(&key::outbox(&chain)), Some(chain.clone()));
         prop_assert_eq!(key::split_inbox(&key::inbox(&chain)), Some(chain.clone()));
         prop_assert_eq!(key::split_client(&key::client(&chain)), Some(chain.clone()));

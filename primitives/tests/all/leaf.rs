@@ -1,5 +1,5 @@
 use db3_primitives::leaf::split_record;
-use db3_primitives::{AccountLeaf, Address, RecordHeader, Tai};
+use db3_primitives::{AccountLeaf, AcknowledgedLeaf, Address, DecodeError, RecordHeader, Tai};
 use proptest::prelude::*;
 
 #[test]
@@ -9,6 +9,18 @@ fn a_record_leaf_splits_into_header_and_value() {
     assert_eq!(split_record(&header.leaf(b"")), Some((header, &b""[..])));
     assert_eq!(split_record(&header.to_bytes()[..44]), None);
     assert_eq!(split_record(&RecordHeader { version: 0, ..header }.to_bytes()), None);
+}
+
+#[test]
+fn the_leaf_of_what_was_acknowledged_is_its_format_and_a_number() {
+    let leaf = AcknowledgedLeaf { entries: 0x0102 };
+    assert_eq!(hex::encode(leaf.to_bytes()), "010000000000000102");
+    assert_eq!(leaf.to_bytes().len(), AcknowledgedLeaf::BYTES);
+    assert_eq!(AcknowledgedLeaf::from_bytes(&leaf.to_bytes()), Ok(leaf));
+    for bytes in [&leaf.to_bytes()[..8], &[leaf.to_bytes(), vec![0]].concat()[..], &[2; 9]] {
+        assert!(AcknowledgedLeaf::from_bytes(bytes).is_err());
+    }
+    assert!(matches!(AcknowledgedLeaf::from_bytes(&[]), Err(DecodeError::Truncated { .. })));
 }
 
 #[test]

@@ -102,9 +102,11 @@ pub fn credit_entry_message(index: u64, entry: &CreditEntry) -> v1::OutboxEntry 
                 account: Bytes::copy_from_slice(line.account.as_bytes()),
                 ceiling_tai: line.ceiling.to_string(),
             }),
-            CreditEntry::Heartbeat(heartbeat) => {
-                Decoded::Lease(v1::LeaseEntry { epoch: heartbeat.epoch.get(), lease_epoch: heartbeat.lease.get() })
-            }
+            CreditEntry::Heartbeat(heartbeat) => Decoded::Lease(v1::LeaseEntry {
+                epoch: heartbeat.epoch.get(),
+                lease_epoch: heartbeat.lease.get(),
+                inbox_cursor: heartbeat.inbox_cursor,
+            }),
         }),
     }
 }

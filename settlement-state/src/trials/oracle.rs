@@ -236,7 +236,8 @@ impl Oracle {
         let lease = now / self.terms.epoch_secs + self.terms.lease_epochs;
         for shard in &mut self.shards {
             shard.lease = shard.lease.max(lease);
-            let heartbeat = Heartbeat { epoch: Epoch::new(epoch), lease: Epoch::new(shard.lease) };
+            // What shards said comes here without their logs.
+            let heartbeat = Heartbeat { epoch: Epoch::new(epoch), lease: Epoch::new(shard.lease), inbox_cursor: 0 };
             shard.log.push(CreditEntry::Heartbeat(heartbeat));
         }
     }

@@ -105,7 +105,8 @@ impl Example {
             }
             "Heartbeat" => {
                 let lease = Epoch::new(FIRST_EPOCH + 3);
-                vec![CreditEntry::Heartbeat(Heartbeat { epoch: Epoch::new(FIRST_EPOCH - 1), lease }).to_bytes()]
+                let heartbeat = Heartbeat { epoch: Epoch::new(FIRST_EPOCH - 1), lease, inbox_cursor: 9 };
+                vec![CreditEntry::Heartbeat(heartbeat).to_bytes()]
             }
             "passed/" => {
                 let leaf = PassedLeaf::beginning(40).forgiving(41);

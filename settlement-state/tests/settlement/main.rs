@@ -12,6 +12,7 @@
     reason = "tests"
 )]
 
+mod acknowledged;
 mod bounds;
 mod docs;
 mod faults;

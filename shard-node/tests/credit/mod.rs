@@ -38,7 +38,7 @@ pub fn make(
     let input = InitInput { app_state: AppState::Shard(state), time: Some(time) };
     db3_chain::init(home, &input, settings).unwrap();
     let epoch = Epoch::new(now / epoch_secs.get());
-    let lease = Heartbeat { epoch, lease: Epoch::new(epoch.get() + 1_000_000) };
+    let lease = Heartbeat { epoch, lease: Epoch::new(epoch.get() + 1_000_000), inbox_cursor: 0 };
     source.append(&own, &CreditEntry::Heartbeat(lease).to_bytes()).unwrap();
     for account in accounts {
         let line = LineEntry { account: *account, ceiling: Tai::new(1_000_000_000_000) };

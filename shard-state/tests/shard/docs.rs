@@ -49,8 +49,8 @@ fn example() -> Example {
     let mut settlement = Settlement::of(&setup);
     settlement.time = GENESIS_SECS;
     let line = LineEntry { account: alice.address, ceiling: Tai::new(1_000_000_000) };
-    let heartbeat =
-        Heartbeat { epoch: Epoch::new(GENESIS_SECS / 600 - 1), lease: Epoch::new(GENESIS_SECS / 600 + 1_000) };
+    let [settled, lease] = [GENESIS_SECS / 600 - 1, GENESIS_SECS / 600 + 1_000].map(Epoch::new);
+    let heartbeat = Heartbeat { epoch: settled, lease, inbox_cursor: 0 };
     settlement.says(&[CreditEntry::Line(line), CreditEntry::Heartbeat(heartbeat)]);
     let signed = |actor: &Actor, space: &Namespace, nonce: u64, operations: Vec<Operation>| {
         let base = mutation(actor, nonce, operations);
@@ -83,6 +83,9 @@ fn example() -> Example {
     // Nonce 3 before nonce 2.
     chain.block(1, &[signed(&alice, &notes, 3, vec![put("cities", "berlin", "Spree, Havel")])]);
     let effects = [chain.block(600, &[signed(&bob, &own, 2, vec![put("t", "k", "w")])]), chain.block(1, &[])];
+    let heartbeat = Heartbeat { epoch: Epoch::new(settled.get() + 1), inbox_cursor: 2, ..heartbeat };
+    settlement.says(&[CreditEntry::Heartbeat(heartbeat)]);
+    assert!(chain.hear(&settlement.tells(&chain, ALL)).deliveries[0].refused.is_empty());
     // The next close: one account visited, one to go.
     chain.block(600, &[signed(&bob, &own, 3, vec![put("t", "k", "x")])]);
     assert!(chain.state.emission().is_some());

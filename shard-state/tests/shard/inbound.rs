@@ -20,7 +20,7 @@ fn line(account: Address, ceiling: u128) -> CreditEntry {
 }
 
 fn lease(epoch: u64) -> CreditEntry {
-    CreditEntry::Heartbeat(Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(epoch) })
+    CreditEntry::Heartbeat(Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(epoch), inbox_cursor: 0 })
 }
 
 /// A shard as genesis leaves it, where nobody may spend anything, and the settlement chain that it hears.

@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod acknowledged;
 mod admission;
 mod closes;
 mod docs;

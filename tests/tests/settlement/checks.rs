@@ -80,6 +80,8 @@ impl Checks {
             ran.state.accounts().map(|(account, leaf)| (account, leaf.ceiling.get())).collect();
         assert_eq!(ceilings, books.ceilings, "the model predicts every ceiling");
         assert_eq!((ran.state.open_epoch().0.get(), ran.state.chain().lease_epoch), (books.open, books.lease));
+        let acknowledged = ran.state.acknowledged_by(&ran.state.settlement());
+        assert_eq!(acknowledged, books.acknowledged, "the model predicts what the settlement chain has applied");
     }
 
     /// I3: what closes begins where the last close ended, once; nothing closes while a close is still being told.
@@ -387,7 +389,7 @@ fn compare(
         for entry in new {
             let written = match CreditEntry::from_bytes(&entry.bytes).unwrap() {
                 CreditEntry::Line(line) => Credit::Line(line.account, line.ceiling.get()),
-                CreditEntry::Heartbeat(heartbeat) => Credit::Lease(heartbeat.lease.get()),
+                CreditEntry::Heartbeat(heartbeat) => Credit::Lease(heartbeat.lease.get(), heartbeat.inbox_cursor),
             };
             assert_eq!(written, shard.sent[usize::try_from(entry.index).unwrap()], "the model predicts every entry");
         }

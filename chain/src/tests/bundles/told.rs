@@ -71,7 +71,7 @@ fn what_waits_while_the_lease_has_ended_is_in_a_block_when_it_is_longer() {
     decide_after(&app, 180, &[]);
     assert_eq!(submitted.receipt.now(), ReceiptState::Pending);
     assert!(checks(&app, &tx, true));
-    let lease = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX) };
+    let lease = Heartbeat { epoch: Epoch::new(0), lease: Epoch::new(u64::MAX), inbox_cursor: 0 };
     settlement.says(CreditEntry::Heartbeat(lease));
     let trusted = settlement.source.headers().height();
     decide(&app, &[Bytes::from(encode_delivery_tx(&settlement.delivery(3, trusted)))]);

@@ -19,6 +19,6 @@ pub use shard::{Said, ShardBooks};
 pub enum Credit {
     /// An account's ceiling.
     Line(db3_primitives::Address, u128),
-    /// The last epoch of the lease.
-    Lease(u64),
+    /// The last epoch of the lease, and how many entries of the shard's log were taken.
+    Lease(u64, u64),
 }

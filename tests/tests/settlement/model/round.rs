@@ -91,7 +91,7 @@ impl Books {
         let shard = &mut self.shards[shard];
         if !shard.frozen {
             shard.lease = shard.lease.max(lease);
-            shard.sent.push(Credit::Lease(shard.lease));
+            shard.sent.push(Credit::Lease(shard.lease, shard.taken));
         }
     }
 

@@ -27,6 +27,8 @@ pub struct ShardBooks {
     pub lease: u64,
     /// Entries heard.
     pub cursor: u64,
+    /// How many of its own were.
+    pub acknowledged: u64,
     bills: u64,
     billed: u128,
     spenders: BTreeSet<Address>,
@@ -45,6 +47,7 @@ impl ShardBooks {
             ceilings: BTreeMap::new(),
             lease: 0,
             cursor: 0,
+            acknowledged: 0,
             bills: 0,
             billed: 0,
             spenders: BTreeSet::new(),
@@ -105,7 +108,10 @@ impl ShardBooks {
                     self.ceilings.insert(account, ceiling);
                     self.spent.entry(account).or_insert(0);
                 }
-                Credit::Lease(lease) => self.lease = self.lease.max(lease),
+                Credit::Lease(lease, taken) => {
+                    self.lease = self.lease.max(lease);
+                    self.acknowledged = self.acknowledged.max(taken);
+                }
             }
         }
     }
