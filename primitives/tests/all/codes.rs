@@ -121,9 +121,9 @@ fn codes_say_what_to_do_and_only_failures_in_execution_are_charged() {
 fn codes_page_is_the_one_that_the_table_gives() {
     let path = Path::new("../docs/codes.md");
     if std::env::var_os("DB3_UPDATE_DOCS").is_some() {
-        std::fs::write(&path, codes_markdown()).unwrap();
+        std::fs::write(path, codes_markdown()).unwrap();
     }
-    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    let page = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         page == codes_markdown(),
         "docs/codes.md is out of date: DB3_UPDATE_DOCS=1 cargo test -p db3-primitives codes"
