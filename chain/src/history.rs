@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::store::StoreError;
 use crate::store::bills::BillRow;
 use crate::store::epochs::EpochRow;
-use crate::store::logs::Log;
+use crate::store::logs::{Log, OutboxPart};
 use crate::version::{Version, VersionOf};
 
 /// Why a query has no answer.
@@ -90,22 +90,29 @@ impl ChainHandle {
     }
 
     /// The close that covers an epoch; none while it is open or its close is being written. An epoch that the chain has
-    /// not reached is not found.
+    /// not reached is not found; one whose close was acknowledged before the snapshot that this node came from is older
+    /// than its history.
     pub fn epoch(&self, epoch: Epoch) -> Result<Option<EpochRow>, QueryError> {
         let row = self.store().epoch(epoch)?;
         let state = &self.committed().state;
         let covers = |first: Epoch, last: Epoch| first <= epoch && epoch <= last;
         let (open, _) = state.open_epoch();
         let pending = open == epoch || state.emission().is_some_and(|leaf| covers(leaf.first, leaf.last));
-        if row.is_none() && !pending {
-            return Err(QueryError::Rejected(Rejection::EpochNotFound { epoch }));
+        if row.is_some() || pending {
+            return Ok(row);
         }
-        Ok(row)
+        let begins = self.history_begins()?.filter(|_| state.epoch_hash(epoch).is_some());
+        let what = || format!("the close of epoch {epoch}, if it was one of this chain");
+        Err(QueryError::Rejected(match begins {
+            Some(from) => Rejection::HistoryMissing { what: what(), from },
+            None => Rejection::EpochNotFound { epoch },
+        }))
     }
 }
 
 impl<M: Machine> Chain<M> {
-    /// At most `limit` entries for a chain from `first`, as far as `version` knows them.
+    /// At most `limit` entries for a chain from `first`, as far as `version` knows them. Of a node that came from a snapshot,
+    /// those that the other chain had acknowledged there are refused as older than its history.
     pub fn outbox(
         &self,
         version: &VersionOf<M>,
@@ -119,10 +126,18 @@ impl<M: Machine> Chain<M> {
         let size = log.size();
         let first = first.min(size);
         let log = Log::Outbox(destination.clone());
-        let entries = self.store().log_entries(&log, first, size, limit, bytes_max)?;
-        let next = first.saturating_add(entries.len() as u64);
-        let right = self.store().log_right(&log, next, size)?;
-        Ok(OutboxPage { first, entries, size, right })
+        match self.store().outbox_part(&log, first, size, limit, bytes_max)? {
+            Some(OutboxPart { entries, right }) => Ok(OutboxPage { first, entries, size, right }),
+            None => Err(self.older_entry(destination, first)?.into()),
+        }
+    }
+
+    /// That this node does not have an entry for a chain, because it came from a snapshot.
+    pub fn older_entry(&self, destination: &ChainId, index: u64) -> Result<Rejection, StoreError> {
+        let what = format!("entry {index} of the outbox to {destination}");
+        // Who came from a snapshot has a height where its history begins.
+        let from = self.history_begins()?.unwrap_or(self.committed().height);
+        Ok(Rejection::HistoryMissing { what, from })
     }
 
     /// Heights of the oldest and the newest block that are kept, as far as they are committed.

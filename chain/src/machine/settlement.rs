@@ -132,9 +132,10 @@ impl Machine for SettlementMachine {
 
     fn logs(state: &SettlementState) -> Vec<NamedLog> {
         let chain_of = |shard| ChainId::shard(&state.chain().network, shard);
-        let outboxes = state.shards().map(chain_of).map(|chain| {
+        let outboxes = state.shards().map(|shard| {
+            let chain = chain_of(shard);
             let frontier = state.outbox_to(&chain);
-            NamedLog::whole(Log::Outbox(chain), frontier)
+            NamedLog::outbox(chain, state.acknowledged_by(shard), frontier)
         });
         let inboxes = state.shards().filter_map(|shard| {
             let chain = chain_of(shard);

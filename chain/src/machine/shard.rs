@@ -118,8 +118,8 @@ impl Machine for ShardMachine {
 
     fn logs(state: &ShardState) -> Vec<NamedLog> {
         let settlement = state.settlement();
-        let frontier = state.outbox_to(&settlement);
-        vec![NamedLog::whole(Log::Outbox(settlement), frontier)]
+        let (acknowledged, frontier) = (state.acknowledged_by(&settlement), state.outbox_to(&settlement));
+        vec![NamedLog::outbox(settlement, acknowledged, frontier)]
     }
 
     fn outbox(state: &ShardState, destination: &ChainId) -> Option<Frontier> {

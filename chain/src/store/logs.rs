@@ -1,7 +1,8 @@
 //! The append-only logs that a chain's state holds the frontiers of, entry by entry, with their inner nodes: one outbox
 //! for every chain that this one speaks to; on the settlement chain also one inbox for every shard that it hears, and
 //! the postings. Nothing of them is ever removed;
-//! but governance may let an inbox go on from another frontier, and what was read before is no part of it any more.
+//! but governance may let an inbox go on from another frontier, and what was read before is no part of it any more; and of
+//! an outbox, who came from a snapshot has the entries alone that the other chain had not acknowledged.
 //!
 //! Key of a log: kind (1: 1 outbox, 2 inbox, 3 postings) ‖ length of the chain id (1) ‖ chain id; a postings' log has
 //! neither. It goes before the index, so no log's rows stand among another's.
@@ -32,19 +33,34 @@ pub enum Log {
 pub struct NamedLog {
     /// Which.
     pub log: Log,
-    /// Index of its first entry that is kept: governance let it go on from there.
+    /// Index of the first entry that everybody has who has the state: of an inbox, where governance let it go on; of an
+    /// outbox, what the other chain acknowledged, and who was there from the beginning has older ones too.
     pub begins: u64,
     /// All of it, what is not kept included.
     pub frontier: Frontier,
 }
 
+/// A piece of an outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxPart {
+    /// Consecutive entries, as hashed.
+    pub entries: Vec<Vec<u8>>,
+    /// Roots of the subtrees right of the last one.
+    pub right: Vec<Hash>,
+}
+
 impl NamedLog {
-    /// A log that is kept from its beginning.
+    /// A log that everybody has from its beginning.
     pub(crate) fn whole(log: Log, frontier: Frontier) -> Self {
         Self { log, begins: 0, frontier }
     }
 
-    /// Number of its entries that are kept.
+    /// The log to a chain that has acknowledged so many of its entries.
+    pub(crate) fn outbox(to: ChainId, acknowledged: u64, frontier: Frontier) -> Self {
+        Self { log: Log::Outbox(to), begins: acknowledged.min(frontier.size()), frontier }
+    }
+
+    /// Number of its entries from there on: those that a snapshot carries.
     pub(crate) fn kept(&self) -> u64 {
         self.frontier.size().saturating_sub(self.begins)
     }
@@ -134,6 +150,44 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that an outbox came with a state from elsewhere, with its entries from this index on. It stands there also if
+    /// that state was never taken in the end, and the node executed the blocks before: so it says why an entry is missing, not
+    /// that it is.
+    pub(crate) fn add_outbox_begins(&self, batch: &mut WriteBatch, log: &Log, begins: u64) -> Result<(), StoreError> {
+        batch.put_cf(self.family(Family::LogNodes)?, log.key(0), begins.to_be_bytes());
+        Ok(())
+    }
+
+    /// That index; 0 where the outbox never came from elsewhere.
+    fn outbox_begins(&self, log: &Log) -> Result<u64, StoreError> {
+        let key = log.key(0);
+        match self.get(Family::LogNodes, &key)? {
+            Some(bytes) => Row::new("beginning of an outbox", &key, &bytes).only(Row::u64),
+            None => Ok(0),
+        }
+    }
+
+    /// What a delivery of an outbox carries from `from` on: entries, as many as [`log_entries`](Self::log_entries) gives,
+    /// and the subtrees right of them. None where it came with a state from elsewhere and these did not come along.
+    pub fn outbox_part(
+        &self,
+        log: &Log,
+        from: u64,
+        size: u64,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Option<OutboxPart>, StoreError> {
+        let part = || {
+            let entries = self.log_entries(log, from, size, limit, bytes_max)?;
+            let next = from.saturating_add(entries.len() as u64);
+            Ok(OutboxPart { entries, right: self.log_right(log, next, size)? })
+        };
+        match part() {
+            Err(StoreError::Missing { .. }) if from < self.outbox_begins(log)? => Ok(None),
+            part => part.map(Some),
+        }
+    }
+
     /// The frontier of a log at an index from which on it is kept, or below.
     pub(crate) fn log_frontier(&self, log: &Log, size: u64) -> Result<Frontier, StoreError> {
         let hashes = self.log_right(log, 0, size)?;
@@ -152,8 +206,13 @@ impl Store {
     /// Whether every entry of a log is here from its first on, and leads to the frontier that a state names.
     pub(crate) fn check_log(&self, named: &NamedLog) -> Result<(), StoreError> {
         let NamedLog { log, begins, frontier } = named;
-        let mut found = self.log_frontier(log, *begins)?;
-        for index in *begins..frontier.size() {
+        let begins = match log {
+            // Who has older ones must have them whole.
+            Log::Outbox(_) => self.outbox_begins(log)?.min(*begins),
+            Log::Inbox(_) | Log::Postings => *begins,
+        };
+        let mut found = self.log_frontier(log, begins)?;
+        for index in begins..frontier.size() {
             let entry = self.log_entry(log, index)?.ok_or_else(|| missing_entry(log, index))?;
             found.append_with(&entry, |_| ());
         }

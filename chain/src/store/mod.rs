@@ -16,6 +16,7 @@
 //! | `epochs` | last epoch | see [`epochs`] |
 //! | `logs` | log ‖ index | entry; see [`logs`] |
 //! | `log_nodes` | log ‖ level (1) ‖ index | hash |
+//! | `log_nodes` | outbox | index (8) of its first entry here; only where it came with a state from elsewhere |
 //! | `statements`, `statement_order`, `closes`, `close_order` | | see [`statements`] |
 //! | `account_postings`, `posting_marks` | | see [`postings`] |
 //! | `transactions`, `account_transactions` | | see [`transactions`] |

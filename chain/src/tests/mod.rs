@@ -8,7 +8,9 @@
     reason = "tests"
 )]
 
+mod acknowledged;
 mod admission;
+mod beginnings;
 mod bounds;
 mod bundles;
 mod byzantine;
@@ -20,6 +22,7 @@ mod epochs;
 mod false_decisions;
 mod flow;
 mod funds;
+mod given;
 mod governance;
 #[path = "../../../comet/src/tests/grammar.rs"]
 mod grammar;

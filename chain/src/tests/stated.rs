@@ -38,6 +38,8 @@ pub(super) struct Shard {
     pub(super) source: Source,
     last: Option<EpochClose>,
     time: u64,
+    /// What its closes name as applied of the log to it.
+    pub(super) knows: u64,
 }
 
 pub(super) fn epoch_secs() -> NonZeroU64 {
@@ -99,7 +101,7 @@ impl Network {
 impl Shard {
     fn beginning(time: u64) -> Self {
         let source = Source::new(shard_id(), &[([100; 32], 1)], unix(time, 0)).unwrap();
-        Self { source, last: None, time }
+        Self { source, last: None, time, knows: 0 }
     }
 
     /// The one with this trust root, before it said anything.
@@ -140,7 +142,7 @@ impl Shard {
             bill_count: 3,
             statements: sums.len() as u64,
             total: Tai::new(sums.iter().map(|(_, before, after)| after - before).sum()),
-            inbox_cursor: 0,
+            inbox_cursor: self.knows,
             previous: self.last.map_or([0; 32], |last| last.hash()),
         };
         self.says(&LogEntry::EpochClose(close));

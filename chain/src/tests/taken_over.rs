@@ -4,9 +4,7 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use bytes::Bytes;
 use db3_governance::{Action, CatchUp, Proposal, Replacement, SignedProposal};
 use db3_light_client::{Options, TrustRoot};
 use db3_merkle_log::{Frontier, verify_inclusion};
@@ -14,83 +12,21 @@ use db3_primitives::{
     Epoch, Height, LogEntry, Payee, Scheme, ShardFault, Statement, Tai, TransactionOperation, sha256,
 };
 use rocksdb::WriteBatch;
-use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::response_apply_snapshot_chunk::Result as Applied;
-use tendermint_proto::v0_38::abci::response_offer_snapshot::Result as Offered;
-use tendermint_proto::v0_38::abci::{RequestApplySnapshotChunk, RequestOfferSnapshot, Snapshot};
 
+use super::given::{fresh, given, provable, renamed, sync};
 use super::governance::operator;
 use super::stated::{Network, SHARD, Settlement, epoch_secs, shard_id, transaction};
-use super::support::{Account, EPOCH_SECS, copy_folder, settings, settlement, soon, until};
-use crate::config::EngineKind;
+use super::support::{Account, settings, settlement, soon, until};
 use crate::machine::Machine as _;
-use crate::open::open;
 use crate::store::{Family, Store};
-use crate::transfer::snapshot::{self, FORMAT, Manifest, write_for_sync};
+use crate::transfer::snapshot::{self, Manifest, write_for_sync};
 use crate::transfer::{ImportInput, export, export_version, import};
 use crate::version::VersionOf;
-use crate::{App, ChainConfig, CloseRow, Log, ReceiptState, SettlementMachine, StatementFilter, StatementRow, audit};
-
-type Files = (Snapshot, Vec<Bytes>, [u8; 32]);
+use crate::{ChainConfig, CloseRow, Log, ReceiptState, SettlementMachine, StatementFilter, StatementRow, audit};
 
 fn log() -> Log {
     Log::Inbox(shard_id())
-}
-
-async fn provable(chain: &Settlement) -> Arc<VersionOf<SettlementMachine>> {
-    until("the header", || chain.provable().root == chain.committed().root).await;
-    chain.provable()
-}
-
-fn snapshot_of(folder: &Path, manifest: &Manifest, root: [u8; 32]) -> Files {
-    let metadata = Bytes::from(fs::read(folder.join("manifest.json")).unwrap());
-    let chunks: Vec<_> = manifest.chunks().map(|chunk| fs::read(folder.join(&chunk.file)).unwrap().into()).collect();
-    let snapshot = Snapshot {
-        height: manifest.height.parse().unwrap(),
-        format: FORMAT,
-        chunks: u32::try_from(chunks.len()).unwrap(),
-        hash: Bytes::copy_from_slice(&sha256(&[&metadata])),
-        metadata,
-    };
-    (snapshot, chunks, root)
-}
-
-/// What a chain gives to others.
-async fn given(chain: &Settlement, folder: &Path) -> Files {
-    let version = provable(chain).await;
-    let (path, manifest) =
-        write_for_sync::<SettlementMachine>(chain.store(), chain.genesis(), &version, folder).unwrap();
-    snapshot_of(&path, &manifest, version.root)
-}
-
-/// Another node that has nothing but the genesis.
-fn fresh(network: &Network, name: &str) -> App<SettlementMachine> {
-    let other = network.home.with_file_name(name);
-    copy_folder(&network.home.join("config"), &other.join("config"));
-    let config = ChainConfig { engine: EngineKind::CometBft, ..settings(&other) };
-    let opened = open::<SettlementMachine>(config).unwrap();
-    let inner = Arc::clone(&opened.app.inner);
-    // The other chain's time was moved.
-    inner.clock.set_offset_secs(20 * EPOCH_SECS);
-    let failed = |error| panic!("{error}");
-    inner.snapshotter.run(Arc::clone(&inner.store), opened.durable, 0, Arc::clone(&inner.metrics), failed).unwrap();
-    opened.app
-}
-
-/// Offers a snapshot and gives every chunk; the answer to the last.
-fn sync(app: &App<SettlementMachine>, (snapshot, chunks, root): &Files) -> Applied {
-    let app_hash = Bytes::copy_from_slice(root);
-    let offered = app.offer_snapshot(RequestOfferSnapshot { snapshot: Some(snapshot.clone()), app_hash });
-    assert_eq!(offered.result(), Offered::Accept);
-    let mut last = Applied::Unknown;
-    for (index, chunk) in (0..).zip(chunks.clone()) {
-        let sender = "someone".to_owned();
-        last = app.apply_snapshot_chunk(RequestApplySnapshotChunk { index, chunk, sender }).result();
-        if last != Applied::Accept {
-            break;
-        }
-    }
-    last
 }
 
 /// Everything that can be listed of the shard's log.
@@ -170,7 +106,7 @@ async fn check_ways(network: &Network, chain: Settlement) {
     let files = given(&chain, &network.home.with_file_name("given")).await;
 
     // State sync, and what that node would give to others, in files and in lines.
-    let app = fresh(network, "synced");
+    let app = fresh::<SettlementMachine>(&network.home, "synced");
     assert_eq!(sync(&app, &files), Applied::Accept);
     let (inner, again) = (&app.inner, network.home.with_file_name("again"));
     let synced = inner.versions.committed();
@@ -238,7 +174,7 @@ async fn a_peer_that_says_more_of_the_entries_than_is_proven_is_refused_and_stop
     let (snapshot, chunks, root) = given(&chain, &network.home.with_file_name("given")).await;
     let manifest: Manifest = serde_json::from_slice(&snapshot.metadata).unwrap();
     let inbox = manifest.logs.iter().find(|files| files.log.starts_with("inbox")).unwrap().chunks[0].file.clone();
-    let app = fresh(&network, "other");
+    let app = fresh::<SettlementMachine>(&network.home, "other");
     let before = app.inner.versions.committed().root;
     for place in [[0; 20], [1; 20]] {
         // As layout 3 had them, behind every entry.
@@ -271,18 +207,6 @@ async fn a_peer_that_says_more_of_the_entries_than_is_proven_is_refused_and_stop
     assert_eq!(app.inner.versions.committed().root, before);
     assert_eq!(sync(&app, &(snapshot, chunks, root)), Applied::Accept);
     chain.shutdown().await;
-}
-
-/// A snapshot with another manifest, under the hash of that.
-fn renamed(snapshot: &Snapshot, chunks: Vec<Bytes>, manifest: &Manifest, root: [u8; 32]) -> Files {
-    let text = serde_json::to_vec(manifest).unwrap();
-    let snapshot = Snapshot {
-        hash: Bytes::copy_from_slice(&sha256(&[&text])),
-        chunks: u32::try_from(chunks.len()).unwrap(),
-        metadata: Bytes::from(text),
-        ..snapshot.clone()
-    };
-    (snapshot, chunks, root)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,7 +254,7 @@ async fn a_log_of_which_entries_were_passed_over_goes_on_from_its_frontier_on_ev
     assert_eq!(check_log(chain.store(), &version), 0);
     // Right away nothing is kept, and a snapshot can be made all the same.
     let files = given(&chain, &network.home.with_file_name("empty")).await;
-    assert_eq!(sync(&fresh(&network, "empty-synced"), &files), Applied::Accept);
+    assert_eq!(sync(&fresh::<SettlementMachine>(&network.home, "empty-synced"), &files), Applied::Accept);
     let third = close.last.next().unwrap();
     network.shard.close(&chain, third, &[(one, 660, 900)]).await;
     settled(&chain, third).await;
@@ -339,7 +263,7 @@ async fn a_log_of_which_entries_were_passed_over_goes_on_from_its_frontier_on_ev
     let newest = chain.store().statement(SHARD, &one, None).unwrap().unwrap();
     assert_eq!((newest.index, newest.cumulative), (frontier.size(), Tai::new(900)));
     let files = given(&chain, &network.home.with_file_name("given")).await;
-    let app = fresh(&network, "synced");
+    let app = fresh::<SettlementMachine>(&network.home, "synced");
     assert_eq!(sync(&app, &files), Applied::Accept);
     let (inner, again) = (&app.inner, network.home.with_file_name("again"));
     let synced = inner.versions.committed();

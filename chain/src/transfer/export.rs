@@ -2,8 +2,8 @@
 //! then one line per leaf, `{"key":"<hex>","value":"<hex>"}`, in key order, then one per entry of each log that the
 //! state names, `{"log":"outbox <chain id>","entry":"<hex>"}`, in order. An entry of an inbox names the block that took it in,
 //! `{"log":"inbox <chain id>","entry":"<hex>","height":"<decimal>","time":"<RFC 3339>"}`, unless it was at fault or this node
-//! does not know the block. Before a log whose first entries are not kept stands what it goes on from, size and hashes of
-//! their frontier: `{"log":"inbox <chain id>","begins":"<hex>"}`.
+//! does not know the block. Before a log that begins later, by what the state says (an outbox does so at what the other chain
+//! has acknowledged), stands the frontier that it goes on from: `{"log":"outbox <chain id>","begins":"<hex>"}`.
 
 use std::io::Write;
 
@@ -18,14 +18,14 @@ use crate::store::logs::{NamedLog, missing_entry};
 use crate::version::VersionOf;
 
 /// The layout. (Layout 1 had the one outbox of a shard, without its name; layout 2 no blocks of entries, layout 3 every log
-/// from its beginning.)
-pub(super) const FORMAT: u32 = 4;
+/// from its beginning, layout 4 every outbox.)
+pub(super) const FORMAT: u32 = 5;
 
 /// The first line of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportHeader {
-    /// Layout, 4.
+    /// Layout, 5.
     pub format: u32,
     /// Chain.
     pub chain_id: String,

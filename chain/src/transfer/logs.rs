@@ -114,6 +114,9 @@ impl Logs {
         for (log, entries) in &self.logs {
             let mut batch = WriteBatch::default();
             store.add_frontier(&mut batch, log, &entries.begins)?;
+            if let Log::Outbox(_) = log {
+                store.add_outbox_begins(&mut batch, log, entries.begins.size())?;
+            }
             store.write(batch, false)?;
             for rows in entries.rows.chunks(BATCH_ENTRIES) {
                 let mut batch = WriteBatch::default();

@@ -3,10 +3,12 @@
 //!
 //! The manifest and the chunks are the same bytes on every node of a chain at a height. A chunk of leaves is a run of
 //! key length (2) ‖ key ‖ value length (4) ‖ value in key order, a chunk of a log a run of entry length (4) ‖
-//! entry in order, lengths big endian, from the first entry that is kept. A chunk is cut before it passes 8 MiB. `blocks.bin`
-//! (block and light block of the snapshot's height and of those after it, each as length (4) ‖ bytes), `places.bin` (the
-//! blocks that took in the entries of inboxes) and `genesis.json` are beside them: a commit may name other signers on
-//! another node, and no root covers a place. `by-hand`, empty, says that a hand made it.
+//! entry in order, lengths big endian, from where the state says that the log begins: an outbox at what the other chain has
+//! acknowledged. Of what stood before, the manifest holds the frontier. It needs no proof of its own: from where it stands the
+//! state says, and by the entries no other one leads to the log's frontier that stands in the state. A chunk is cut before it
+//! passes 8 MiB. `blocks.bin` (block and light block of the snapshot's height and of those after it, each as length (4) ‖
+//! bytes), `places.bin` (the blocks that took in the entries of inboxes) and `genesis.json` are beside them: a commit may name
+//! other signers on another node, and no root covers a place. `by-hand`, empty, says that a hand made it.
 //!
 //! A restored folder has the state and its logs, not the bills and receipts of blocks before it. It has no
 //! validator key: a key must never run in two places. Move it, after the old node has stopped for good.
@@ -35,7 +37,7 @@ use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
 use crate::version::VersionOf;
 
 /// The layout; state sync names it as its format.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 
 const BLOCKS_FILE: &str = "blocks.bin";
 const PLACES_FILE: &str = "places.bin";
@@ -46,7 +48,7 @@ const BY_HAND_FILE: &str = "by-hand";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Layout, 4.
+    /// Layout, 5.
     pub format: u32,
     /// Chain.
     pub chain_id: String,

@@ -1,7 +1,7 @@
 //! `ListOutbox`: the entries of the log for another chain, and what a delivery of them needs.
 
 use bytes::Bytes;
-use db3_chain::{Log, Machine as _};
+use db3_chain::{Log, Machine as _, OutboxPart};
 use db3_primitives::{ChainId, Rejection, key, limits};
 use db3_proto::convert::request::{invalid, page_size};
 use db3_proto::v1;
@@ -37,14 +37,12 @@ impl<K: Kind> Node<K> {
         // An entry travels as its bytes and as its decoded view.
         let bytes_max = limits::PAGE_BYTES_MAX / 4;
         let tree_key = key::outbox(&destination);
-        let log = Log::Outbox(destination);
-        let (entries, right) = self
-            .read(move |store| {
-                let entries = store.log_entries(&log, from, size, items, bytes_max)?;
-                let next = from.saturating_add(entries.len() as u64);
-                Ok((entries, store.log_right(&log, next, size)?))
-            })
-            .await?;
+        let log = Log::Outbox(destination.clone());
+        let part = self.read(move |store| store.outbox_part(&log, from, size, items, bytes_max)).await?;
+        let Some(OutboxPart { entries, right }) = part else {
+            let chain = self.chain.clone();
+            return Err(self.read(move |_| chain.older_entry(&destination, from)).await?.into());
+        };
         let next = from.saturating_add(entries.len() as u64);
         let decoded =
             entries.iter().zip(from..).filter_map(|(entry, index)| K::outbox_entry(view.state(), index, entry));
