@@ -1,13 +1,16 @@
 //! Epochs of a shard. A written close is proven.
 
 use std::num::NonZeroU64;
+use std::time::Duration;
 
-use db3_primitives::{BlockTime, EpochClose, key};
+use db3_primitives::{BlockTime, EpochClose, Height, Rejection, key};
 use db3_proto::convert::{block_time, checked_epoch};
 use db3_proto::v1;
+use tonic::transport::Channel;
 
 use crate::chain::{At, Chain, StatePoint};
 use crate::client::Client;
+use crate::elsewhere::Short;
 use crate::error::ClientError;
 use crate::prove;
 use crate::wire::{shard, timed};
@@ -46,12 +49,23 @@ impl EpochView {
     }
 }
 
+/// Epochs of a shard.
+#[derive(Debug)]
+pub struct EpochList {
+    /// Newest first.
+    pub epochs: Vec<EpochView>,
+    /// Where older ones were wanted that no node has which was asked, since each came from a snapshot
+    /// ([`ClientError::history_from`]).
+    pub missing: Option<ClientError>,
+}
+
 impl Client {
     /// Epochs of a shard, newest first, up to `limit`.
-    pub async fn epochs(&self, shard_number: u32, limit: usize) -> Result<Vec<EpochView>, ClientError> {
+    pub async fn epochs(&self, shard_number: u32, limit: usize) -> Result<EpochList, ClientError> {
         let chain = self.shard(shard_number)?;
-        let mut epochs = Vec::new();
+        let mut epochs: Vec<EpochView> = Vec::new();
         let mut token = String::new();
+        let mut begins = None;
         while epochs.len() < limit {
             let left = limit.saturating_sub(epochs.len()).min(PAGE_SIZE_MAX);
             let request = v1::ListEpochsRequest {
@@ -59,12 +73,8 @@ impl Client {
                 page_size: i32::try_from(left).unwrap_or(i32::MAX),
                 page_token: token.clone(),
             };
-            let answer = chain
-                .call(|channel, limit| {
-                    let request = timed(request.clone(), limit);
-                    async move { shard(channel).list_epochs(request).await }
-                })
-                .await?;
+            let answer = list(chain, request).await?;
+            begins = lacks_from(&answer);
             for message in answer.epochs {
                 epochs.push(view(chain, self.network().epoch_secs, message, None)?);
             }
@@ -73,7 +83,15 @@ impl Client {
                 break;
             }
         }
-        Ok(epochs)
+        let missing = begins.filter(|_| epochs.len() < limit).map(|from| {
+            let older = epochs.iter().rfind(|epoch| epoch.close.is_some()).map(|oldest| oldest.message.epoch);
+            let what = match older {
+                Some(oldest) => format!("the closes of shard {shard_number} before epoch {oldest}"),
+                None => format!("the closes of shard {shard_number}"),
+            };
+            Rejection::HistoryMissing { what, from: Height::new(from) }.into()
+        });
+        Ok(EpochList { epochs, missing })
     }
 
     /// One epoch of a shard; none: the open one. A written close is proven.
@@ -96,6 +114,23 @@ impl Client {
         }
         Ok(view)
     }
+}
+
+/// A page of epochs. Where it ends at a node's history, another endpoint's says what is older.
+async fn list(chain: &Chain, request: v1::ListEpochsRequest) -> Result<v1::ListEpochsResponse, ClientError> {
+    let call = |channel: Channel, limit: Duration| {
+        let request = timed(request.clone(), limit);
+        async move { shard(channel).list_epochs(request).await }
+    };
+    let (place, answer) = chain.call_placed(call).await?;
+    let Some(from) = lacks_from(&answer) else { return Ok(answer) };
+    let (_, answer) = chain.elsewhere(&call, lacks_from, Short { place, from, end: Ok(answer) }).await?;
+    Ok(answer)
+}
+
+/// Where the history begins of a node that lacks closes.
+fn lacks_from(answer: &v1::ListEpochsResponse) -> Option<u64> {
+    Some(answer.history_from_height).filter(|from| *from > 0)
 }
 
 fn view(

@@ -76,7 +76,7 @@ pub use bills::{BillProof, BillRef, BillView};
 pub use chain::StatePoint;
 pub use client::Client;
 pub use closes::ArrivedClose;
-pub use epochs::EpochView;
+pub use epochs::{EpochList, EpochView};
 pub use error::{ClientError, Refusal};
 pub use governance::GovernanceView;
 pub use history::History;

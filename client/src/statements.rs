@@ -116,6 +116,11 @@ impl AccountView<'_> {
                     unanswered.push(Unanswered::of(error)?);
                     Vec::new()
                 }
+                // The settlement node that was asked is far behind: it waits for entries that a later one has acknowledged.
+                Err(error) if error.history_from().is_some() => {
+                    unanswered.push(Unanswered { chain_id: shard.id.clone(), detail: error.to_string() });
+                    Vec::new()
+                }
                 Err(error) => return Err(error),
             };
             let (mut arrived, log_begins) = self.arrived(number, filter.epoch_min, filter.limit, &money).await?;

@@ -15,7 +15,8 @@ use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
 use crate::{
-    BillFilter, BillPages, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, Sum, Unanswered,
+    BillFilter, BillPages, BillProof, BillRef, BillStatus, BillView, Client, ClientError, EpochList, Settled, Sum,
+    Unanswered,
 };
 
 /// `db3 bill`
@@ -142,18 +143,23 @@ impl<'c> NewestFirst<'c> {
         Ok(newest.and_then(|place| self.shards.get_mut(place)).and_then(|(_, read)| read.pop_front()))
     }
 
-    /// Whether what was shown is all: else which bills are missing, and why.
+    /// Whether what was shown is all.
     fn end(self, session: &Session) -> Result<(), Failure> {
-        let mut cut = self.cut.into_iter();
-        let Some(first) = cut.next() else { return Ok(()) };
-        for error in cut {
-            let details = Object::new().with_some("history_from_height", error.history_from());
-            let said = error.to_string();
-            let (what, remedy) = said.rsplit_once("; ").unwrap_or((&said, ""));
-            session.output.warn(what, remedy, &details);
-        }
-        Err(first.into())
+        end_of_history(session, self.cut)
     }
+}
+
+/// Where lists end before their first entries, because no node that was asked has older ones: what is missing, and why.
+pub fn end_of_history(session: &Session, cut: Vec<ClientError>) -> Result<(), Failure> {
+    let mut cut = cut.into_iter();
+    let Some(first) = cut.next() else { return Ok(()) };
+    for error in cut {
+        let details = Object::new().with_some("history_from_height", error.history_from());
+        let said = error.to_string();
+        let (what, remedy) = said.rsplit_once("; ").unwrap_or((&said, ""));
+        session.output.warn(what, remedy, &details);
+    }
+    Err(first.into())
 }
 
 /// A bill; in CSV its charges are fields of their own.
@@ -290,9 +296,13 @@ pub async fn epoch_on(
         EpochChoice::Open => BillStatus::Open,
         EpochChoice::Last => BillStatus::Closed,
     };
-    let epochs = client.epochs(shard, 5).await?;
+    let EpochList { epochs, missing } = client.epochs(shard, 5).await?;
     let found = epochs.iter().find(|epoch| epoch.message.status() == wanted);
-    Ok(found.map(|epoch| OnShard::Number(epoch.message.epoch)))
+    match (found, missing) {
+        (Some(epoch), _) => Ok(Some(OnShard::Number(epoch.message.epoch))),
+        (None, None) => Ok(None),
+        (None, Some(missing)) => Err(missing),
+    }
 }
 
 /// The bill that a name on the command line means; accounts go by name or address.

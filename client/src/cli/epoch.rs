@@ -7,13 +7,13 @@ use std::num::NonZeroU64;
 use db3_primitives::{BlockTime, Epoch, Rejection};
 
 use super::args::{EpochChoice, EpochCommand};
-use super::bill::{OnShard, epoch_on, shards};
+use super::bill::{OnShard, end_of_history, epoch_on, shards};
 use super::failure::{Exit, Failure};
 use super::render;
 use super::session::Session;
 use super::unanswered::Missing;
 use super::value::{Object, Value};
-use crate::{BillStatus, Client, ClientError, EpochView, Unanswered};
+use crate::{BillStatus, Client, ClientError, EpochList, EpochView, Unanswered};
 
 const COLUMNS: &[&str] = &[
     "shard",
@@ -129,11 +129,12 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
     let mut settled = Settled::of(&client, &mut missing).await?;
     let (EpochCommand::List { shard: only, .. } | EpochCommand::Show { shard: only, .. }) = command;
     let mut rows = Vec::new();
+    let mut cut = Vec::new();
     let mut answered = false;
     let mut not_closed = None;
     for shard in shards(&client, *only)? {
         let listed = match command {
-            EpochCommand::List { limit, .. } => list(&client, shard, *limit, &mut settled).await,
+            EpochCommand::List { limit, .. } => list(&client, shard, *limit, &mut settled, &mut cut).await,
             EpochCommand::Show { epoch, .. } => show(&client, shard, *epoch, &mut settled).await,
         };
         // What lists the epochs of that shard is a whole command.
@@ -164,7 +165,8 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
         rows.into_iter().try_for_each(|(_, row)| list.push(&missing.mark(row)))?;
         list.finish("no such epoch")?;
     }
-    missing.say(session)
+    missing.say(session)?;
+    end_of_history(session, cut)
 }
 
 async fn list(
@@ -172,9 +174,11 @@ async fn list(
     shard: u32,
     limit: u64,
     settled: &mut Option<Settled>,
+    cut: &mut Vec<ClientError>,
 ) -> Result<Vec<(u64, Object)>, ClientError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let epochs = client.epochs(shard, limit).await?;
+    let EpochList { epochs, missing } = client.epochs(shard, limit).await?;
+    cut.extend(missing);
     if let Some(settled) = settled {
         settled.learn(client, shard, None, limit).await?;
     }

@@ -113,3 +113,58 @@ fn what_is_older_than_a_nodes_history_is_asked_of_another_and_else_named_and_den
     }
     assert_eq!(beside(&["bill", "list", "--until", until]).len(), 2);
 }
+
+#[test]
+fn closes_that_a_node_does_not_have_are_named_and_asked_of_another() {
+    let town = Town::new();
+    let (net, shard) = (&town.net, town.shard.to_string());
+    let endpoint = town.endpoint(&format!("devnet-shard-{shard}"));
+    let list = ["epoch", "list", "--shard", &shard];
+    let whole = net.lines(&list);
+    let closed: Vec<_> = whole.iter().filter(|epoch| epoch["status"] != "open").collect();
+    assert!(closed.len() >= 2, "{whole:?}");
+    let number = |epoch: &serde_json::Value| epoch["epoch"].as_str().unwrap().parse::<u64>().unwrap();
+    let newest = number(closed[0]);
+    let lacking = |first: u64| {
+        let epochs = answer("ListEpochs", move |answer: &mut v1::ListEpochsResponse| {
+            answer.epochs.retain(|epoch| epoch.epoch >= first);
+            answer.history_from_height = 77;
+        });
+        let close = refusal("GetEpoch", move |answer: v1::GetEpochResponse| {
+            let what = "the close".to_owned();
+            (answer.epoch.unwrap().epoch < first)
+                .then(|| to_status(&Rejection::HistoryMissing { what, from: Height::new(77) }))
+        });
+        Liar::telling(&endpoint, vec![epochs, close])
+    };
+    let alone = |node: &Liar, command: &[&str]| {
+        let words = [&["--endpoint", node.url.as_str(), "--output", "json"], command].concat();
+        net.run(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    };
+    // What it has is shown, and of what it does not have it is not said that there is none.
+    let node = lacking(newest);
+    let output = alone(&node, &list);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stdout).lines().count();
+    assert_eq!(shown, whole.len() + 1 - closed.len(), "{}", text(&output.stdout));
+    let said = text(&output.stderr);
+    assert!(said.contains(&format!("the closes of shard {shard} before epoch {newest}")), "{said}");
+    assert!(said.contains(r#""history_from_height":"77""#), "{said}");
+    let few = alone(&node, &[&list[..], &["--limit", &shown.to_string()]].concat());
+    assert_eq!(few.status.code(), Some(0), "no more was asked for: {}", text(&few.stderr));
+    let empty = lacking(newest + 1);
+    for command in [["epoch", "show", "last"], ["epoch", "show", &newest.to_string()]] {
+        let output = alone(&empty, &[&command[..], &["--shard", &shard]].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("height 77"), "{command:?}: {said}");
+        assert!(!said.contains("no epoch has closed"), "{said}");
+    }
+
+    // Beside a node that was there from the beginning nothing is missing.
+    let file = std::fs::read_to_string(net.network_file()).unwrap();
+    let quoted = format!("\"{endpoint}\"");
+    let beside = file.replace(&quoted, &format!("\"{}\", {quoted}", empty.url));
+    std::fs::write(net.network_file().with_file_name("beside.toml"), beside).unwrap();
+    let seen = net.lines(&[&["--network", "beside"], &list[..]].concat());
+    assert_eq!(seen.iter().map(number).collect::<Vec<_>>(), whole.iter().map(number).collect::<Vec<_>>());
+}

@@ -13,4 +13,5 @@
 mod chains;
 mod money;
 mod net;
+mod restored;
 mod settling;

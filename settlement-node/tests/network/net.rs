@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use db3_chain::{Chain, ChainConfig, ChainHandle, InitInput, SettlementMachine, make_key};
+use db3_chain::transfer::snapshot;
+use db3_chain::{Chain, ChainConfig, ChainHandle, InitInput, Machine, SettlementMachine, make_key};
 use db3_genesis::{AccountEntry, AppState, PeerEntry, SettlementGenesis, ShardGenesis, TrustEntry};
 use db3_light_client::{LightClient, Options, UnixTime};
 use db3_node::relay::{RelaySettings, RelayTask, directions, relay};
@@ -34,9 +35,9 @@ pub struct Net {
     pub records: ShardServiceClient<Channel>,
     pub of_settlement: ChainServiceClient<Channel>,
     pub of_shard: ChainServiceClient<Channel>,
-    _served: [Served; 2],
-    _relays: Vec<RelayTask>,
-    _folder: TempDir,
+    served: [Served; 2],
+    relays: Vec<RelayTask>,
+    folder: TempDir,
 }
 
 pub fn network() -> NetworkName {
@@ -91,6 +92,19 @@ fn settings(home: &Path) -> ChainConfig {
     ChainConfig { block_ms: 10, ..ChainConfig::new(home) }
 }
 
+/// A folder that comes from a snapshot of a chain, which ends.
+async fn again<M: Machine>(chain: Chain<M>) -> PathBuf {
+    let settings = chain.config().clone();
+    chain.shutdown().await;
+    drop(chain);
+    let (made, _) = snapshot::make::<M>(settings.clone()).unwrap();
+    let home = settings.home.with_extension("restored");
+    snapshot::restore::<M>(&home, &made, &ChainConfig { home: home.clone(), ..settings.clone() }).unwrap();
+    let key = "config/priv_validator_key.json";
+    std::fs::copy(settings.home.join(key), home.join(key)).unwrap();
+    home
+}
+
 async fn connect(served: &Served) -> Channel {
     tonic::transport::Endpoint::from_shared(format!("http://{}", served.addr())).unwrap().connect().await.unwrap()
 }
@@ -103,9 +117,30 @@ impl Net {
 
     pub async fn with_relays(count: usize) -> Self {
         let folder = TempDir::new().unwrap();
-        let (settlement_home, shard_home) = make(folder.path());
-        let settlement = Chain::<SettlementMachine>::start(settings(&settlement_home)).await.unwrap();
-        let shard = ChainHandle::start(settings(&shard_home)).await.unwrap();
+        let homes = make(folder.path());
+        Self::over(folder, homes, 0, count).await
+    }
+
+    /// Both chains from here on, each on a node that came from a snapshot, with a relay in each.
+    pub async fn restored(self) -> Self {
+        let Self { settlement, shard, served, relays, folder, .. } = self;
+        for relay in relays {
+            relay.stop().await;
+        }
+        for served in served {
+            served.stop().await;
+        }
+        let ahead = shard.store().offset_secs().unwrap();
+        let homes = (again(settlement).await, again(shard).await);
+        Self::over(folder, homes, ahead, 2).await
+    }
+
+    /// The chains of these folders, with so many relays and their time so many seconds ahead.
+    async fn over(folder: TempDir, homes: (PathBuf, PathBuf), ahead: u64, count: usize) -> Self {
+        let settlement = Chain::<SettlementMachine>::start(settings(&homes.0)).await.unwrap();
+        let shard = ChainHandle::start(settings(&homes.1)).await.unwrap();
+        settlement.advance_time(ahead).unwrap();
+        shard.advance_time(ahead).unwrap();
         let listeners =
             [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
         let addresses = [listeners[0].local_addr().unwrap(), listeners[1].local_addr().unwrap()];
@@ -138,9 +173,9 @@ impl Net {
             records: ShardServiceClient::new(to_shard.clone()),
             of_settlement: ChainServiceClient::new(to_settlement),
             of_shard: ChainServiceClient::new(to_shard),
-            _served: served,
-            _relays: relays,
-            _folder: folder,
+            served,
+            relays,
+            folder,
         }
     }
 

@@ -1,8 +1,10 @@
 //! `GetEpoch` and `ListEpochs`.
 
 use bytes::Bytes;
+use db3_chain::EpochRow;
+use db3_chain::store::Store;
 use db3_node::grpc::{PageToken, Question, Refusal};
-use db3_primitives::{EmissionLeaf, Epoch, OpenEpochLeaf, Rejection, Tai, key};
+use db3_primitives::{EmissionLeaf, Epoch, Height, OpenEpochLeaf, Rejection, Tai, key};
 use db3_proto::convert::request::page_size;
 use db3_proto::convert::{epoch_message, open_epoch_message, timestamp_of_secs};
 use db3_proto::v1;
@@ -24,8 +26,10 @@ impl ShardNode {
         let (epoch, ics23_proof) = if wanted == open {
             (open_epoch(state), Bytes::new())
         } else if let Some((last, _)) = state.epoch_hash(wanted) {
-            let row = self.node.read(move |store| store.epoch(wanted)).await?;
-            let row = row.ok_or(Rejection::EpochNotFound { epoch: wanted })?;
+            let Some(row) = self.node.read(move |store| store.epoch(wanted)).await? else {
+                let older = format!("the close of epoch {wanted}, if it was one of this chain");
+                return Err(self.older_or(older, Rejection::EpochNotFound { epoch: wanted }).await);
+            };
             (epoch_message(&row.close, state.chain().epoch_secs), view.proof_of(&key::epoch(last)))
         } else {
             let closing = state.emission().filter(|leaf| leaf.first <= wanted && wanted <= leaf.last);
@@ -54,7 +58,10 @@ impl ShardNode {
         };
         // One more than fits says whether there is a next page.
         let limit = items.saturating_add(1);
-        let rows = self.node.read(move |store| store.epochs(from.map(Epoch::new), limit)).await?;
+        let chain = self.node.chain().clone();
+        let read = move |store: &Store| Ok((store.epochs(from.map(Epoch::new), limit)?, chain.history_begins()?));
+        let (rows, begins) = self.node.read(read).await?;
+        let lacks = lacks_closes(state, from, rows.last());
         let closed = rows.iter().filter(|row| row.height.get() <= height);
         epochs.extend(closed.map(|row| epoch_message(&row.close, state.chain().epoch_secs)));
         let more = epochs.len() > items;
@@ -65,8 +72,15 @@ impl ShardNode {
             next_page_token: next.map_or_else(String::new, |next| {
                 PageToken { height, cursor: next.to_be_bytes().to_vec() }.seal(question)
             }),
+            history_from_height: begins.filter(|_| lacks && !more).map_or(0, Height::get),
         })
     }
+}
+
+/// Whether the chain has closes that begin at or before `from` (none: any) and are older than the oldest row of those.
+fn lacks_closes(state: &ShardState, from: Option<u64>, oldest: Option<&EpochRow>) -> bool {
+    let first = state.first_close().filter(|first| from.is_none_or(|from| first.get() <= from));
+    first.is_some_and(|first| oldest.is_none_or(|oldest| oldest.close.last > first))
 }
 
 /// The open epoch, and the one whose statements are on their way, as far as they begin at or before `from`.
