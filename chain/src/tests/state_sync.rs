@@ -308,11 +308,15 @@ async fn a_snapshot_that_cannot_be_read_or_was_never_finished_keeps_no_other_bac
     let (_folder, home, chain) = grown().await;
     let folder = snapshot::snapshots_folder(&home);
     // No snapshots of their own are made at these heights.
-    for name in ["7", "9", "mine"] {
-        std::fs::create_dir(folder.join(name)).unwrap();
+    // The thread that makes snapshots may look at any moment, and takes a folder away that is not whole yet.
+    for (name, file, text) in
+        [("7", "manifest.json", "{\"format\": 2}"), ("9", "state-000.bin", "half"), ("mine", "a", "")]
+    {
+        let aside = home.with_file_name(name);
+        std::fs::create_dir(&aside).unwrap();
+        std::fs::write(aside.join(file), text).unwrap();
+        std::fs::rename(aside, folder.join(name)).unwrap();
     }
-    std::fs::write(folder.join("7/manifest.json"), "{\"format\": 2}").unwrap();
-    std::fs::write(folder.join("9/state-000.bin"), "half").unwrap();
     let newest = chain.app().list_snapshots().snapshots[0].height;
     let mut account = Account::new(2);
     let mut number = 0;
