@@ -8,8 +8,10 @@ use db3_primitives::Hash32;
 /// What helps when files are damaged.
 macro_rules! remedy {
     () => {
-        "keep the folder aside, and copy it from a backup that was taken while the node was stopped, or make a new one \
-         with `snapshot restore`; a validator among several can also begin with an empty folder and sync its state"
+        "keep the folder aside. On CometBFT begin with an empty folder, the old config and the newest \
+         cometbft/data/priv_validator_state.json (an older one signs heights a second time), and sync the state; on the \
+         embedded engine copy the folder from a backup that was taken while the node was stopped; or make a new one with \
+         `snapshot restore`"
     };
 }
 
