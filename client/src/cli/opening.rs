@@ -27,14 +27,6 @@ enum Opening {
     Open,
     /// What helps this account.
     Advice(String),
-    /// Nothing that the refusal does not say.
-    Unknown,
-}
-
-impl Opening {
-    fn of(arrived: bool) -> Self {
-        if arrived { Self::Open } else { Self::Unknown }
-    }
 }
 
 /// After a refusal of which nothing was sent. That there is credit now, and it can be sent again; or the refusal, with what
@@ -60,7 +52,6 @@ pub async fn after_refusal(
         // A line that is used up is named with its shard already.
         Opening::Advice(remedy) if code == CREDIT_EXHAUSTED => Err(failure.explained("", remedy)),
         Opening::Advice(remedy) => Err(failure.explained(&format!("shard {shard}"), remedy)),
-        Opening::Unknown => Err(failure),
     }
 }
 
@@ -74,7 +65,7 @@ async fn open(
     let account = signer.address();
     let (line, free) = (money.line(shard), money.free());
     if !line.want.is_zero() && !line.ceiling.is_zero() {
-        return arrived(session, client, account, &line, shard).await.map(Opening::of);
+        return arrived(session, client, account, &line, shard).await;
     }
     if free.is_zero() {
         let balance = money.balance().balance;
@@ -106,25 +97,34 @@ async fn open(
         Sent::Priced => {}
     }
     let line = client.account(account).money().await?.value.line(shard);
-    arrived(session, client, account, &line, shard).await.map(Opening::of)
+    arrived(session, client, account, &line, shard).await
 }
 
-/// Waits until what a line was given is on its shard.
+/// Waits until what a line was given is on its shard; where it does not come, what carries it is what helps.
 async fn arrived(
     session: &Session,
     client: &Client,
     account: Address,
     line: &LineLeaf,
     shard: u32,
-) -> Result<bool, Failure> {
+) -> Result<Opening, Failure> {
     let begin = Instant::now();
-    session.output.say_more("waiting for the line to arrive on its shard");
+    let mut told = false;
     while begin.elapsed() < client.options().timeout {
         let on_shard = client.account(account).credit_line_on(shard).await?;
         if on_shard.exists && on_shard.ceiling >= line.ceiling && line.ceiling > Tai::ZERO {
-            return Ok(true);
+            return Ok(Opening::Open);
+        }
+        if !told {
+            session.output.say(&format!("waiting for the line to arrive on shard {shard}"));
+            told = true;
         }
         sleep(PAUSE).await;
     }
-    Ok(false)
+    Ok(Opening::Advice(format!(
+        "{} DB3 are granted there and have not arrived within {} s: `db3 status` shows how far behind the shard is, and \
+         `db3 relay` carries what waits",
+        line.want.to_db3_string(),
+        client.options().timeout.as_secs()
+    )))
 }
