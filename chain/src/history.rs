@@ -126,18 +126,13 @@ impl<M: Machine> Chain<M> {
         let size = log.size();
         let first = first.min(size);
         let log = Log::Outbox(destination.clone());
-        match self.store().outbox_part(&log, first, size, limit, bytes_max)? {
-            Some(OutboxPart { entries, right }) => Ok(OutboxPage { first, entries, size, right }),
-            None => Err(self.older_entry(destination, first)?.into()),
-        }
-    }
-
-    /// That this node does not have an entry for a chain, because it came from a snapshot.
-    pub fn older_entry(&self, destination: &ChainId, index: u64) -> Result<Rejection, StoreError> {
-        let what = format!("entry {index} of the outbox to {destination}");
-        // Who came from a snapshot has a height where its history begins.
-        let from = self.history_begins()?.unwrap_or(self.committed().height);
-        Ok(Rejection::HistoryMissing { what, from })
+        let Some(OutboxPart { entries, right }) = self.store().outbox_part(&log, first, size, limit, bytes_max)? else {
+            let what = format!("entry {first} of the outbox to {destination}");
+            // Who came from a snapshot has a height where its history begins.
+            let from = self.history_begins()?.unwrap_or(self.committed().height);
+            return Err(Rejection::HistoryMissing { what, from }.into());
+        };
+        Ok(OutboxPage { first, entries, size, right })
     }
 
     /// Heights of the oldest and the newest block that are kept, as far as they are committed.

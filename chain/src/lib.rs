@@ -61,7 +61,7 @@ pub use store::blocks::BlockSummary;
 pub use store::decisions::{DecisionEnd, DecisionRow};
 pub use store::epochs::EpochRow;
 pub use store::lock::announced;
-pub use store::logs::{Log, NamedLog, OutboxPart};
+pub use store::logs::{Log, NamedLog};
 pub use store::postings::PostingFilter;
 pub use store::receipts::StoredReceipt;
 pub use store::statements::{CloseRow, StatementCursor, StatementFilter, StatementRow};

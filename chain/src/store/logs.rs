@@ -1,7 +1,6 @@
 //! The append-only logs that a chain's state holds the frontiers of, entry by entry, with their inner nodes: one outbox
 //! for every chain that this one speaks to; on the settlement chain also one inbox for every shard that it hears, and
-//! the postings. Nothing of them is ever removed;
-//! but governance may let an inbox go on from another frontier, and what was read before is no part of it any more; and of
+//! the postings. Nothing of them is ever removed; but governance may let an inbox go on from another frontier, and what was read before is no part of it any more; and of
 //! an outbox, who came from a snapshot has the entries alone that the other chain had not acknowledged.
 //!
 //! Key of a log: kind (1: 1 outbox, 2 inbox, 3 postings) ‖ length of the chain id (1) ‖ chain id; a postings' log has
@@ -42,11 +41,11 @@ pub struct NamedLog {
 
 /// A piece of an outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboxPart {
+pub(crate) struct OutboxPart {
     /// Consecutive entries, as hashed.
-    pub entries: Vec<Vec<u8>>,
+    pub(crate) entries: Vec<Vec<u8>>,
     /// Roots of the subtrees right of the last one.
-    pub right: Vec<Hash>,
+    pub(crate) right: Vec<Hash>,
 }
 
 impl NamedLog {
@@ -169,7 +168,7 @@ impl Store {
 
     /// What a delivery of an outbox carries from `from` on: entries, as many as [`log_entries`](Self::log_entries) gives,
     /// and the subtrees right of them. None where it came with a state from elsewhere and these did not come along.
-    pub fn outbox_part(
+    pub(crate) fn outbox_part(
         &self,
         log: &Log,
         from: u64,

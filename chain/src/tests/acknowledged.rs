@@ -19,11 +19,12 @@ use super::support::{
 };
 use crate::machine::Machine;
 use crate::open::request_of;
+use crate::store::logs::OutboxPart;
 use crate::store::{Family, Store};
 use crate::transfer::snapshot::{self, Manifest, write_for_sync};
 use crate::transfer::{ImportInput, export, import};
 use crate::version::VersionOf;
-use crate::{Chain, ChainHandle, Log, OutboxPart, QueryError, SettlementMachine, ShardMachine, audit};
+use crate::{Chain, ChainHandle, Log, QueryError, SettlementMachine, ShardMachine, audit};
 
 /// A shard that has closed some epochs, and the settlement chain that it hears.
 pub(super) struct Grown {

@@ -13,7 +13,8 @@ use super::given::{Files, fresh, fresh_with, given, offer, renamed, sync};
 use super::support::settlement;
 use crate::store::Store;
 use crate::store::logs::NamedLog;
-use crate::{Log, OutboxPart, ShardMachine};
+use crate::store::logs::OutboxPart;
+use crate::{Log, ShardMachine};
 
 /// A snapshot whose first log begins and goes on like this.
 fn forged((snapshot, chunks, root): &Files, begins: Option<&Frontier>, entries: &[Vec<u8>]) -> Files {

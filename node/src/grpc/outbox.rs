@@ -1,7 +1,9 @@
 //! `ListOutbox`: the entries of the log for another chain, and what a delivery of them needs.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use db3_chain::{Log, Machine as _, OutboxPart};
+use db3_chain::{Log, Machine as _, OutboxPage};
 use db3_primitives::{ChainId, Rejection, key, limits};
 use db3_proto::convert::request::{invalid, page_size};
 use db3_proto::v1;
@@ -37,12 +39,9 @@ impl<K: Kind> Node<K> {
         // An entry travels as its bytes and as its decoded view.
         let bytes_max = limits::PAGE_BYTES_MAX / 4;
         let tree_key = key::outbox(&destination);
-        let log = Log::Outbox(destination.clone());
-        let part = self.read(move |store| store.outbox_part(&log, from, size, items, bytes_max)).await?;
-        let Some(OutboxPart { entries, right }) = part else {
-            let chain = self.chain.clone();
-            return Err(self.read(move |_| chain.older_entry(&destination, from)).await?.into());
-        };
+        let (chain, version) = (self.chain.clone(), Arc::clone(view.version()));
+        let page = self.read(move |_| Ok(chain.outbox(&version, &destination, from, items, bytes_max))).await??;
+        let OutboxPage { entries, right, .. } = page;
         let next = from.saturating_add(entries.len() as u64);
         let decoded =
             entries.iter().zip(from..).filter_map(|(entry, index)| K::outbox_entry(view.state(), index, entry));

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use db3_chain::StoreError;
+use db3_chain::{QueryError, StoreError};
 use db3_primitives::{ChainId, MutationId, Rejection};
 use db3_proto::status::{to_message, to_status, to_status_at, to_status_with};
 use db3_proto::v1;
@@ -54,6 +54,15 @@ impl From<Rejection> for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Rejected(rejection) => rejection.into(),
+            QueryError::Store(error) => error.into(),
+        }
     }
 }
 

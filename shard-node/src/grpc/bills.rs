@@ -71,7 +71,7 @@ impl ShardNode {
     }
 
     /// That something is older than this node's history; the other refusal where its history is whole.
-    pub(super) async fn older_or(&self, what: String, other: Rejection) -> Refusal {
+    async fn older_or(&self, what: String, other: Rejection) -> Refusal {
         match self.history_begins().await {
             Ok(Some(from)) => Rejection::HistoryMissing { what, from }.into(),
             Ok(None) => other.into(),

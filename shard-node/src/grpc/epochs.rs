@@ -26,10 +26,9 @@ impl ShardNode {
         let (epoch, ics23_proof) = if wanted == open {
             (open_epoch(state), Bytes::new())
         } else if let Some((last, _)) = state.epoch_hash(wanted) {
-            let Some(row) = self.node.read(move |store| store.epoch(wanted)).await? else {
-                let older = format!("the close of epoch {wanted}, if it was one of this chain");
-                return Err(self.older_or(older, Rejection::EpochNotFound { epoch: wanted }).await);
-            };
+            let chain = self.node.chain().clone();
+            let row = self.node.read(move |_| Ok(chain.epoch(wanted))).await??;
+            let row = row.ok_or(Rejection::EpochNotFound { epoch: wanted })?;
             (epoch_message(&row.close, state.chain().epoch_secs), view.proof_of(&key::epoch(last)))
         } else {
             let closing = state.emission().filter(|leaf| leaf.first <= wanted && wanted <= leaf.last);
