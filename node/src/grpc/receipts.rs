@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use db3_chain::store::Store;
-use db3_chain::{ReceiptState, StoredReceipt};
+use db3_chain::{Chain, Machine, ReceiptState, StoreError, StoredReceipt};
 use db3_primitives::{Height, MutationId, Rejection};
 use db3_proto::convert::request::mutation_id;
 use db3_proto::status::to_message;
@@ -29,7 +29,7 @@ impl<K: Kind> Node<K> {
     /// What is known of a mutation now.
     async fn receipt(&self, id: MutationId) -> Result<v1::Receipt, Refusal> {
         let chain = self.chain.clone();
-        let (state, begins) = self.read(move |_| Ok((chain.receipt(&id)?, chain.history_begins()?))).await?;
+        let (state, begins) = self.read(move |_| looked_up(&chain, &id)).await?;
         Ok(self.known(&id, state, begins))
     }
 
@@ -37,14 +37,13 @@ impl<K: Kind> Node<K> {
     pub(crate) async fn receipts(&self, ids: Vec<MutationId>) -> Result<Vec<(MutationId, v1::Receipt)>, Refusal> {
         let chain = self.chain.clone();
         let read = move |_: &Store| {
-            let states = ids.into_iter().map(|id| Ok((id, chain.receipt(&id)?))).collect::<Result<Vec<_>, _>>()?;
-            Ok((states, chain.history_begins()?))
+            ids.into_iter().map(|id| Ok((id, looked_up(&chain, &id)?))).collect::<Result<Vec<_>, StoreError>>()
         };
-        let (states, begins) = self.read_in_turn(read).await?;
-        Ok(states.into_iter().map(|(id, state)| (id, self.known(&id, state, begins))).collect())
+        let found = self.read_in_turn(read).await?;
+        Ok(found.into_iter().map(|(id, (state, begins))| (id, self.known(&id, state, begins))).collect())
     }
 
-    /// `begins` is where this node's receipts begin, unless with the first block.
+    /// `begins` is where this node's receipts begin, if one that it does not know may be older.
     fn known(&self, id: &MutationId, state: ReceiptState, begins: Option<Height>) -> v1::Receipt {
         let receipt = match self.fate(id, state) {
             Fate::Known(receipt) => *receipt,
@@ -53,7 +52,6 @@ impl<K: Kind> Node<K> {
                 ..self.bare_receipt(id, v1::ReceiptState::Unknown)
             },
         };
-        let begins = begins.filter(|_| receipt.state() == v1::ReceiptState::Unknown);
         v1::Receipt { history_from_height: begins.map_or(0, Height::get), ..receipt }
     }
 
@@ -84,4 +82,11 @@ impl<K: Kind> Node<K> {
             ..v1::Receipt::default()
         }
     }
+}
+
+/// What is known of a mutation; where nothing is, from which height on this node has receipts, unless from the first.
+fn looked_up<M: Machine>(chain: &Chain<M>, id: &MutationId) -> Result<(ReceiptState, Option<Height>), StoreError> {
+    let state = chain.receipt(id)?;
+    let begins = if matches!(state, ReceiptState::Unknown) { chain.history_begins()? } else { None };
+    Ok((state, begins))
 }
