@@ -78,18 +78,17 @@ impl Client {
             page_token: String::new(),
         };
         let filter = filter.clone();
-        let (run, oldest, missing) = (None, None, None);
         Ok(BillPages {
             client: self,
             chain,
             shard,
             filter,
             request,
-            run,
+            run: None,
             is_begun: false,
             is_done: false,
-            oldest,
-            missing,
+            oldest: None,
+            missing: None,
         })
     }
 }

@@ -27,6 +27,19 @@ pub(crate) struct Short<T> {
 }
 
 impl Chain {
+    /// A call that is answered by the first endpoint in turn which lacks nothing, or by the one that lacks least; `lacks` says
+    /// of an answer where the history begins that it comes from, if something may be missing.
+    pub async fn call_whole<T, C, F>(&self, call: C, lacks: impl Fn(&T) -> Option<u64>) -> Result<T, ClientError>
+    where
+        C: Fn(Channel, Duration) -> F,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let (place, answer) = self.call_placed(&call).await?;
+        let Some(from) = lacks(&answer) else { return Ok(answer) };
+        let (_, answer) = self.elsewhere(&call, lacks, Short { place, from, end: Ok(answer) }).await?;
+        Ok(answer)
+    }
+
     /// Asks the other endpoints in turn, each once. `lacks` says of an answer where the history begins that it comes from, if
     /// something may be missing. The first node that has all is asked from now on too; where there is none, what the one
     /// said whose history begins first is the outcome.

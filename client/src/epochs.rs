@@ -10,7 +10,6 @@ use tonic::transport::Channel;
 
 use crate::chain::{At, Chain, StatePoint};
 use crate::client::Client;
-use crate::elsewhere::Short;
 use crate::error::ClientError;
 use crate::prove;
 use crate::wire::{shard, timed};
@@ -122,10 +121,7 @@ async fn list(chain: &Chain, request: v1::ListEpochsRequest) -> Result<v1::ListE
         let request = timed(request.clone(), limit);
         async move { shard(channel).list_epochs(request).await }
     };
-    let (place, answer) = chain.call_placed(call).await?;
-    let Some(from) = lacks_from(&answer) else { return Ok(answer) };
-    let (_, answer) = chain.elsewhere(&call, lacks_from, Short { place, from, end: Ok(answer) }).await?;
-    Ok(answer)
+    chain.call_whole(call, lacks_from).await
 }
 
 /// Where the history begins of a node that lacks closes.

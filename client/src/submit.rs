@@ -14,7 +14,6 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::chain::{Backoff, Chain};
-use crate::elsewhere::Short;
 use crate::error::{ClientError, Refusal};
 use crate::order::Lane;
 use crate::receipt::{Receipt, ReceiptState, WaitMode};
@@ -223,10 +222,7 @@ pub(crate) async fn receipt(chain: &Chain, id: Identifier) -> Result<Receipt, Cl
     let begins = |answer: &v1::GetReceiptResponse| {
         answer.receipt.as_ref().map(|receipt| receipt.history_from_height).filter(|from| *from > 0)
     };
-    let (place, mut answer) = chain.call_placed(ask).await?;
-    if let Some(from) = begins(&answer) {
-        (_, answer) = chain.elsewhere(&ask, begins, Short { place, from, end: Ok(answer) }).await?;
-    }
+    let answer = chain.call_whole(ask, begins).await?;
     let message = answer.receipt.ok_or_else(|| ClientError::malformed(&chain.id, "the answer holds no receipt"))?;
     Receipt::from_message(&chain.id, message)
 }

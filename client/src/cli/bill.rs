@@ -154,10 +154,7 @@ pub fn end_of_history(session: &Session, cut: Vec<ClientError>) -> Result<(), Fa
     let mut cut = cut.into_iter();
     let Some(first) = cut.next() else { return Ok(()) };
     for error in cut {
-        let details = Object::new().with_some("history_from_height", error.history_from());
-        let said = error.to_string();
-        let (what, remedy) = said.rsplit_once("; ").unwrap_or((&said, ""));
-        session.output.warn(what, remedy, &details);
+        Failure::from(error).warn(session);
     }
     Err(first.into())
 }

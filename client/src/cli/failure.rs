@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::console::{ColorChoice, OutputFormat};
 use crate::{ClientError, KeptProofError, Refusal};
 
+use super::session::Session;
 use super::value::Object;
 
 /// The exit codes of `db3`.
@@ -143,6 +144,13 @@ impl Failure {
         }
         self.0.remedy = remedy.into();
         self
+    }
+
+    /// Says it as a warning, where the command goes on.
+    pub fn warn(&self, session: &Session) {
+        let history_from = self.0.refusal.as_ref().and_then(|refusal| refusal.history_from);
+        let details = Object::new().with_some("history_from_height", history_from);
+        session.output.warn(&self.0.what, &self.0.remedy, &details);
     }
 
     /// What there was, where the rejection says that it is too little.
