@@ -285,7 +285,7 @@ pub(super) fn now(chain: &ChainHandle) -> u64 {
 }
 
 /// Waits until something holds.
-pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = soon();
     while !holds() {
         assert!(Instant::now() < deadline, "never: {what}");

@@ -54,7 +54,7 @@ impl Keeper {
             } else {
                 patience = patience.saturating_mul(2).min(self.stalled_after().saturating_mul(8));
             }
-            let mut pause_max = PAUSE_MAX;
+            let is_unsigned = matches!(ending, Ending::Unsigned(_));
             let why = match ending {
                 Ending::Stop => return self.end(HealthState::Stopped),
                 Ending::Fatal(text) => {
@@ -72,14 +72,13 @@ impl Keeper {
                 Ending::Unfinished(why) => self.begin_again(&why),
                 Ending::Unsigned(why) => {
                     signer.misses(self.signer_address(), &why);
-                    pause_max = signer::PAUSE_MAX;
+                    pause = pause.min(signer::PAUSE_MAX);
                     why
                 }
                 Ending::Again(why) => why,
             };
-            pause = pause.min(pause_max);
             // What has been told with its remedy is not told at every start.
-            if pause_max == signer::PAUSE_MAX {
+            if is_unsigned {
                 tracing::debug!(%why, pause_ms = pause.as_millis(), "comet.restart");
             } else {
                 tracing::warn!(%why, pause_ms = pause.as_millis(), "comet.restart");

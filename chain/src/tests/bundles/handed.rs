@@ -115,9 +115,5 @@ async fn what_is_on_its_way_to_a_cometbft_that_was_started_again_goes_to_the_new
 }
 
 async fn until_idle(bundler: &mut Bundler<ShardMachine, Noted>) {
-    let deadline = super::super::support::soon();
-    while !bundler.is_idle() {
-        assert!(tokio::time::Instant::now() < deadline, "it is handed over for ever");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    until("nothing is being handed over", || bundler.is_idle()).await;
 }
