@@ -3,7 +3,8 @@
 //! A round settles everything up to an epoch e: it is due when every shard that is heard has closed e, or when the
 //! deadline after the end of e has passed; a late shard joins the next. It visits the accounts that are due, in order of
 //! address, then the shards: each pool is paid out, and each shard that is heard gets a heartbeat with the lease that
-//! the block's time gives, and with how far its log was applied. The last step pays out the fees. One round runs at a time, and a block does a bounded part.
+//! the block's time gives, and with how far its log was applied. The last step pays out the fees. One round runs at a
+//! time, and a block does a bounded part.
 //!
 //! Genesis leaves a round running, which issues the ceilings that genesis wants and the first heartbeats like any other.
 

@@ -74,7 +74,8 @@ struct Signals {
     terminate: Signal,
 }
 
-/// A chain that broke, or comes again from a snapshot, is opened anew, with everything that stands on it: consensus, its application, the server.
+/// A chain that broke, or comes again from a snapshot, is opened anew, with everything that stands on it: consensus, its
+/// application, the server.
 async fn serve_until_told<K: Kind>(settings: &Settings, config: ChainConfig) -> Result<()> {
     let mut signals =
         Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };

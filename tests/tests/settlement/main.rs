@@ -21,6 +21,7 @@
 
 mod checks;
 mod decide;
+mod exposure;
 mod genesis;
 mod liar;
 mod lie;
