@@ -136,13 +136,21 @@ async fn credit_of_a_new_network_reaches_its_shard_through_the_nodes_own_relay()
         assert!(began.elapsed() < Duration::from_secs(60), "no credit came");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let told = tokio::task::spawn_blocking(move || get(&metrics)).await.unwrap();
-    for line in [
-        "db3_relay_frozen{from=\"test-settlement\",to=\"test-shard-1\"} 0",
-        "db3_relay_lag_entries{from=\"test-shard-1\",to=\"test-settlement\"} 0",
-    ] {
-        assert!(told.contains(line), "{line} in {told}");
-    }
+    // The relay looks in both directions, one after the other: the second may not have been looked at yet.
+    let told = loop {
+        let metrics = metrics.clone();
+        let told = tokio::task::spawn_blocking(move || get(&metrics)).await.unwrap();
+        let lines = [
+            "db3_relay_frozen{from=\"test-settlement\",to=\"test-shard-1\"} 0",
+            "db3_relay_lag_entries{from=\"test-shard-1\",to=\"test-settlement\"} 0",
+        ];
+        let missing: Vec<_> = lines.into_iter().filter(|line| !told.contains(line)).collect();
+        if missing.is_empty() {
+            break told;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{missing:?} in {told}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     assert_eq!(told.matches("# EOF").count(), 1, "one text: {told}");
     child.kill().unwrap();
     child.wait().unwrap();
