@@ -65,7 +65,7 @@ impl CometEngine {
         let application = Served::new(app, layout.has_blocks());
         let starts = application.starts();
         let address = layout.abci_address(&settings)?;
-        let server = abci::serve(application, &address, FrameLimits::for_genesis(genesis.len()))
+        let server = abci::serve(application, &address, FrameLimits::of(genesis.len(), &settings))
             .map_err(|source| StartError::Serve { address: address.to_string(), source })?;
         write_config(&layout, &settings, server.address(), &genesis, inner.config.sync_servers)?;
 

@@ -14,7 +14,7 @@ use super::dispatch::{ConnectionKind, answer};
 use super::fault::FaultKind;
 use super::frame::{FrameError, FrameLimits, append, next_request};
 use super::queue::{Receiver, Sender, queue};
-use crate::limits::{GATHERED_BYTES, QUEUED_BYTES_MAX, READ_BYTES};
+use crate::limits::{GATHERED_BYTES, READ_BYTES};
 
 /// A reply waits no longer than this for others to be written with it.
 const GATHER_TIME: Duration = Duration::from_millis(1);
@@ -26,7 +26,7 @@ pub(super) fn serve<A: Application>(
     writer: &Arc<Mutex<()>>,
     limits: FrameLimits,
 ) -> (ConnectionKind, Option<FaultKind>) {
-    let (sender, receiver) = queue(QUEUED_BYTES_MAX);
+    let (sender, receiver) = queue(limits.waiting_bytes);
     let mut kind = ConnectionKind::Unnamed;
     let reading = stream.try_clone().and_then(|mut from| {
         let name = "abci-read".to_owned();

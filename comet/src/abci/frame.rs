@@ -6,7 +6,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use prost::Message as _;
 use tendermint_proto::v0_38::abci::{Request, Response};
 
-use crate::limits::{FRAME_BYTES, INIT_CHAIN_EXTRA_BYTES};
+use crate::limits::{FRAME_BYTES, INIT_CHAIN_EXTRA_BYTES, QUEUED_BYTES};
+use crate::settings::CometSettings;
 
 /// A length takes no more bytes: 2^35 is above any limit.
 const LENGTH_BYTES_MAX: usize = 5;
@@ -16,19 +17,28 @@ const LENGTH_BYTES_MAX: usize = 5;
 pub struct FrameLimits {
     /// Bytes of the longest request.
     pub request_bytes: usize,
+    /// Bytes of requests of one connection that may wait for their answers; reading pauses beyond them.
+    pub waiting_bytes: usize,
 }
 
 impl Default for FrameLimits {
     fn default() -> Self {
-        Self { request_bytes: FRAME_BYTES }
+        Self { request_bytes: FRAME_BYTES, waiting_bytes: QUEUED_BYTES }
     }
 }
 
 impl FrameLimits {
-    /// Limits that let a genesis file of so many bytes through.
+    /// Limits that let a genesis file of so many bytes through, and second looks at all that a full mempool holds, beside as
+    /// much that is new, without a pause.
     #[must_use]
-    pub fn for_genesis(genesis_bytes: usize) -> Self {
-        Self { request_bytes: FRAME_BYTES.max(genesis_bytes.saturating_add(INIT_CHAIN_EXTRA_BYTES)) }
+    pub fn of(genesis_bytes: usize, settings: &CometSettings) -> Self {
+        let saturating = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let requests = saturating(settings.mempool_txs.into()).saturating_mul(size_of::<Request>());
+        let mempool = saturating(settings.mempool_bytes).saturating_add(requests);
+        Self {
+            request_bytes: FRAME_BYTES.max(genesis_bytes.saturating_add(INIT_CHAIN_EXTRA_BYTES)),
+            waiting_bytes: QUEUED_BYTES.max(mempool.saturating_mul(2)),
+        }
     }
 }
 

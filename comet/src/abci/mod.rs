@@ -2,9 +2,8 @@
 //!
 //! `CometBFT` opens four connections, in the order query, snapshot, mempool, consensus, and names none of them: each is
 //! known by its first distinctive request. One thread of a connection reads, whatever the other one is busy with
-//! (`CometBFT`'s client spins while its socket is full), until
-//! [`QUEUED_BYTES_MAX`](crate::limits::QUEUED_BYTES_MAX) of requests wait; another answers, gathers replies until nothing
-//! waits, and writes them at once.
+//! (`CometBFT`'s client spins while its socket is full), until more waits than a full mempool can ask about twice
+//! ([`FrameLimits`]); another answers, gathers replies until nothing waits, and writes them at once.
 //! Calls that change the state pass through one lock; the others run beside them.
 //!
 //! What cannot be read, a call on the wrong connection, a panic in the application and an application that refuses

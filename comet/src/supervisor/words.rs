@@ -14,6 +14,18 @@ const REPLAYED: [&str; 2] = [
 /// `state/errors.go`: blocks are there, and the application's state is from before the oldest of them.
 const TOO_LOW: &str = "ERROR: failed to create node: error during handshake: error on replay: app block height (";
 
+/// What an operator has to change before a start can do better: words of the last line, by the modules that say them, and
+/// the remedy.
+const REMEDIES: [(&str, &str); 2] = [
+    // `light/client.go`: the block that is trusted is another one.
+    ("expected header's hash", "correct trust_height and trust_hash in [cometbft.state_sync] of config/node.toml"),
+    (
+        "bind: address already in use",
+        "end the process that has this address, or give another: p2p_listen in [cometbft] of config/node.toml is where peers \
+         connect",
+    ),
+];
+
 /// What it said, as far as it is of use.
 #[derive(Debug, Default)]
 pub(super) struct Words {
@@ -54,7 +66,12 @@ impl Words {
         if signer::is_missing(&line) {
             return Ending::Unsigned(line);
         }
-        Ending::Again(if line.is_empty() { how.to_owned() } else { format!("{how}: {line}") })
+        let remedy = REMEDIES.iter().find(|(words, _)| line.starts_with("ERROR: ") && line.contains(words));
+        Ending::Again(match remedy {
+            Some((_, remedy)) => format!("{how}: {line}; {remedy}"),
+            None if line.is_empty() => how.to_owned(),
+            None => format!("{how}: {line}"),
+        })
     }
 }
 
@@ -100,6 +117,21 @@ mod tests {
         let taken =
             format!("{begin}failed to start private validator: listen tcp 127.0.0.1:1: bind: address already in use");
         assert!(matches!(ending(&[&taken]), Ending::Again(_)));
+    }
+
+    #[test]
+    fn what_the_operator_has_to_change_is_told_with_what_it_said() {
+        for (line, remedy) in [
+            (
+                "ERROR: failed to start node: failed to start state sync: failed to set up light client state provider: \
+                 expected header's hash 0A, but got 0B",
+                "correct trust_height and trust_hash",
+            ),
+            ("ERROR: failed to start node: listen tcp 127.0.0.1:26656: bind: address already in use", "p2p_listen"),
+        ] {
+            let Ending::Again(text) = ending(&[line]) else { unreachable!("{line}") };
+            assert!(text.contains(line) && text.contains(remedy), "{text}");
+        }
     }
 
     #[test]

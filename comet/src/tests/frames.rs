@@ -127,7 +127,7 @@ fn speaks_tcp_as_well() {
 
 #[test]
 fn closes_a_connection_whose_frame_is_over_the_limit_and_says_so() {
-    let served = served(FrameLimits { request_bytes: 1_000 });
+    let served = served(FrameLimits { request_bytes: 1_000, ..FrameLimits::default() });
     let mut stream = served.connect();
     stream.write_all(&check_tx(500)).unwrap();
     assert!(matches!(read_answer(&mut stream).value, Some(response::Value::CheckTx(_))));
@@ -249,12 +249,21 @@ fn takes_over_the_socket_that_a_dead_process_left_and_no_other_file() {
     assert!(serve(Tiny::default(), &address, FrameLimits::default()).is_err());
 }
 
+#[test]
+fn all_that_a_mempool_may_hold_waits_without_a_pause() {
+    let settings = crate::CometSettings { mempool_bytes: 1_000_000_000, ..crate::CometSettings::default() };
+    let limits = FrameLimits::of(0, &settings);
+    assert!(limits.waiting_bytes > 2_000_000_000, "{limits:?}");
+    let usual = FrameLimits::of(0, &crate::CometSettings::default());
+    assert!(usual.waiting_bytes >= FrameLimits::default().waiting_bytes, "{usual:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn garbage_ends_in_a_fault_or_in_answers_and_nothing_else(bytes in prop::collection::vec(any::<u8>(), 1..300)) {
-        let served = served(FrameLimits { request_bytes: 4_096 });
+        let served = served(FrameLimits { request_bytes: 4_096, ..FrameLimits::default() });
         let mut stream = served.connect();
         stream.write_all(&bytes).unwrap();
         // The reader may have hung up before.
