@@ -9,6 +9,11 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/db3
 
 say() { printf '%s\n' "$*" >&2; }
 
+# as_root COMMAND... : runs it as root, by sudo where somebody else runs this.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
 # install_packages NAME... : installs the Debian packages that are missing, and says so.
 install_packages() {
     local missing=()
@@ -17,19 +22,15 @@ install_packages() {
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return 0
-    local root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || {
-            say "Missing: ${missing[*]}. Install them as root: apt-get install ${missing[*]}"
-            exit 2
-        }
-        root=(sudo)
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+        say "Missing: ${missing[*]}. Install them as root: apt-get install ${missing[*]}"
+        exit 2
     fi
     say "Installing from Debian's packages: ${missing[*]}"
     # An index that is there already may be good enough; if not, it is fetched and tried once more.
-    "${root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
-        "${root[@]}" apt-get update -q >&2
-        "${root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+    as_root apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
+        as_root apt-get update -q >&2
+        as_root apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
     }
 }
 
@@ -48,6 +49,28 @@ need_toolchain() {
         say "Installing the Rust toolchain that rust-toolchain.toml names"
         rustup toolchain install >&2
     }
+}
+
+# promtool : prints where Prometheus's checker is. Where it is missing it is taken out of Debian's package, which is not
+# installed, since that would start a server.
+promtool() {
+    local tool="${XDG_CACHE_HOME:-$HOME/.cache}/db3/bin/promtool" folder
+    type -P promtool && return 0
+    if [ ! -x "$tool" ]; then
+        command -v apt-get >/dev/null || return 1
+        say "Taking promtool out of Debian's package prometheus, into ${tool%/*}"
+        folder="$(mktemp -d)"
+        (
+            cd "$folder"
+            chmod 755 .
+            apt-get download -q prometheus >/dev/null 2>&1 || { as_root apt-get update -q && apt-get download -q prometheus; } >&2
+            dpkg-deb -x prometheus_*.deb .
+            mkdir -p "${tool%/*}"
+            mv usr/bin/promtool "$tool"
+        ) || { rm -rf "$folder" && return 1; }
+        rm -rf "$folder"
+    fi
+    printf '%s\n' "$tool"
 }
 
 # announce_build : the first build is long, and says so before it starts.
