@@ -185,7 +185,9 @@ def the_start(net, people):
     wait_until("four chains are up", up)
     check("three shards and their settlement chain are up, in four processes that carry nothing", True)
     early = net.run("--account", people["anna"].name, "--timeout", "2s", "put", "languages", "too", "early")
-    check("without a relay no credit has arrived, so nothing can be written", early.returncode != 0, early.stdout)
+    check("without a relay no credit has arrived, so nothing can be written", early.returncode == 1, early.stderr)
+    check("who tries is told that it is granted, and what carries it",
+          "are granted there and have not arrived within 2 s" in early.stderr and "`db3 relay`" in early.stderr, early.stderr)
     net.start_relay("relay A")
 
     def credit_arrived():

@@ -87,15 +87,26 @@ pub enum DevnetCommand {
         #[arg(value_name = "ACCOUNT")]
         account: String,
         /// How much of each, with its unit, such as 5db3 [default: 1000db3]
-        #[arg(value_name = "AMOUNT", value_parser = Tai::parse_with_unit)]
+        #[arg(value_name = "AMOUNT", value_parser = some_money)]
         amount: Option<Tai>,
     },
     /// Move block time forward, at most ten years ahead of the clock; the epochs that end meanwhile are closed and settled
+    ///
+    /// Epochs in which no block was made close together and are settled by one round. A debt ages by rounds, not by time:
+    /// to see an account become delinquent, move on epoch by epoch.
     Advance {
         /// By how many seconds
         #[arg(value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=253_402_300_799))]
         secs: u64,
     },
+}
+
+/// An amount to give away: 0 is none.
+fn some_money(text: &str) -> Result<Tai, String> {
+    match Tai::parse_with_unit(text) {
+        Ok(amount) if amount.is_zero() => Err(format!("`{text}` is nothing to give; say more than 0")),
+        other => other.map_err(|error| error.to_string()),
+    }
 }
 
 /// Options of `start`. The values that shape the state hold for its whole life.

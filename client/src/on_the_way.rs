@@ -36,7 +36,7 @@ pub(crate) fn following(mut previous: Tai, statements: Vec<OnTheWay>) -> Vec<Sta
             previous: before,
             cumulative: one.statement.cumulative,
             amount: one.statement.cumulative.saturating_sub(before),
-            epoch: one.close.map(|close| close.last.get()),
+            epochs: one.close.map(|close| (close.first.get(), close.last.get())),
             settled: None,
             verified: one.verified,
         }

@@ -39,8 +39,9 @@ pub struct StatementView {
     pub cumulative: Tai,
     /// The difference: what this statement adds.
     pub amount: Tai,
-    /// Last epoch of the close that it belongs to; none while that close is on its way.
-    pub epoch: Option<u64>,
+    /// First and last epoch of the close that it belongs to, by the word of who told the statement; none while that close
+    /// is on its way.
+    pub epochs: Option<(u64, u64)>,
     /// What became of it on the settlement chain; none while it is on its way there.
     pub settled: Option<StatementSettlement>,
     /// Whether it is proven: to stand in the log that has arrived, or in the one that its shard has written.
@@ -156,8 +157,9 @@ impl AccountView<'_> {
             ..v1::ListStatementsRequest::default()
         };
         let wanted = limit.unwrap_or(usize::MAX);
-        let is_old =
-            |message: &v1::Statement| message.epoch.is_some_and(|epoch| epoch_min.is_some_and(|least| epoch < least));
+        let is_old = |message: &v1::Statement| {
+            message.last_epoch.is_some_and(|last| epoch_min.is_some_and(|least| last < least))
+        };
         let mut listed: Vec<v1::Statement> = Vec::new();
         let mut older = None;
         let mut log_begins = 0;
@@ -252,7 +254,7 @@ impl AccountView<'_> {
             previous,
             cumulative: statement.cumulative,
             amount: statement.cumulative.saturating_sub(previous),
-            epoch: message.epoch,
+            epochs: message.epoch.zip(message.last_epoch),
             verified: place.as_ref().is_some_and(|place| place.at.verified),
             settled: Some(StatementSettlement {
                 standing,
@@ -307,7 +309,7 @@ mod tests {
             previous,
             cumulative,
             amount: cumulative.saturating_sub(previous),
-            epoch: Some(7),
+            epochs: Some((7, 7)),
             settled: None,
             verified: true,
         }

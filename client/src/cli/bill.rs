@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use db3_primitives::{Address, Namespace, Tai};
 
-use super::args::{BillCommand, BillListArgs, BillName, EpochChoice, StatusChoice, SumBy};
+use super::args::{BillCommand, BillListArgs, BillName, StatusChoice, SumBy};
 use super::failure::Failure;
+use super::on_shard::{EPOCH_NOT_FOUND, epoch_on, no_such_epoch, shards};
 use super::posting::Settling;
 use super::render::{self, hex};
 use super::session::{ChosenNetwork, Session};
@@ -15,8 +16,7 @@ use super::unanswered::Missing;
 use super::value::{Object, Value};
 use crate::console::OutputFormat;
 use crate::{
-    BillFilter, BillPages, BillProof, BillRef, BillStatus, BillView, Client, ClientError, EpochList, Settled, Sum,
-    Unanswered,
+    BillFilter, BillPages, BillProof, BillRef, BillStatus, BillView, Client, ClientError, Settled, Sum, Unanswered,
 };
 
 /// `db3 bill`
@@ -75,8 +75,18 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
     let mut sums: BTreeMap<String, (u64, Tai)> = BTreeMap::new();
     let namespace = args.namespace.as_deref().map(str::parse::<Namespace>).transpose()?;
     let mut merged = NewestFirst::default();
+    let (mut listed, mut unknown) = (false, None);
     for shard in answering {
-        let Some(epoch) = epoch_on(&client, shard, args.epoch).await? else { continue };
+        let epoch = match epoch_on(&client, shard, args.epoch).await {
+            Ok(Some(epoch)) => epoch,
+            Ok(None) => continue,
+            Err(ClientError::Rejected(refusal)) if refusal.code == EPOCH_NOT_FOUND => {
+                unknown.get_or_insert((shard, refusal));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        listed = true;
         let filter = BillFilter {
             account: Some(account),
             epoch: epoch.number(),
@@ -86,6 +96,9 @@ async fn list(session: &Session, args: &BillListArgs) -> Result<(), Failure> {
             open: args.status == Some(StatusChoice::Open),
         };
         merged.add(client.bills(shard, &filter)?);
+    }
+    if let (false, Some((shard, refusal))) = (listed, unknown) {
+        return Err(no_such_epoch(shard, refusal));
     }
     while limit > 0
         && let Some(bill) = merged.next().await?
@@ -250,58 +263,6 @@ fn print_sums(
     list.finish("no bills")
 }
 
-/// The shards that are asked for.
-pub fn shards(client: &Client, only: Option<u32>) -> Result<Vec<u32>, Failure> {
-    let count = u32::try_from(client.network().shards().count()).unwrap_or(u32::MAX);
-    match only {
-        None => Ok((0..count).collect()),
-        Some(shard) if shard < count => Ok(vec![shard]),
-        Some(shard) => Err(Failure::input(
-            format!("the network {} has no shard {shard}", client.network().name),
-            format!("its shards are 0 to {}", count.saturating_sub(1)),
-        )),
-    }
-}
-
-/// Which epoch to filter by.
-#[derive(Clone, Copy, Debug)]
-pub enum OnShard {
-    /// All.
-    Any,
-    /// This one.
-    Number(u64),
-}
-
-impl OnShard {
-    fn number(self) -> Option<u64> {
-        match self {
-            Self::Any => None,
-            Self::Number(number) => Some(number),
-        }
-    }
-}
-
-/// The number that "open" or "last" has on a shard; none where no epoch has closed there yet.
-pub async fn epoch_on(
-    client: &Client,
-    shard: u32,
-    choice: Option<EpochChoice>,
-) -> Result<Option<OnShard>, ClientError> {
-    let Some(choice) = choice else { return Ok(Some(OnShard::Any)) };
-    let wanted = match choice {
-        EpochChoice::Number(number) => return Ok(Some(OnShard::Number(number))),
-        EpochChoice::Open => BillStatus::Open,
-        EpochChoice::Last => BillStatus::Closed,
-    };
-    let EpochList { epochs, missing } = client.epochs(shard, 5).await?;
-    let found = epochs.iter().find(|epoch| epoch.message.status() == wanted);
-    match (found, missing) {
-        (Some(epoch), _) => Ok(Some(OnShard::Number(epoch.message.epoch))),
-        (None, None) => Ok(None),
-        (None, Some(missing)) => Err(missing),
-    }
-}
-
 /// The bill that a name on the command line means; accounts go by name or address.
 fn resolve(session: &Session, network: &ChosenNetwork, name: &BillName) -> Result<BillRef, Failure> {
     match name {
@@ -320,15 +281,15 @@ struct Whole {
     settling: Settling,
 }
 
-async fn fetch(session: &Session, name: &BillName, prove: bool) -> Result<Whole, Failure> {
+async fn fetch(session: &Session, name: &BillName, prove: bool, missing: &mut Missing) -> Result<Whole, Failure> {
     let network = session.network()?;
     let which = resolve(session, &network, name)?;
     let client = session.client_of(network.file).await?;
     let (bill, proof) = client.bill(which, prove).await?;
-    if client.network().settlement().is_none() {
+    missing.answered();
+    let Some(settled) = settled(&client, bill.bill.account, missing).await? else {
         return Ok(Whole { bill, proof, settling: Settling::default() });
-    }
-    let settled = client.account(bill.bill.account).settled().await?;
+    };
     let bill = BillView { status: settled.status(&bill), ..bill };
     let sum = Sum { account: bill.bill.account, shard: bill.bill.shard.get(), cumulative: bill.bill.cum_after };
     let is_settled = is_in(StatusChoice::Settled, bill.status);
@@ -337,17 +298,20 @@ async fn fetch(session: &Session, name: &BillName, prove: bool) -> Result<Whole,
 }
 
 async fn show(session: &Session, name: &BillName) -> Result<(), Failure> {
-    let whole = fetch(session, name, false).await?;
-    print_bill(session, &whole.bill, &whole.settling.fields(false))
+    let mut missing = Missing::default();
+    let whole = fetch(session, name, false, &mut missing).await?;
+    print_bill(session, &whole.bill, &missing.mark(whole.settling.fields(false)))?;
+    missing.say(session)
 }
 
 async fn verify(session: &Session, name: &BillName) -> Result<(), Failure> {
-    let whole = fetch(session, name, true).await?;
+    let mut missing = Missing::default();
+    let whole = fetch(session, name, true, &mut missing).await?;
     let Some(proof) = &whole.proof else {
         return Err(Failure::input("nothing was proven", "leave out --unverified"));
     };
     let shown = Object::new()
-        .with("verified", proof.at.verified && whole.settling.is_verified())
+        .with("verified", proof.at.verified && whole.settling.is_verified() && missing.is_empty())
         .with("log_index", proof.log_index)
         .with("log_size", proof.log_size)
         .with("log_root", hex(&proof.log_root))
@@ -355,7 +319,9 @@ async fn verify(session: &Session, name: &BillName) -> Result<(), Failure> {
         .with("proof_height", proof.at.height)
         .with("proof_root", hex(&proof.at.root))
         .with_all(&whole.settling.fields(true));
-    print_bill(session, &whole.bill, &shown)
+    print_bill(session, &whole.bill, &missing.mark(shown))?;
+    // What the shard proves is shown; without the posting that paid it the bill is not verified.
+    missing.refuse()
 }
 
 /// A bill, its charges one below the other in a table.

@@ -2,10 +2,10 @@
 
 use db3_primitives::{Address, LineLeaf, Tai};
 
-use super::bill::shards;
 use super::debt::Ahead;
 use super::failure::Failure;
 use super::line_use;
+use super::on_shard::shards;
 use super::render;
 use super::session::{ChosenNetwork, Session};
 use super::unanswered::Missing;

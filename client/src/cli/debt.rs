@@ -1,5 +1,5 @@
-//! What becomes of a debt that stays unpaid, and when: delinquency, seizure, write-off. The rounds count epochs since it
-//! became outstanding; an epoch that no round settles by itself is forgiven, so that every date is the earliest.
+//! What becomes of a debt that stays unpaid, and when: delinquency, seizure, write-off. A debt ages by one with every round;
+//! an epoch that no round settles by itself is forgiven, so that every date is the earliest.
 
 use db3_primitives::{BlockTime, Epoch, SettlementLeaf, Stage};
 
@@ -56,11 +56,11 @@ impl Ahead {
         let credit = match money.balance().stage {
             Stage::Delinquent => "the account is delinquent and gets no credit".to_owned(),
             Stage::Clear | Stage::Outstanding => {
-                format!("the round of epoch {} makes the account delinquent", self.delinquent)
+                format!("the round of epoch {} at the earliest makes the account delinquent", self.delinquent)
             }
         };
         format!(
-            "{} DB3 are outstanding since epoch {}: {credit}, and the round of epoch {}, from {time} on, takes them from its collateral; `db3 credit pay` pays them",
+            "{} DB3 are outstanding since epoch {}: {credit}, and the round of epoch {}, at the earliest from {time} on, takes them from its collateral; `db3 credit pay` pays them",
             money.outstanding().to_db3_string(),
             money.balance().since,
             self.seizure,

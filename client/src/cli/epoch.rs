@@ -7,8 +7,9 @@ use std::num::NonZeroU64;
 use db3_primitives::{BlockTime, Epoch, Rejection};
 
 use super::args::{EpochChoice, EpochCommand};
-use super::bill::{OnShard, end_of_history, epoch_on, shards};
+use super::bill::end_of_history;
 use super::failure::{Exit, Failure};
+use super::on_shard::{EPOCH_NOT_FOUND, OnShard, epoch_on, no_such_epoch, shards};
 use super::render;
 use super::session::Session;
 use super::unanswered::Missing;
@@ -104,9 +105,6 @@ impl Settled {
     }
 }
 
-/// Number of the rejection of an epoch that there is not.
-const EPOCH_NOT_FOUND: u32 = 405;
-
 /// No epoch has closed yet, and when the first one does.
 async fn none_closed(client: &Client, shard: u32) -> Result<Failure, Failure> {
     let open = client.epoch(shard, None).await?;
@@ -137,8 +135,6 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
             EpochCommand::List { limit, .. } => list(&client, shard, *limit, &mut settled, &mut cut).await,
             EpochCommand::Show { epoch, .. } => show(&client, shard, *epoch, &mut settled).await,
         };
-        // What lists the epochs of that shard is a whole command.
-        let remedy = || format!("`db3 epoch list --shard {shard}` shows those that there are");
         match listed {
             Ok(found) => {
                 answered = true;
@@ -148,9 +144,7 @@ pub async fn epoch(session: &Session, command: &EpochCommand) -> Result<(), Fail
                 rows.extend(found.into_iter().map(|(epoch, object)| ((Reverse(epoch), shard), object)));
             }
             Err(ClientError::Rejected(refusal)) if refusal.code == EPOCH_NOT_FOUND => {
-                return Err(
-                    Failure::from(ClientError::Rejected(refusal)).explained(&format!("shard {shard}"), remedy())
-                );
+                return Err(no_such_epoch(shard, refusal));
             }
             Err(error) => missing.add([Unanswered::of(error)?], "its epochs are not shown"),
         }
@@ -191,11 +185,14 @@ async fn show(
     epoch: EpochChoice,
     settled: &mut Option<Settled>,
 ) -> Result<Vec<(u64, Object)>, ClientError> {
-    let number = match epoch_on(client, shard, Some(epoch)).await? {
-        Some(OnShard::Number(number)) => Some(number),
-        Some(OnShard::Any) | None => return Ok(Vec::new()),
+    let number = match epoch {
+        EpochChoice::Open => None,
+        EpochChoice::Number(number) => Some(number),
+        EpochChoice::Last => match epoch_on(client, shard, Some(epoch)).await? {
+            Some(OnShard::Number(number)) => Some(number),
+            Some(OnShard::Any) | None => return Ok(Vec::new()),
+        },
     };
-    let number = if epoch == EpochChoice::Open { None } else { number };
     let view = client.epoch(shard, number).await?;
     if let Some(settled) = settled {
         settled.learn(client, shard, Some(view.last()), 1).await?;

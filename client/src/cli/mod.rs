@@ -20,6 +20,7 @@ mod line_use;
 mod money;
 mod names;
 mod network;
+mod on_shard;
 mod opening;
 mod output;
 mod period;

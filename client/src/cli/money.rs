@@ -112,7 +112,7 @@ async fn allocate(session: &Session, network: ChosenNetwork, args: &AllocateArgs
 /// The shard that a line is for.
 fn shard_of(client: &Client, account: Address, args: &AllocateArgs) -> Result<u32, Failure> {
     let namespace = match (args.shard, &args.namespace) {
-        (Some(shard), _) => return super::bill::shards(client, Some(shard)).map(|_| shard),
+        (Some(shard), _) => return super::on_shard::shards(client, Some(shard)).map(|_| shard),
         (None, Some(name)) => name.parse::<Namespace>()?,
         (None, None) => Namespace::own(&account),
     };

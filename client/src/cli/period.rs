@@ -37,7 +37,7 @@ pub async fn periods(
     missing.answered();
     missing.add(found.unanswered, LACK);
     for statement in found.value {
-        let Some(last) = statement.epoch else { continue };
+        let Some((_, last)) = statement.epochs else { continue };
         let Some(close) = close_of(client, &statement, last).await? else { continue };
         let secs = client.network().epoch_secs;
         let start = close.first.start_secs(secs).map(BlockTime::from_secs);

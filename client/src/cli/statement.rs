@@ -3,8 +3,8 @@
 use db3_primitives::Address;
 
 use super::args::{EpochChoice, StatementCommand};
-use super::bill::shards;
 use super::failure::Failure;
+use super::on_shard::shards;
 use super::period::{Period, bills_of, of_epoch, with_period};
 use super::posting::Settling;
 use super::render;
@@ -17,6 +17,7 @@ use crate::{BillView, Client, StatementFilter, Sum};
 const COLUMNS: &[&str] = &[
     "shard",
     "epoch",
+    "last_epoch",
     "previous_cumulative_tai",
     "cumulative_tai",
     "amount_tai",

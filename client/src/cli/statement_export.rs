@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::args::StatementExportArgs;
-use super::bill::shards;
 use super::failure::Failure;
+use super::on_shard::shards;
 use super::output::csv_field;
 use super::period::{Period, bills_of, of_epoch, periods, with_period};
 use super::render;
@@ -84,7 +84,7 @@ pub async fn export(
             && args.since.is_none_or(|since| end.is_some_and(|end| end > since))
             && args.until.is_none_or(|until| end.is_some_and(|end| end <= until))
     });
-    found.sort_by_key(|period| (period.statement.epoch, period.statement.shard));
+    found.sort_by_key(|period| (period.close.first, period.statement.shard));
     let mut rows = Vec::new();
     let postings = if args.charges { BTreeMap::new() } else { postings_of(client, account, &found).await? };
     for period in &found {

@@ -7,8 +7,8 @@ use db3_primitives::{BlockTime, Epoch};
 use db3_proto::convert::block_time;
 use db3_proto::v1::GetStatusResponse;
 
-use super::bill::shards;
 use super::failure::Failure;
+use super::on_shard::shards;
 use super::render;
 use super::session::Session;
 use super::value::{Object, Value};
@@ -23,6 +23,7 @@ const COLUMNS: &[&str] = &[
     "verified_height",
     "open_epoch",
     "closed_epoch",
+    "settled_epoch",
     "lease_epoch",
     "state_leaves",
     "pool_mutations",
@@ -38,7 +39,6 @@ const CSV_COLUMNS: &[&str] = &[
     "from_settlement_lag",
     "from_settlement_lag_secs",
     "from_settlement_problem",
-    "settled_epoch",
     "fault_index",
     "problem",
 ];
@@ -74,13 +74,9 @@ pub async fn status(session: &Session) -> Result<(), Failure> {
     let mut chains: Vec<Object> = Vec::new();
     let mut failure = None;
     let mut heard = Heard::default();
-    let mut settled = None;
     if let Some(entry) = client.network().settlement() {
         match settlement_row(&client, &mut heard).await {
-            Ok((object, round)) => {
-                chains.push(object);
-                settled = round;
-            }
+            Ok(object) => chains.push(object),
             Err(error) => {
                 chains.push(unreachable(entry.chain_id.as_str(), &error));
                 failure.get_or_insert(error);
@@ -115,9 +111,6 @@ pub async fn status(session: &Session) -> Result<(), Failure> {
         .collect();
     let settlement = client.network().settlement().map(|entry| Value::from(entry.chain_id.as_str()));
     print(session, &chains, &link_rows(&client, &heard, &sizes), settlement.as_ref())?;
-    if let (Some(settled), OutputFormat::Table) = (settled, session.output.format) {
-        session.output.say(&format!("epoch {settled} is settled"));
-    }
     failure.map_or(Ok(()), |error| Err(Failure::from(error).of_status()))
 }
 
@@ -155,22 +148,20 @@ fn with_links(chain: &Object, links: &[Object]) -> Object {
         .with_some("from_settlement_problem", field("to", "problem"))
 }
 
-/// The settlement chain, and the epoch of its newest round.
-async fn settlement_row(client: &Client, heard: &mut Heard) -> Result<(Object, Option<u64>), ClientError> {
+/// The settlement chain, with the epoch of its newest round.
+async fn settlement_row(client: &Client, heard: &mut Heard) -> Result<Object, ClientError> {
     let status = client.settlement_status().await?;
     heard.note(&status);
     let round = client.round().await?;
     heard.links.extend(client.settlement_inboxes().await?);
-    let settled = round.value.settled.map(Epoch::get);
-    let object = chain_fields(&status)
+    Ok(chain_fields(&status)
         .with("verified_height", client.settlement_verified_height()?)
         .with("verified", round.at.verified)
         .with_some("open_epoch", Some(status.open_epoch).filter(|epoch| *epoch > 0))
-        .with_some("settled_epoch", settled)
+        .with_some("settled_epoch", round.value.settled.map(Epoch::get))
         .with("rounds", round.value.rounds)
         .with_some("running_round_epoch", round.value.running.map(|running| running.epoch.get()))
-        .with("endpoint", client.settlement_endpoint()?);
-    Ok((object, settled))
+        .with("endpoint", client.settlement_endpoint()?))
 }
 
 async fn row(client: &Client, shard: u32, heard: &mut Heard) -> Result<Object, ClientError> {

@@ -28,6 +28,12 @@ impl Missing {
         self.answered
     }
 
+    /// Whether all did.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chains.is_empty()
+    }
+
     /// Notes chains that did not.
     pub fn add(&mut self, chains: impl IntoIterator<Item = Unanswered>, lack: &'static str) {
         for chain in chains {
@@ -56,6 +62,14 @@ impl Missing {
     pub fn mark(&self, object: Object) -> Object {
         let names: Vec<String> = self.chains.iter().map(|(chain, _)| chain.chain_id.clone()).collect();
         object.with_some("unreachable", Some(names).filter(|names| !names.is_empty()))
+    }
+
+    /// An error where a chain did not answer without which nothing is certain.
+    pub fn refuse(self) -> Result<(), Failure> {
+        match self.chains.first() {
+            Some((chain, lack)) => Err(Failure::unreachable(&format!("{}; {lack}", chain.detail)).of_read()),
+            None => Ok(()),
+        }
     }
 
     /// Says who did not answer and what is not shown therefore; an error where nobody answered at all.

@@ -155,6 +155,8 @@ fn a_new_account_is_told_how_to_get_credit_and_gets_it() {
     let broke = net.fails(1, with(&["put", "t", "k", "v"]));
     assert!(broke.contains("212 LINE_MISSING") && broke.contains("db3 transfer"), "{broke}");
     net.ok(["transfer", address.as_str().unwrap(), "20db3"]);
+    let nothing = net.fails(2, ["devnet", "fund", address.as_str().unwrap(), "0tai"]);
+    assert!(nothing.contains("0tai") && nothing.contains("say more than 0"), "{nothing}");
     let poor = net.fails(1, with(&["put", "t", "k", "v"]));
     assert!(poor.contains("db3 credit deposit"), "{poor}");
     // What helps this account, and not as well what would help another one.
@@ -197,8 +199,34 @@ fn bills_and_epochs_of_several_shards_come_newest_first_and_a_limit_keeps_the_ne
     assert_eq!(net.lines(&["bill", "list", "--limit", "3"])[..], net.lines(&["bill", "list"])[..3]);
     let advanced = net.lines(&["devnet", "advance", "1200"]);
     assert!(number(&advanced[0]["settled_epoch"]) > 0, "{advanced:?}");
+    closed_together(&net);
     let epochs: Vec<u128> = net.lines(&["epoch", "list"]).iter().map(|epoch| number(&epoch["epoch"])).collect();
     assert!(epochs.is_sorted_by(|newer, older| newer >= older), "{epochs:?}");
+}
+
+/// Two epochs passed at once and closed as one: every command calls them by the first, says which is the last, and finds
+/// them by either.
+fn closed_together(net: &Devnet) {
+    let close = net.lines(&["epoch", "show", "last", "--shard", "0"]).remove(0);
+    let (first, last) = (number(&close["epoch"]).to_string(), number(&close["last_epoch"]).to_string());
+    assert_eq!(number(&close["last_epoch"]), number(&close["epoch"]) + 1, "{close}");
+    let is_of = |row: &&Value| row["shard"] == 0 && row["epoch"] == close["epoch"];
+    let listed = net.lines(&["statement", "list"]);
+    let statement = listed.iter().find(is_of).unwrap_or_else(|| panic!("{listed:?}"));
+    assert_eq!(statement["last_epoch"], close["last_epoch"], "{statement}");
+    for row in net.lines(&["statement", "export", &last]).iter().filter(|row| row["shard"] == 0) {
+        assert_eq!((&row["epoch"], &row["last_epoch"]), (&close["epoch"], &close["last_epoch"]), "{row}");
+    }
+    for epoch in [&first, &last] {
+        let bills = net.lines(&["bill", "list", "--epoch", epoch, "--shard", "0"]);
+        assert_eq!(bills.len(), usize::try_from(number(&close["bill_count"])).unwrap(), "bills of epoch {epoch}");
+        let shown = net.lines(&["statement", "show", epoch]);
+        let shown = shown.iter().find(is_of).unwrap_or_else(|| panic!("{shown:?}"));
+        assert_eq!(shown["bills"].as_array().map(Vec::len), Some(bills.len()), "{shown}");
+        assert_eq!(shown["last_epoch"], close["last_epoch"], "{shown}");
+    }
+    let unknown = net.fails(1, ["bill", "list", "--epoch", "77777777777"]);
+    assert!(unknown.contains("77777777777") && unknown.contains("db3 epoch list"), "{unknown}");
 }
 
 #[test]
@@ -303,6 +331,15 @@ fn a_stopped_shard_hides_only_what_it_alone_knows() {
     let bills = net.run(["--network", &shards_alone, "bill", "list"]);
     assert!(bills.status.success() && text(&bills.stderr).contains("statuses are what the shards know"));
     net.fails(3, ["--network", &shards_alone, "statement", "list"]);
+    // What the shard proves of a bill is shown; that it was paid is not, and so it does not count as verified.
+    let bill = net.lines(&["bill", "list"])[0]["reference"].as_str().unwrap().to_owned();
+    let verified = net.run(["--network", &shards_alone, "--output", "json", "bill", "verify", &bill]);
+    let shown: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!((&shown["under"], &shown["verified"]), (&"the close of its epoch".into(), &false.into()), "{shown}");
+    let error = text(&verified.stderr);
+    assert!(verified.status.code() == Some(3) && error.contains("devnet-settlement"), "{error}");
+    let shown = net.run(["--network", &shards_alone, "bill", "show", &bill]);
+    assert!(shown.status.success() && text(&shown.stderr).contains("statuses are what the shards know"));
 }
 
 #[test]

@@ -157,7 +157,8 @@ fn message(row: &StatementRow, leaf: Option<Vec<u8>>, settled: &Settled) -> v1::
         Some(LogEntry::EpochClose(_)) | None => v1::Statement::default(),
     };
     v1::Statement {
-        epoch: row.epochs.map(|(_, last)| last.get()),
+        epoch: row.epochs.map(|(first, _)| first.get()),
+        last_epoch: row.epochs.map(|(_, last)| last.get()),
         previous_cumulative_tai: previous.to_string(),
         amount_tai: amount.to_string(),
         index: row.index,
