@@ -6,6 +6,7 @@
 //! second at even intervals, and latency counts from when a batch was due. Prints mutations a second, commit latency, where the engine's
 //! time went, `CometBFT`'s processor time, and how long the next start takes. Signing is done before the clock starts.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::arithmetic_side_effects,

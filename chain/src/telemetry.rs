@@ -1,7 +1,5 @@
 //! The log of a node: to standard error, as text for people or as JSON lines.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
 
 /// How log lines are written.
@@ -36,9 +34,10 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
     let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
     let filter = EnvFilter::try_new(&wanted)
         .map_err(|error| TelemetryError::Filter { filter: wanted, detail: error.to_string() })?;
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let coloured = std::io::stderr().is_terminal() && !plain;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(coloured);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(db3_console::is_stderr_colored());
     match format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

@@ -1,4 +1,5 @@
 //! Writes a record and reads it back with proof. `cargo run --example write_and_verify` after `db3 devnet --detach`.
+#![allow(clippy::print_stdout, reason = "a measurement is printed")]
 
 use db3_client::{Client, Options, load_network, primitives::SecretKey};
 

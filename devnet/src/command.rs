@@ -1,11 +1,12 @@
 //! `stop`, `status`, `reset`, `advance` and `fund`: they speak to the devnet that runs in a folder, or to nobody.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use db3_client::console::OutputFormat;
 use db3_client::devnet_args::ConsoleArgs;
+use db3_console::out;
 use db3_primitives::{Address, Tai};
 use serde_json::json;
 
@@ -27,10 +28,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub fn stop(home: &Home, console: ConsoleArgs) -> Result<()> {
     let pid = stop_and_wait(home)?;
     match console.output {
-        OutputFormat::Json => println!("{}", json!({ "stopped": true, "pid": pid })),
-        OutputFormat::Csv => println!("stopped,pid\ntrue,{pid}"),
+        OutputFormat::Json => out!("{}", json!({ "stopped": true, "pid": pid }))?,
+        OutputFormat::Csv => out!("stopped,pid\ntrue,{pid}")?,
         OutputFormat::Table if console.quiet => {}
-        OutputFormat::Table => println!("The devnet (process {pid}) has stopped; its state is kept."),
+        OutputFormat::Table => out!("The devnet (process {pid}) has stopped; its state is kept.")?,
     }
     Ok(())
 }
@@ -55,7 +56,7 @@ fn stop_and_wait(home: &Home) -> Result<u32> {
 /// Prints how the devnet stands.
 pub fn status(home: &Home, console: ConsoleArgs) -> Result<()> {
     match control::ask(home, &Question::Status, STATUS_PATIENCE)? {
-        Answer::Status(status) => render::status(&status, console),
+        Answer::Status(status) => render::status(&status, console)?,
         other
         @ (Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Funded { .. } | Answer::Refused { .. }) => {
             return Err(unexpected(other));
@@ -77,11 +78,11 @@ pub fn reset(home: &Home, console: ConsoleArgs) -> Result<()> {
     }
     home.remove()?;
     match console.output {
-        OutputFormat::Json => println!("{}", json!({ "removed": home.path().display().to_string() })),
-        OutputFormat::Csv => println!("removed\n{}", home.path().display()),
+        OutputFormat::Json => out!("{}", json!({ "removed": home.path().display().to_string() }))?,
+        OutputFormat::Csv => out!("removed\n{}", home.path().display())?,
         OutputFormat::Table if console.quiet => {}
         OutputFormat::Table => {
-            println!("The devnet in {} is removed; the next start begins anew.", home.path().display());
+            out!("The devnet in {} is removed; the next start begins anew.", home.path().display())?;
         }
     }
     Ok(())
@@ -94,8 +95,7 @@ fn agree(question: &str, console: ConsoleArgs) -> Result<()> {
     if console.no_input || !std::io::stdin().is_terminal() {
         bail!(Failure::Wrong(format!("{question} Nobody can be asked here; say --yes to agree")));
     }
-    eprint!("{question} [y/N] ");
-    std::io::stderr().flush()?;
+    db3_console::say(format_args!("{question} [y/N] "));
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     if matches!(line.trim(), "y" | "Y" | "yes") { Ok(()) } else { bail!("nothing was removed") }
@@ -104,7 +104,7 @@ fn agree(question: &str, console: ConsoleArgs) -> Result<()> {
 /// Moves block time and prints what was closed and settled.
 pub fn advance(home: &Home, secs: u64, console: ConsoleArgs) -> Result<()> {
     match control::ask(home, &Question::Advance { secs }, CROSSING_PATIENCE)? {
-        Answer::Advanced { chains } => render::advanced(&chains, console),
+        Answer::Advanced { chains } => render::advanced(&chains, console)?,
         other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Funded { .. } | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }
@@ -119,7 +119,7 @@ pub fn fund(home: &Home, account: &str, amount: Option<Tai>, console: ConsoleArg
     })?;
     let question = Question::Fund { address: address.to_string(), amount_tai: amount.map(|amount| amount.to_string()) };
     match control::ask(home, &question, CROSSING_PATIENCE)? {
-        Answer::Funded { funds, owed_tai } => render::funded(&funds, owed_tai.as_deref(), console),
+        Answer::Funded { funds, owed_tai } => render::funded(&funds, owed_tai.as_deref(), console)?,
         other @ (Answer::Status(_) | Answer::Stopping { .. } | Answer::Advanced { .. } | Answer::Refused { .. }) => {
             return Err(unexpected(other));
         }

@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use db3_client::console::OutputFormat;
+use db3_console::{STDOUT_EXIT_CODE, StdoutError, say};
 use serde::{Deserialize, Serialize};
 
 /// An error with an exit code of its own. Any other error is 1.
@@ -56,9 +57,9 @@ impl Report {
     pub fn print(&self, format: OutputFormat) -> ExitCode {
         let Details { exit_code, message, remedy } = &self.error;
         match (format, remedy.as_str()) {
-            (OutputFormat::Json, _) => eprintln!("{}", self.to_json()),
-            (OutputFormat::Table | OutputFormat::Csv, "") => eprintln!("error: {message}"),
-            (OutputFormat::Table | OutputFormat::Csv, remedy) => eprintln!("error: {message}\n  {remedy}"),
+            (OutputFormat::Json, _) => say!("{}", self.to_json()),
+            (OutputFormat::Table | OutputFormat::Csv, "") => say!("error: {message}"),
+            (OutputFormat::Table | OutputFormat::Csv, remedy) => say!("error: {message}\n  {remedy}"),
         }
         ExitCode::from(*exit_code)
     }
@@ -83,6 +84,9 @@ impl Report {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<StdoutError>() {
+        return STDOUT_EXIT_CODE;
+    }
     match error.downcast_ref::<Failure>() {
         Some(Failure::Wrong(_)) => 2,
         Some(Failure::NobodyAnswered(_)) => 3,

@@ -26,6 +26,7 @@ use anyhow::Result;
 use clap::Parser as _;
 use db3_client::console::OutputFormat;
 use db3_client::devnet_args::{DevnetCommand, DevnetProgram};
+use db3_console::StdoutError;
 
 use crate::failure::Report;
 use crate::home::Home;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
     let program = DevnetProgram::parse();
     match run(&program) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read had enough, and that is no failure.
+        Err(error) if error.downcast_ref().is_some_and(StdoutError::is_closed) => ExitCode::SUCCESS,
         Err(error) => {
             let report = Report::of(&error);
             // The process that started a detached one reads this line, and says it in its own way.

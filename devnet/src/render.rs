@@ -2,6 +2,7 @@
 
 use db3_client::console::OutputFormat;
 use db3_client::devnet_args::ConsoleArgs;
+use db3_console::{StdoutError, out, say, write};
 use serde_json::json;
 
 use crate::banner::{banner, push_table};
@@ -10,22 +11,23 @@ use crate::home::Home;
 use crate::network::db3_text;
 
 /// What a start prints once the network serves.
-pub fn started(status: &Status, home: &Home, console: ConsoleArgs, detached: bool) {
+pub fn started(status: &Status, home: &Home, console: ConsoleArgs, detached: bool) -> Result<(), StdoutError> {
     match console.output {
-        OutputFormat::Json => println!("{}", status_json(status)),
+        OutputFormat::Json => out!("{}", status_json(status))?,
         OutputFormat::Table | OutputFormat::Csv if console.quiet => {}
-        OutputFormat::Table | OutputFormat::Csv => print!("{}", banner(status, home, detached)),
+        OutputFormat::Table | OutputFormat::Csv => write(format_args!("{}", banner(status, home, detached)))?,
     }
+    Ok(())
 }
 
 /// How the devnet stands.
-pub fn status(status: &Status, console: ConsoleArgs) {
+pub fn status(status: &Status, console: ConsoleArgs) -> Result<(), StdoutError> {
     match console.output {
-        OutputFormat::Json => println!("{}", status_json(status)),
+        OutputFormat::Json => out!("{}", status_json(status))?,
         OutputFormat::Csv => {
-            println!("chain_id,grpc,height,provable_height,block_time,root,open_epoch,settled_epoch,pid");
+            out!("chain_id,grpc,height,provable_height,block_time,root,open_epoch,settled_epoch,pid")?;
             for (node, chain) in status.ready.nodes.iter().zip(&status.chains) {
-                println!(
+                out!(
                     "{},{},{},{},{},{},{},{},{}",
                     chain.chain_id,
                     node.grpc,
@@ -36,11 +38,12 @@ pub fn status(status: &Status, console: ConsoleArgs) {
                     chain.open_epoch,
                     chain.settled_epoch.map_or_else(String::new, |epoch| epoch.to_string()),
                     node.pid
-                );
+                )?;
             }
         }
-        OutputFormat::Table => print!("{}", status_text(status)),
+        OutputFormat::Table => write(format_args!("{}", status_text(status)))?,
     }
+    Ok(())
 }
 
 fn status_text(status: &Status) -> String {
@@ -131,41 +134,43 @@ fn status_json(status: &Status) -> serde_json::Value {
 }
 
 /// What moving block time did.
-pub fn advanced(chains: &[Advanced], console: ConsoleArgs) {
+pub fn advanced(chains: &[Advanced], console: ConsoleArgs) -> Result<(), StdoutError> {
     match console.output {
-        OutputFormat::Json => chains.iter().for_each(|chain| println!("{}", advanced_json(chain))),
+        OutputFormat::Json => chains.iter().try_for_each(|chain| out!("{}", advanced_json(chain)))?,
         OutputFormat::Csv => {
-            println!(
+            out!(
                 "chain_id,first_epoch,last_epoch,bill_count,statement_count,total_tai,posting_count,debited_tai,paid_tai,\
                  written_off_tai"
-            );
+            )?;
             for chain in chains {
                 for close in &chain.closed {
                     let Closed { first, last, bills, statements, total_tai } = close;
-                    println!("{},{first},{last},{bills},{statements},{total_tai},,,,", chain.chain_id);
+                    out!("{},{first},{last},{bills},{statements},{total_tai},,,,", chain.chain_id)?;
                 }
                 for settled in &chain.settled {
                     let Settled { epoch, postings, debited, paid, written_off } = settled;
-                    println!("{},{epoch},{epoch},,,,{postings},{debited},{paid},{written_off}", chain.chain_id);
+                    out!("{},{epoch},{epoch},,,,{postings},{debited},{paid},{written_off}", chain.chain_id)?;
                 }
             }
         }
-        OutputFormat::Table => chains.iter().for_each(print_advanced),
+        OutputFormat::Table => chains.iter().try_for_each(print_advanced)?,
     }
+    Ok(())
 }
 
-fn print_advanced(chain: &Advanced) {
-    println!("{}: block time is {}, epoch {} is open", chain.chain_id, chain.block_time, chain.open_epoch);
+fn print_advanced(chain: &Advanced) -> Result<(), StdoutError> {
+    out!("{}: block time is {}, epoch {} is open", chain.chain_id, chain.block_time, chain.open_epoch)?;
     for close in &chain.closed {
-        println!("  {}", closed_text(close));
+        out!("  {}", closed_text(close))?;
     }
     for settled in &chain.settled {
-        println!("  {}", settled_text(settled));
+        out!("  {}", settled_text(settled))?;
     }
     // A round that found nobody to debit posts nothing.
     if let Some(epoch) = chain.settled_epoch.filter(|_| chain.settled.is_empty()) {
-        println!("  epoch {epoch} is settled, without postings");
+        out!("  epoch {epoch} is settled, without postings")?;
     }
+    Ok(())
 }
 
 fn closed_text(close: &Closed) -> String {
@@ -238,7 +243,7 @@ fn advanced_json(chain: &Advanced) -> serde_json::Value {
 }
 
 /// What a funded account has, and what it owed.
-pub fn funded(funds: &Funds, owed_tai: Option<&str>, console: ConsoleArgs) {
+pub fn funded(funds: &Funds, owed_tai: Option<&str>, console: ConsoleArgs) -> Result<(), StdoutError> {
     match console.output {
         OutputFormat::Json => {
             let lines: Vec<_> =
@@ -253,35 +258,34 @@ pub fn funded(funds: &Funds, owed_tai: Option<&str>, console: ConsoleArgs) {
             if let (Some(owed), Some(fields)) = (owed_tai, object.as_object_mut()) {
                 fields.insert("owed_tai".to_owned(), json!(owed));
             }
-            println!("{object}");
+            out!("{object}")?;
         }
         OutputFormat::Csv => {
-            println!("address,balance_tai,limit_tai,free_tai,shard,want_tai");
+            out!("address,balance_tai,limit_tai,free_tai,shard,want_tai")?;
             let Funds { address, balance_tai, limit_tai, free_tai, .. } = funds;
             for (shard, want) in &funds.lines {
-                println!("{address},{balance_tai},{limit_tai},{free_tai},{shard},{want}");
+                out!("{address},{balance_tai},{limit_tai},{free_tai},{shard},{want}")?;
             }
         }
         OutputFormat::Table if console.quiet => {}
         OutputFormat::Table => {
             let (balance, limit) = (db3_text(&funds.balance_tai), db3_text(&funds.limit_tai));
-            println!("{} has {balance} to pay with and a credit of {limit}:", funds.address);
+            out!("{} has {balance} to pay with and a credit of {limit}:", funds.address)?;
             for (shard, want) in &funds.lines {
-                println!("  {} on shard {shard}", db3_text(want));
+                out!("  {} on shard {shard}", db3_text(want))?;
             }
             if funds.free_tai != "0" {
                 let free = db3_text(&funds.free_tai);
-                println!(
-                    "  {free} free: `db3 credit allocate --shard N AMOUNT --account ACCOUNT` grants it on a shard"
-                );
+                out!("  {free} free: `db3 credit allocate --shard N AMOUNT --account ACCOUNT` grants it on a shard")?;
             }
         }
     }
     if let Some(owed) = owed_tai.filter(|_| !console.quiet) {
-        eprintln!(
+        say!(
             "note: it owed {}, so it got money to pay with and no collateral: `db3 credit pay --account ACCOUNT` pays, or \
              the next round does, and `db3 devnet fund` again gives collateral",
             db3_text(owed)
         );
     }
+    Ok(())
 }

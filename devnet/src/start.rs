@@ -49,8 +49,7 @@ pub fn start(program: &DevnetProgram, home: &Home) -> Result<()> {
             return Err(already_running(home));
         }
         let status = detach::start(program, home)?;
-        render::started(&status, home, program.console, true);
-        return Ok(());
+        return Ok(render::started(&status, home, program.console, true)?);
     }
     telemetry::init("warn", LogFormat::Text)?;
     let Some(_lock) = home.lock()? else {
@@ -106,7 +105,10 @@ async fn run(home: &Home, args: &StartArgs, made: Made, console: ConsoleArgs, be
             return Err(error);
         }
     };
-    render::started(&network.status()?, home, console, detach::is_detached());
+    if let Err(error) = render::started(&network.status()?, home, console, detach::is_detached()) {
+        // It serves nevertheless.
+        tracing::warn!("{error}");
+    }
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control_server::serve(control, Arc::clone(&network), stop.clone()));
     let ended = until_told(&chains, stopped, &mut signals).await;

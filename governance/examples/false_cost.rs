@@ -4,6 +4,7 @@
 //! a wrong number, signed by somebody who is no operator, in both schemes, and signed by all, where its keys are looked at.
 
 #![allow(
+    clippy::print_stdout,
     clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,

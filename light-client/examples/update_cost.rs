@@ -4,6 +4,7 @@
 //! to verify one by skipping, to be given a trusted one again, and to make a block.
 
 #![allow(
+    clippy::print_stdout,
     clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,

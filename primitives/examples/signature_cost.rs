@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p db3-primitives --example signature_cost`
 #![allow(
+    clippy::print_stdout,
     clippy::arithmetic_side_effects,
     clippy::cast_precision_loss,
     clippy::disallowed_types,

@@ -5,6 +5,7 @@
 //! Every account has 1/8 of what it wants spent in the first run and half in the second, so the first shows rounds that
 //! renew nothing and the second rounds that write a new ceiling for every account.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

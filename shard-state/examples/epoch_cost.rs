@@ -10,6 +10,7 @@
 //!
 //! `-- share [ACCOUNTS] [MUTATIONS_PER_ACCOUNT]` (defaults 4 000 and 100) prints CPU seconds of the process.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,6 +1,7 @@
 //! `db3-history`: records what concurrent clients ask of a shard and what they are told, and says whether there is an
 //! order that explains it. For tests that kill, pause and cut off nodes; docs/history.md describes the file for other
 //! checkers.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a measurement is printed")]
 
 mod audit;
 mod bills;

@@ -15,7 +15,7 @@ use std::process::Command;
 
 /// The layers of ARCHITECTURE.md, lowest first. A crate may depend on lower layers alone.
 const LAYERS: &[&[&str]] = &[
-    &["db3-primitives"],
+    &["db3-primitives", "db3-console"],
     &["db3-state-tree", "db3-merkle-log", "db3-light-client"],
     &["db3-carry"],
     &["db3-governance"],

@@ -1,4 +1,5 @@
 //! Bytes that each structure has allocated per key, counted by the allocator, without the allocator's own overhead.
+#![allow(clippy::print_stdout, reason = "a measurement is printed")]
 
 use std::alloc::System;
 

@@ -3,6 +3,7 @@
 //!
 //! Each subject is measured in a process of its own, one after another, so that neither memory nor heap layout carries
 //! over; figures are medians over rounds. `tree-memory` counts allocated bytes exactly.
+#![allow(clippy::print_stdout, reason = "a measurement is printed")]
 
 use std::hint::black_box;
 use std::process::{Command, Stdio};

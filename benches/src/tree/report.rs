@@ -1,4 +1,5 @@
 //! The table of figures, each beside its ratio to ours.
+#![allow(clippy::print_stdout, reason = "a measurement is printed")]
 
 use crate::tree::measure::Figures;
 use crate::tree::ours::Ours;

@@ -1,5 +1,6 @@
 //! Files that are not what was written. Either the chain comes up with what it had, or it says which file is damaged
 //! and what helps; no reader ever gets something else.
+#![allow(clippy::print_stdout, reason = "a measurement is printed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use db3_console::StdoutError;
+
 use crate::console::{ColorChoice, OutputFormat};
 use crate::{ClientError, KeptProofError, Refusal};
 
@@ -75,10 +77,12 @@ impl Failure {
     }
 
     /// Standard output cannot be written; a reader that had enough is no failure worth a word.
-    #[expect(clippy::needless_pass_by_value, reason = "passed to map_err")]
-    pub fn from_stdout(error: std::io::Error) -> Self {
-        let mut failure = Self::input(format!("cannot write to standard output: {error}"), "check where it goes");
-        failure.0.silent = error.kind() == std::io::ErrorKind::BrokenPipe;
+    pub fn from_stdout(error: impl Into<StdoutError>) -> Self {
+        let error = error.into();
+        let text = error.to_string();
+        let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, ""));
+        let mut failure = Self::input(what, remedy);
+        failure.0.silent = error.is_closed();
         failure
     }
 

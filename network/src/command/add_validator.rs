@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use db3_console::out;
 use db3_genesis::write_atomic;
 use db3_network::{Candidate, NetworkError, Plan, Roster, Validator};
 use serde_json::json;
@@ -49,13 +50,13 @@ pub fn run(global: &Global, args: &AddArgs) -> Result<()> {
         .map_err(|source| NetworkError::File { path: path.clone(), source })?;
     let (count, total) = (roster.validators().len(), roster.power());
     match global.output {
-        Output::Json => println!(
+        Output::Json => out!(
             "{}",
             json!({ "name": name, "power": args.power.to_string(), "validators": count, "power_total": total.to_string() })
-        ),
+        )?,
         Output::Table => {
-            println!("{name} has {} of {total}. Validators of the network: {count}.", args.power);
-            println!("Type next, when all are there: db3-genesis build");
+            out!("{name} has {} of {total}. Validators of the network: {count}.", args.power)?;
+            out!("Type next, when all are there: db3-genesis build")?;
         }
     }
     Ok(())

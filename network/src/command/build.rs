@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use anyhow::Result;
+use db3_console::out;
 use db3_network::{NetworkError, Plan, Roster, Validator, build, folder, warnings};
 use serde_json::json;
 
@@ -43,7 +44,7 @@ pub fn run(global: &Global) -> Result<()> {
     folder::write(&path, &built)?;
     let warnings = warnings(&plan, &roster);
     match global.output {
-        Output::Json => println!(
+        Output::Json => out!(
             "{}",
             json!({
                 "network": plan.network.as_str(),
@@ -52,19 +53,19 @@ pub fn run(global: &Global) -> Result<()> {
                 "hash": hash_text(&built.hash),
                 "warnings": warnings,
             })
-        ),
+        )?,
         Output::Table => {
-            println!(
+            out!(
                 "{} is built in {}, for users {}.",
                 plan.network,
                 path.display(),
                 path.join("network.toml").display()
-            );
-            println!("{}", hash_text(&built.hash));
+            )?;
+            out!("{}", hash_text(&built.hash))?;
             warn(&warnings);
-            println!("\nSend the folder to every validator. Each compares the hash and takes part:");
-            println!("  db3-genesis check --genesis {} --hash {}", path.display(), hash_text(&built.hash));
-            println!("  db3-genesis join --genesis {} HOMES", path.display());
+            out!("\nSend the folder to every validator. Each compares the hash and takes part:")?;
+            out!("  db3-genesis check --genesis {} --hash {}", path.display(), hash_text(&built.hash))?;
+            out!("  db3-genesis join --genesis {} HOMES", path.display())?;
         }
     }
     Ok(())

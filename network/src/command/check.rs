@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use db3_console::out;
 use db3_network::{folder, warnings};
 use db3_primitives::Hash32;
 use serde_json::json;
@@ -36,7 +37,7 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result<()> {
     }
     let warnings = warnings(&folder.plan, &folder.roster);
     match global.output {
-        Output::Json => println!(
+        Output::Json => out!(
             "{}",
             json!({
                 "network": folder.plan.network.as_str(),
@@ -44,15 +45,15 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result<()> {
                 "hash": hash_text(&folder.built.hash),
                 "warnings": warnings,
             })
-        ),
+        )?,
         Output::Table => {
             let total = folder.roster.power();
-            println!("{} begins on {}, with {} shards and", folder.plan.network, folder.plan.time, folder.plan.shards);
+            out!("{} begins on {}, with {} shards and", folder.plan.network, folder.plan.time, folder.plan.shards)?;
             for validator in folder.roster.validators() {
                 let candidate = &validator.candidate;
-                println!("  {:<32} {} of {total}, operator {}", candidate.name, validator.power, candidate.operator);
+                out!("  {:<32} {} of {total}, operator {}", candidate.name, validator.power, candidate.operator)?;
             }
-            println!("{}", hash_text(&folder.built.hash));
+            out!("{}", hash_text(&folder.built.hash))?;
             warn(&warnings);
         }
     }

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use db3_console::out;
 use db3_genesis::write_atomic;
 use db3_network::{Funded, NetworkError, Plan, TRUSTING_PERIOD_SECS, parse_fund};
 use db3_primitives::{Address, BlockTime, NetworkName, Tai};
@@ -70,7 +71,7 @@ pub fn run(global: &Global, args: &InitArgs) -> Result<()> {
     write_atomic(&path, plan.to_toml()?.as_bytes())
         .map_err(|source| NetworkError::File { path: path.clone(), source })?;
     match global.output {
-        Output::Json => println!(
+        Output::Json => out!(
             "{}",
             json!({
                 "network": plan.network.as_str(),
@@ -78,20 +79,20 @@ pub fn run(global: &Global, args: &InitArgs) -> Result<()> {
                 "time": plan.time.rfc3339(),
                 "chains": plan.chains().map(|chain| chain.to_string()).collect::<Vec<_>>(),
             })
-        ),
+        )?,
         Output::Table => {
-            println!(
+            out!(
                 "{} begins on {}. The plan is {}; edit it until the network is built.",
                 plan.network,
                 plan.time,
                 path.display()
-            );
-            println!("\nSend it to every validator, who types beside it, on their own machine:");
-            println!(
+            )?;
+            out!("\nSend it to every validator, who types beside it, on their own machine:")?;
+            out!(
                 "  db3-genesis keys --name NAME --p2p-address HOST --operator ADDRESS --payout ADDRESS --out NAME.toml"
-            );
-            println!("and for each file that comes back, type here:");
-            println!("  db3-genesis add-validator NAME.toml --power 10");
+            )?;
+            out!("and for each file that comes back, type here:")?;
+            out!("  db3-genesis add-validator NAME.toml --power 10")?;
         }
     }
     Ok(())

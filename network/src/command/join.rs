@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use db3_console::{StdoutError, out};
 use db3_network::join::{JoinInput, Joined, validator_here};
 use db3_network::moved::MoveInput;
 use db3_network::{PORT_GRPC, PORT_P2P, db3_home, folder};
@@ -65,7 +66,7 @@ pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
     if args.moved {
         let p2p_address = args.p2p_address.as_deref();
         let input = MoveInput { folder: &folder, homes: &args.homes, p2p_address, programs };
-        report(global, Who::Moved, &input.take()?);
+        report(global, Who::Moved, &input.take()?)?;
         return Ok(());
     }
     let validator = match (&args.validator, &args.keys) {
@@ -89,7 +90,7 @@ pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
         Some((name, _)) => Who::Validator(name),
         None => Who::Nobody,
     };
-    report(global, who, &joined);
+    report(global, who, &joined)?;
     Ok(())
 }
 
@@ -106,13 +107,13 @@ enum Who<'a> {
     Moved,
 }
 
-fn report(global: &Global, who: Who<'_>, joined: &Joined) {
+fn report(global: &Global, who: Who<'_>, joined: &Joined) -> Result<(), StdoutError> {
     let validator = match who {
         Who::Validator(name) | Who::Signed(name) => Some(name),
         Who::Nobody | Who::Moved => None,
     };
     match global.output {
-        Output::Json => println!(
+        Output::Json => out!(
             "{}",
             json!({
                 "validator": validator,
@@ -126,41 +127,42 @@ fn report(global: &Global, who: Who<'_>, joined: &Joined) {
                     "p2p": home.p2p_listen,
                 })).collect::<Vec<_>>(),
             })
-        ),
+        )?,
         Output::Table => {
             match who {
                 Who::Validator(name) => {
-                    println!("This machine is {name}. Its keys are in the homes now, and nowhere else.");
+                    out!("This machine is {name}. Its keys are in the homes now, and nowhere else.")?;
                 }
-                Who::Signed(name) => println!(
+                Who::Signed(name) => out!(
                     "This machine is {name}. The keys that sign its blocks are not here: the signer has those, and connects to"
-                ),
+                )?,
                 Who::Nobody => {
-                    println!("This machine follows the network without power: no validator's keys are here.");
+                    out!("This machine follows the network without power: no validator's keys are here.")?;
                 }
-                Who::Moved => println!(
+                Who::Moved => out!(
                     "The homes are this machine's now. The old one must never start its nodes again; the others need to know\n\
                      where this one is (persistent_peers in their config/node.toml)."
-                ),
+                )?,
             }
             if let Who::Signed(_) = who {
                 for home in &joined.homes {
-                    println!("  {} for {}", home.signer.as_deref().unwrap_or_default(), home.chain_id);
+                    out!("  {} for {}", home.signer.as_deref().unwrap_or_default(), home.chain_id)?;
                 }
             }
             for home in &joined.homes {
-                println!(
+                out!(
                     "  {} in {}, gRPC {}, peers {}",
                     home.chain_id,
                     home.path.display(),
                     home.listen,
                     home.p2p_listen
-                );
+                )?;
             }
-            println!("\nType next, each in a terminal of its own, or use the units in {}:", joined.units.display());
+            out!("\nType next, each in a terminal of its own, or use the units in {}:", joined.units.display())?;
             for home in &joined.homes {
-                println!("  {} start --home {}", home.program(), home.path.display());
+                out!("  {} start --home {}", home.program(), home.path.display())?;
             }
         }
     }
+    Ok(())
 }

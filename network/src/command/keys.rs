@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use db3_comet::keys::parse_public;
+use db3_console::out;
 use db3_genesis::write_atomic;
 use db3_network::{Candidate, KeysInput, NetworkError, Plan, db3_home, join};
 use db3_primitives::{Address, ChainId};
@@ -80,16 +81,16 @@ pub fn run(global: &Global, args: &KeysArgs) -> Result<()> {
     write_atomic(path, candidate.to_toml()?.as_bytes())
         .map_err(|source| NetworkError::File { path: path.clone(), source })?;
     match global.output {
-        Output::Json => println!(
+        Output::Json => out!(
             "{}",
             json!({ "network": plan.network.as_str(), "name": args.name, "file": shown(path), "keys": shown(&keys) })
-        ),
+        )?,
         Output::Table => {
-            println!("The keys of {} are in {}. They stay on this machine.", args.name, keys.display());
+            out!("The keys of {} are in {}. They stay on this machine.", args.name, keys.display())?;
             if !args.signer_key.is_empty() {
-                println!("The keys that sign blocks are not among them: the signer has those.");
+                out!("The keys that sign blocks are not among them: the signer has those.")?;
             }
-            println!("Send {} to whoever builds the network; it holds no secret.", path.display());
+            out!("Send {} to whoever builds the network; it holds no secret.", path.display())?;
         }
     }
     Ok(())

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use db3_console::{STDOUT_EXIT_CODE, StdoutError, say};
 use db3_network::folder::Wrong;
 use db3_network::{NetworkError, Output};
 
@@ -87,13 +88,17 @@ impl Global {
 pub fn main() -> ExitCode {
     let program = Program::parse();
     let Err(error) = run(&program) else { return ExitCode::SUCCESS };
+    if error.downcast_ref().is_some_and(StdoutError::is_closed) {
+        // Whoever read had enough, and that is no failure.
+        return ExitCode::SUCCESS;
+    }
     let code = exit_code(&error);
     if program.global.output == Output::Json {
         let object = serde_json::json!({ "error": { "message": error.to_string(), "exit_code": code } });
-        eprintln!("{object}");
+        say!("{object}");
     } else {
         for line in error.to_string().lines() {
-            eprintln!("error: {line}");
+            say!("error: {line}");
         }
     }
     ExitCode::from(code)
@@ -115,6 +120,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(wrong) = error.downcast_ref::<Wrong>() {
         return if wrong.absent { 2 } else { 1 };
     }
+    if error.is::<StdoutError>() {
+        return STDOUT_EXIT_CODE;
+    }
     match error.downcast_ref::<NetworkError>() {
         // A file that is not there was named wrongly.
         Some(NetworkError::File { source, .. }) if source.kind() == ErrorKind::NotFound => 2,
@@ -126,7 +134,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 /// Warnings, for people.
 fn warn(warnings: &[String]) {
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        say!("warning: {warning}");
     }
 }
 

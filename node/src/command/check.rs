@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use db3_chain::ChainConfig;
 use db3_chain::audit::{self, Report};
+use db3_console::{StdoutError, out};
 use serde_json::json;
 use toml::Table;
 
@@ -35,8 +36,8 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &CheckArgs, output: Output) -> R
     let config = ChainConfig::load(&home, Table::new())?;
     let report = audit::check::<K::Machine>(&config, args.from_genesis)?;
     match output {
-        Output::Json => println!("{}", to_json(&report)),
-        Output::Table => print_table(&report, args.from_genesis),
+        Output::Json => out!("{}", to_json(&report))?,
+        Output::Table => print_table(&report, args.from_genesis)?,
     }
     Ok(())
 }
@@ -58,35 +59,38 @@ fn to_json(report: &Report) -> serde_json::Value {
     })
 }
 
-fn print_table(report: &Report, from_genesis: bool) {
+fn print_table(report: &Report, from_genesis: bool) -> Result<(), StdoutError> {
     let blocks = report.blocks.map(|(oldest, newest)| format!("{oldest} to {newest}"));
     match (report.comet_height, blocks) {
         (Some(height), headers) => {
-            println!("{}: the state is whole", report.chain_id);
-            println!("  headers    {}", headers.as_deref().unwrap_or("none"));
-            println!("  CometBFT   has blocks up to {height}; they were not read, and are not executed here");
+            out!("{}: the state is whole", report.chain_id)?;
+            out!("  headers    {}", headers.as_deref().unwrap_or("none"))?;
+            out!("  CometBFT   has blocks up to {height}; they were not read, and are not executed here")?;
         }
         (None, blocks) => {
-            println!("{}: whole", report.chain_id);
+            out!("{}: whole", report.chain_id)?;
             if let Some(blocks) = blocks {
-                println!("  blocks     {blocks}");
+                out!("  blocks     {blocks}")?;
             }
         }
     }
     if let Some(meta) = report.snapshot {
-        println!("  snapshot   at height {}", meta.height);
+        out!("  snapshot   at height {}", meta.height)?;
     }
     if from_genesis && report.comet_height.is_some() {
-        println!(
+        out!(
             "  note       --from-genesis does nothing here: a new node that joins beside an archive, without state sync, executes all blocks"
-        );
+        )?;
     } else if from_genesis && report.pruned {
-        println!("  note       blocks before {} are not kept, so execution began with the snapshot", report.from);
+        out!("  note       blocks before {} are not kept, so execution began with the snapshot", report.from)?;
     }
-    println!(
+    out!(
         "  executed   {} mutations after height {}, {} roots equal to their headers'",
-        report.mutations, report.from, report.headers_compared
-    );
-    println!("  state      {} leaves at height {}, {}", report.leaves, report.height, report.time);
-    println!("  root       0x{}", hex::encode(report.root));
+        report.mutations,
+        report.from,
+        report.headers_compared
+    )?;
+    out!("  state      {} leaves at height {}, {}", report.leaves, report.height, report.time)?;
+    out!("  root       0x{}", hex::encode(report.root))?;
+    Ok(())
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use db3_chain::ChainConfig;
-use db3_chain::transfer::export;
+use db3_chain::transfer::{TransferError, export};
+use db3_console::{StdoutError, say};
 use toml::Table;
 
 use super::failure::Failure;
@@ -41,12 +42,19 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &ExportArgs) -> Result<()> {
         header
     } else {
         let mut to = BufWriter::new(std::io::stdout().lock());
-        let header = export::<K::Machine>(config, &mut to)?;
-        to.flush()?;
+        let header = export::<K::Machine>(config, &mut to).map_err(of_stdout)?;
+        to.flush().map_err(StdoutError)?;
         header
     };
-    eprintln!("{} leaves of {} at height {}, root 0x{}", header.leaves, header.chain_id, header.height, header.root);
+    say!("{} leaves of {} at height {}, root 0x{}", header.leaves, header.chain_id, header.height, header.root);
     Ok(())
+}
+
+fn of_stdout(error: TransferError) -> anyhow::Error {
+    match error {
+        TransferError::Stream(source) => StdoutError(source).into(),
+        other => other.into(),
+    }
 }
 
 /// The file to write, which must not exist unless it may be replaced.

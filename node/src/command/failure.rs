@@ -3,6 +3,7 @@
 use db3_chain::transfer::TransferError;
 use db3_chain::{RollbackError, StartError, StoreError};
 use db3_comet::CometError;
+use db3_console::{STDOUT_EXIT_CODE, StdoutError};
 
 /// An error with an exit code of its own. Any other error is 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             Failure::NobodyAnswered(_) => 3,
             Failure::Fatal(_) => 70,
         };
+    }
+    if error.is::<StdoutError>() {
+        return STDOUT_EXIT_CODE;
     }
     if let Some(error) = error.downcast_ref::<StartError>() {
         return of_start(error);

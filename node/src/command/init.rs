@@ -16,6 +16,7 @@ use clap::Args;
 use db3_chain::config::config_file;
 use db3_chain::transfer::{ImportInput, TransferError, import};
 use db3_chain::{ChainConfig, InitInput, genesis_file, make_key};
+use db3_console::{StdoutError, out};
 use db3_genesis::{
     AccountEntry, AppState, ChainEntry, GenesisDocument, NetworkFile, NetworkKind, PeerEntry, SettlementGenesis,
     ShardGenesis, TrustEntry,
@@ -101,7 +102,7 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &InitArgs, output: Output) -> Re
         let home = std::path::absolute(home).with_context(|| format!("--home {}", home.display()))?;
         let genesis = import_file::<K>(&home, file, args.operator)?;
         explain_settings(&home, genesis.chain_id(), args.port, None)?;
-        report(&[Made { home, genesis }], None, output);
+        report(&[Made { home, genesis }], None, output)?;
         return Ok(());
     }
     let folder = match asked {
@@ -114,7 +115,7 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &InitArgs, output: Output) -> Re
     for chain in &made {
         explain_settings(&chain.home, chain.genesis.chain_id(), args.port, Some(&network_file))?;
     }
-    report(&made, Some(&network_file), output);
+    report(&made, Some(&network_file), output)?;
     Ok(())
 }
 
@@ -144,7 +145,7 @@ fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -
         .homes
         .iter()
         .map(|home| Ok(Made { genesis: GenesisDocument::load(&home.genesis_file())?, home: home.path.clone() }));
-    report(&made.collect::<Result<Vec<_>>>()?, Some(&joined.network_file), output);
+    report(&made.collect::<Result<Vec<_>>>()?, Some(&joined.network_file), output)?;
     Ok(())
 }
 
@@ -231,11 +232,11 @@ fn program_of(genesis: &GenesisDocument) -> &'static str {
     }
 }
 
-fn report(made: &[Made], network_file: Option<&Path>, output: Output) {
+fn report(made: &[Made], network_file: Option<&Path>, output: Output) -> Result<(), StdoutError> {
     match output {
         Output::Json => {
             for chain in made {
-                println!(
+                out!(
                     "{}",
                     json!({
                         "chain_id": chain.genesis.chain_id().as_str(),
@@ -243,20 +244,21 @@ fn report(made: &[Made], network_file: Option<&Path>, output: Output) {
                         "genesis_file": genesis_file(&chain.home).display().to_string(),
                         "network_file": network_file.map(|path| path.display().to_string()),
                     })
-                );
+                )?;
             }
         }
         Output::Table => {
             for chain in made {
-                println!("{} is made in {}.", chain.genesis.chain_id(), chain.home.display());
+                out!("{} is made in {}.", chain.genesis.chain_id(), chain.home.display())?;
             }
-            println!("\nType next, each in a terminal of its own:");
+            out!("\nType next, each in a terminal of its own:")?;
             for chain in made {
-                println!("  {} start --home {}", program_of(&chain.genesis), chain.home.display());
+                out!("  {} start --home {}", program_of(&chain.genesis), chain.home.display())?;
             }
             if let Some(file) = network_file {
-                println!("and then\n  db3 network add {}", file.display());
+                out!("and then\n  db3 network add {}", file.display())?;
             }
         }
     }
+    Ok(())
 }

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use db3_console::{StdoutError, say};
 use db3_network::Output;
 
 use crate::kind::Kind;
@@ -84,14 +85,16 @@ pub fn main<K: Kind>() -> ExitCode {
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run::<K>(&program) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read had enough, and that is no failure.
+        Err(error) if error.downcast_ref().is_some_and(StdoutError::is_closed) => ExitCode::SUCCESS,
         Err(error) => {
             let code = failure::exit_code(&error);
             let message = failure::text(&error);
             if program.output == Output::Json {
                 let object = serde_json::json!({ "error": { "message": message, "exit_code": code } });
-                eprintln!("{object}");
+                say!("{object}");
             } else {
-                eprintln!("error: {message}");
+                say!("error: {message}");
             }
             ExitCode::from(code)
         }
@@ -120,9 +123,6 @@ fn run<K: Kind>(program: &Program) -> Result<()> {
         Command::Snapshot(args) => snapshot::run::<K>(home, args, program.output),
         Command::Rollback => rollback::run::<K>(home, program.output),
         Command::Export(args) => export::run::<K>(home, args),
-        Command::Version => {
-            version::run(K::PROGRAM, program.output);
-            Ok(())
-        }
+        Command::Version => Ok(version::run(K::PROGRAM, program.output)?),
     }
 }

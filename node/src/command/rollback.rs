@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use db3_chain::{ChainConfig, RolledBack, rollback};
+use db3_console::out;
 use serde_json::json;
 use toml::Table;
 
@@ -21,12 +22,12 @@ pub fn run<K: Kind>(asked: Option<&Path>, output: Output) -> Result<()> {
     let RolledBack { height, snapshot } = rollback::<K::Machine>(&ChainConfig::load(&home, Table::new())?)?;
     match output {
         Output::Json => {
-            println!("{}", json!({ "height": height.to_string(), "snapshot_height": snapshot.to_string() }));
+            out!("{}", json!({ "height": height.to_string(), "snapshot_height": snapshot.to_string() }))?;
         }
-        Output::Table => println!(
+        Output::Table => out!(
             "CometBFT stands at height {height}. At the next start the node begins with its snapshot of height\n\
              {snapshot} and executes the blocks after it again."
-        ),
+        )?,
     }
     Ok(())
 }

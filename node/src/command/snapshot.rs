@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use db3_chain::ChainConfig;
 use db3_chain::transfer::snapshot::{self, Manifest};
+use db3_console::{StdoutError, out, say};
 use serde_json::json;
 use toml::Table;
 
@@ -48,16 +49,16 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &SnapshotArgs, output: Output) -
         SnapshotCommand::List => {
             let home = home::existing::<K>(asked)?;
             let listed = snapshot::list(&snapshot::snapshots_folder(&home))?;
-            list(&listed.whole, output, K::PROGRAM);
+            list(&listed.whole, output, K::PROGRAM)?;
             for (path, error) in &listed.unreadable {
-                eprintln!("note: {} cannot be used: {error}", path.display());
+                say!("note: {} cannot be used: {error}", path.display());
             }
             Ok(())
         }
         SnapshotCommand::Make => {
             let home = home::existing::<K>(asked)?;
             let made = snapshot::make::<K::Machine>(ChainConfig::load(&home, Table::new())?)?;
-            list(&[made], output, K::PROGRAM);
+            list(&[made], output, K::PROGRAM)?;
             Ok(())
         }
         SnapshotCommand::Restore { from } => restore::<K>(asked, from, output),
@@ -71,28 +72,28 @@ fn restore<K: Kind>(asked: Option<&Path>, from: &Path, output: Output) -> Result
     let home = std::path::absolute(home).with_context(|| format!("--home {}", home.display()))?;
     let manifest = snapshot::restore::<K::Machine>(&home, from, &ChainConfig::new(&home))?;
     match output {
-        Output::Json => println!("{}", to_json(&home, &manifest)),
+        Output::Json => out!("{}", to_json(&home, &manifest))?,
         Output::Table => {
-            println!("{} at height {} is restored in {}.", manifest.chain_id, manifest.height, home.display());
-            println!(
+            out!("{} at height {} is restored in {}.", manifest.chain_id, manifest.height, home.display())?;
+            out!(
                 "It has no validator key: once the old node has stopped for good, move its\n\
                  config/priv_validator_key.json to {}.",
                 home.join("config").display()
-            );
+            )?;
         }
     }
     Ok(())
 }
 
-fn list(snapshots: &[(PathBuf, Manifest)], output: Output, program: &str) {
+fn list(snapshots: &[(PathBuf, Manifest)], output: Output, program: &str) -> Result<(), StdoutError> {
     match output {
-        Output::Json => snapshots.iter().for_each(|(path, manifest)| println!("{}", to_json(path, manifest))),
+        Output::Json => snapshots.iter().try_for_each(|(path, manifest)| out!("{}", to_json(path, manifest)))?,
         Output::Table if snapshots.is_empty() => {
-            println!("There is no snapshot; `{program} snapshot make` writes one.");
+            out!("There is no snapshot; `{program} snapshot make` writes one.")?;
         }
         Output::Table => {
             for (path, manifest) in snapshots {
-                println!(
+                out!(
                     "{}  height {}  {}  {} leaves, {} bytes, root 0x{}",
                     path.display(),
                     manifest.height,
@@ -100,10 +101,11 @@ fn list(snapshots: &[(PathBuf, Manifest)], output: Output, program: &str) {
                     manifest.leaves,
                     bytes(manifest),
                     manifest.root
-                );
+                )?;
             }
         }
     }
+    Ok(())
 }
 
 fn bytes(manifest: &Manifest) -> u64 {

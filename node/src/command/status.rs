@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use db3_chain::announced;
+use db3_console::{StdoutError, out};
 use db3_genesis::GenesisDocument;
 use db3_primitives::BlockTime;
 use db3_proto::convert::block_time;
@@ -44,8 +45,8 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &StatusArgs, output: Output) -> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(ask(&endpoint, K::PROGRAM))?;
     match output {
-        Output::Json => println!("{}", to_json(&answer)),
-        Output::Table => print_table(&answer, &endpoint),
+        Output::Json => out!("{}", to_json(&answer))?,
+        Output::Table => print_table(&answer, &endpoint)?,
     }
     Ok(())
 }
@@ -170,7 +171,7 @@ fn to_json(Answer { status, inboxes }: &Answer) -> serde_json::Value {
     })
 }
 
-fn print_table(Answer { status, inboxes }: &Answer, endpoint: &str) {
+fn print_table(Answer { status, inboxes }: &Answer, endpoint: &str) -> Result<(), StdoutError> {
     let rows = [
         ("chain", status.chain_id.clone()),
         ("endpoint", endpoint.to_owned()),
@@ -188,9 +189,10 @@ fn print_table(Answer { status, inboxes }: &Answer, endpoint: &str) {
         ("ready", status.ready.to_string()),
     ];
     for (name, value) in rows {
-        println!("{name:<12}{value}");
+        out!("{name:<12}{value}")?;
     }
     for inbox in inboxes {
-        println!("{:<12}{}: {}", "hears", inbox.source, heard(inbox));
+        out!("{:<12}{}: {}", "hears", inbox.source, heard(inbox))?;
     }
+    Ok(())
 }
