@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use db3_carry::Delivery;
-use db3_governance::SignedProposal;
-use db3_primitives::MutationId;
+use db3_governance::{Proposal, SignedProposal};
+use db3_primitives::{Height, MutationId};
 use tokio::sync::oneshot;
 
 use crate::app::{Bearer, Submitted};
@@ -94,6 +94,12 @@ impl<M: Machine> Chain<M> {
     /// Takes a proposal that enough operators have signed. Returns when it is checked and waits for a block.
     pub async fn submit_governance(&self, signed: SignedProposal) -> Result<SubmittedDelivery, SubmitError> {
         self.inner().submit_governance(signed).await
+    }
+
+    /// Whether the next block could accept a proposal if enough operators had signed it. Gives the height at which its change
+    /// would take effect. Nothing is kept of it.
+    pub async fn rehearse_governance(&self, proposal: Proposal) -> Result<Height, SubmitError> {
+        self.inner().rehearse_governance(proposal).await
     }
 
     /// What is known of a mutation.

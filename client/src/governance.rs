@@ -63,6 +63,25 @@ impl Client {
         })
     }
 
+    /// Asks a chain whether its next block could accept a proposal if enough operators had signed it. Gives the height at which
+    /// the change would take effect; the node's word.
+    pub async fn rehearse_governance(&self, proposal: &Proposal) -> Result<u64, ClientError> {
+        let chain = self.chain_named(&proposal.chain_id)?;
+        let unsigned = SignedProposal::unsigned(proposal.clone());
+        let request = v1::SubmitGovernanceRequest {
+            governance: Some(governance_message(&unsigned)),
+            dry_run: true,
+            ..v1::SubmitGovernanceRequest::default()
+        };
+        let answer = chain
+            .call(|channel, limit| {
+                let request = timed(request.clone(), limit);
+                async move { chain_service(channel).submit_governance(request).await }
+            })
+            .await?;
+        Ok(answer.at_height)
+    }
+
     /// Sends a proposal that enough operators have signed to its chain, and waits until a block has accepted it.
     pub async fn submit_governance(
         &self,
@@ -72,6 +91,7 @@ impl Client {
         let request = v1::SubmitGovernanceRequest {
             governance: Some(governance_message(signed)),
             wait: v1::WaitMode::Provable.into(),
+            dry_run: false,
         };
         let answer = chain
             .call(|channel, limit| {

@@ -211,14 +211,42 @@ impl Session {
         let at_height = self.look(own, height, time, proposal)?;
         let leaf = self.leaf.as_ref().ok_or_else(|| Rejection::GovernanceUnavailable { chain_id: own.clone() })?;
         signed.check(leaf)?;
+        self.rehearse(leaf, at_height, proposal, subject)?;
+        Ok(Accepted { id: proposal.id(), sequence: proposal.sequence, at_height })
+    }
+
+    /// Whether it would be accepted if enough operators had signed it: what [`judge`](Self::judge) says, without signatures.
+    /// Gives the height at which its change would take effect.
+    pub fn rehearsed<S: Subject>(
+        &self,
+        own: &ChainId,
+        height: Height,
+        time: BlockTime,
+        proposal: &Proposal,
+        subject: &S,
+    ) -> Result<Height, Rejection> {
+        let at_height = self.look(own, height, time, proposal)?;
+        let leaf = self.leaf.as_ref().ok_or_else(|| Rejection::GovernanceUnavailable { chain_id: own.clone() })?;
+        proposal.check_keys()?;
+        self.rehearse(leaf, at_height, proposal, subject)?;
+        Ok(at_height)
+    }
+
+    /// Does on a trial what waits before it, and then what it says.
+    fn rehearse<S: Subject>(
+        &self,
+        leaf: &GovernanceLeaf,
+        at_height: Height,
+        proposal: &Proposal,
+        subject: &S,
+    ) -> Result<(), Rejection> {
         let mut trial = Trial { leaf: leaf.clone(), plans: self.plans.clone(), subject: subject.clone() };
         let mine = (at_height, proposal.sequence);
         while let Some(place) = trial.plans.first_key_value().map(|(place, _)| *place).filter(|place| *place < mine) {
             let Some(before) = trial.plans.remove(&place) else { break };
             trial = self.attempt(&trial, &before).unwrap_or(trial);
         }
-        self.attempt(&trial, proposal)?;
-        Ok(Accepted { id: proposal.id(), sequence: proposal.sequence, at_height })
+        self.attempt(&trial, proposal).map(|_| ())
     }
 
     /// What costs next to nothing to ask, of whoever signed it, in this order: operators, chain, number, expiry, height, room.

@@ -8,16 +8,16 @@ use std::collections::BTreeMap;
 
 use db3_carry::Channel;
 use db3_governance::{
-    Accepted, Action, CatchUp, Misbehaviour, Replacement, Report, Session, SignedProposal, Subject, check_prices,
-    replace_channel, set_settlement_parameter,
+    Accepted, Action, CatchUp, Misbehaviour, Proposal, Replacement, Report, Session, SignedProposal, Subject,
+    check_prices, replace_channel, set_settlement_parameter,
 };
 use db3_merkle_log::Frontier;
 use db3_primitives::fatal::{damaged, fatal};
 use db3_primitives::leaf::settlement::FEE_POOL;
 use db3_primitives::limits::CEILING_TAI_MAX;
 use db3_primitives::{
-    Address, BalanceLeaf, ChainId, Fault, LineLeaf, PassedLeaf, PayoutLeaf, Rejection, SettlementLeaf, ShardFault,
-    ShardId, ShardLeaf, Tai, key,
+    Address, BalanceLeaf, ChainId, Fault, Height, LineLeaf, PassedLeaf, PayoutLeaf, Rejection, SettlementLeaf,
+    ShardFault, ShardId, ShardLeaf, Tai, key,
 };
 use db3_state_tree::Tree;
 
@@ -249,6 +249,12 @@ pub(crate) fn accept(session: &mut Session, ledger: &Ledger, signed: &SignedProp
 pub(crate) fn judge(ledger: &Ledger, signed: &SignedProposal) -> Result<Accepted, Rejection> {
     let (own, subject) = (ledger.chain.chain_id(), Changeable::of(ledger));
     Session::of(&ledger.base).judge(&own, ledger.at.height, ledger.at.time, signed, &subject)
+}
+
+/// Whether a block could accept it if enough operators had signed it.
+pub(crate) fn rehearse(ledger: &Ledger, proposal: &Proposal) -> Result<Height, Rejection> {
+    let (own, subject) = (ledger.chain.chain_id(), Changeable::of(ledger));
+    Session::of(&ledger.base).rehearsed(&own, ledger.at.height, ledger.at.time, proposal, &subject)
 }
 
 /// Hands over what the block wrote.

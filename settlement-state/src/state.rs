@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use db3_carry::{Channel, Delivery, Peer};
-use db3_governance::{Accepted, Session, SignedProposal};
+use db3_governance::{Accepted, Proposal, Session, SignedProposal};
 use db3_merkle_log::{Frontier, Inbox};
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::settlement::DUE_VALUE;
@@ -178,6 +178,16 @@ impl SettlementState {
         now: BlockTime,
     ) -> Result<Accepted, Rejection> {
         governance::judge(&self.ledger(height, now), signed)
+    }
+
+    /// Whether it could if enough operators had signed it. Gives the height at which the change would take effect.
+    pub fn rehearse_governance(
+        &self,
+        proposal: &Proposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Height, Rejection> {
+        governance::rehearse(&self.ledger(height, now), proposal)
     }
 
     /// What is kept of a chain that this one hears; none for any other.

@@ -2,7 +2,7 @@
 
 use db3_carry::Channel;
 use db3_governance::{
-    Accepted, Action, Misbehaviour, Report, Session, SignedProposal, Subject, check_prices, replace_channel,
+    Accepted, Action, Misbehaviour, Proposal, Report, Session, SignedProposal, Subject, check_prices, replace_channel,
     set_chain_parameter,
 };
 use db3_primitives::{BlockTime, ChainId, ChainLeaf, Height, Rejection, key};
@@ -100,6 +100,17 @@ pub(crate) fn judge(
 ) -> Result<Accepted, Rejection> {
     let subject = Changeable::of(ledger, time);
     Session::of(ledger.overlay.base()).judge(&ledger.chain.chain_id(), height, time, signed, &subject)
+}
+
+/// Whether a block could accept it if enough operators had signed it.
+pub(crate) fn rehearse(
+    ledger: &Ledger,
+    height: Height,
+    time: BlockTime,
+    proposal: &Proposal,
+) -> Result<Height, Rejection> {
+    let (own, subject) = (ledger.chain.chain_id(), Changeable::of(ledger, time));
+    Session::of(ledger.overlay.base()).rehearsed(&own, height, time, proposal, &subject)
 }
 
 /// Writes what the block did.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use db3_carry::Delivery;
-use db3_governance::{Accepted, Session, SignedProposal};
+use db3_governance::{Accepted, Proposal, Session, SignedProposal};
 use db3_merkle_log::Frontier;
 use db3_primitives::hash::hex_text;
 use db3_primitives::leaf::split_record;
@@ -166,6 +166,16 @@ impl ShardState {
         now: BlockTime,
     ) -> Result<Accepted, Rejection> {
         governance::judge(&self.ledger(), height, now, signed)
+    }
+
+    /// Whether it could if enough operators had signed it. Gives the height at which the change would take effect.
+    pub fn rehearse_governance(
+        &self,
+        proposal: &Proposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Height, Rejection> {
+        governance::rehearse(&self.ledger(), height, now, proposal)
     }
 
     /// Everything that admission checks of a mutation, its signature apart, against this version and the time of a

@@ -15,6 +15,7 @@ use db3_proto::encode_governance_tx;
 use tendermint_proto::google::protobuf::Timestamp;
 use tendermint_proto::v0_38::abci::{Misbehavior, ValidatorUpdate};
 use tendermint_proto::v0_38::crypto::{PublicKey, public_key};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Inner;
 use super::allowance::Allowance;
@@ -54,8 +55,7 @@ impl<M: Machine> Inner<M> {
             return Err(SubmitError::Stopping);
         }
         self.look_at_decision(&signed.proposal).map_err(|rejection| self.rejected(rejection, None))?;
-        let full = |()| self.rejected(Rejection::Overloaded { what: "too many decisions wait to be checked" }, None);
-        let place = self.decisions.check().ok_or(()).map_err(full)?;
+        let place = self.place_for_check()?;
         let inner = Arc::clone(self);
         let checked = tokio::task::spawn_blocking(move || {
             let taken = inner.take_governance(signed);
@@ -63,6 +63,45 @@ impl<M: Machine> Inner<M> {
             taken.map_err(|rejection| inner.rejected(rejection, None))
         });
         checked.await.unwrap_or(Err(SubmitError::Stopping))
+    }
+
+    /// Whether the next block could accept a proposal if enough operators had signed it. Gives the height at which its change
+    /// would take effect. Nothing is kept of it.
+    pub(crate) async fn rehearse_governance(self: &Arc<Self>, proposal: Proposal) -> Result<Height, SubmitError> {
+        if *self.ended.borrow() {
+            return Err(SubmitError::Stopping);
+        }
+        let place = self.place_for_check()?;
+        let inner = Arc::clone(self);
+        let rehearsed = tokio::task::spawn_blocking(move || {
+            let rehearsed = inner.rehearse(&proposal);
+            drop(place);
+            rehearsed.map_err(|rejection| inner.rejected(rejection, None))
+        });
+        rehearsed.await.unwrap_or(Err(SubmitError::Stopping))
+    }
+
+    fn rehearse(&self, proposal: &Proposal) -> Result<Height, Rejection> {
+        let version = self.versions.committed();
+        let now = self.clock.now().max(version.time);
+        let next = version.height.next().unwrap_or(version.height);
+        let at_height = M::rehearse_governance(&version.state, proposal, next, now)?;
+        self.check_engine(proposal).map(|()| at_height)
+    }
+
+    fn place_for_check(&self) -> Result<OwnedSemaphorePermit, SubmitError> {
+        let full = Rejection::Overloaded { what: "too many decisions wait to be checked" };
+        self.decisions.check().ok_or_else(|| self.rejected(full, None))
+    }
+
+    /// The embedded engine has one validator, for good.
+    fn check_engine(&self, proposal: &Proposal) -> Result<(), Rejection> {
+        let is_of_validators = proposal.actions.iter().any(Action::is_of_validators);
+        if self.config.engine == EngineKind::Solo && is_of_validators {
+            Err(Rejection::GovernanceEngine)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the next block could accept it, as far as that costs next to nothing to say.
@@ -75,9 +114,7 @@ impl<M: Machine> Inner<M> {
 
     /// Checks a decision in full and lets it wait for a block.
     pub(crate) fn take_governance(&self, signed: SignedProposal) -> Result<SubmittedDelivery, Rejection> {
-        if self.config.engine == EngineKind::Solo && signed.proposal.actions.iter().any(Action::is_of_validators) {
-            return Err(Rejection::GovernanceEngine);
-        }
+        self.check_engine(&signed.proposal)?;
         self.check_governance(&signed)?;
         let tx = Bytes::from(encode_governance_tx(&signed));
         self.decisions.insert(signed, tx)

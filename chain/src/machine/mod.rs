@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery, OutboundEntry};
 use db3_genesis::{AppState, ChainKind, GenesisDocument};
-use db3_governance::{Accepted, Misbehaviour, Report, Session, SignedProposal};
+use db3_governance::{Accepted, Misbehaviour, Proposal, Report, Session, SignedProposal};
 use db3_merkle_log::{CompletedNode, Frontier};
 use db3_primitives::{
     Address, BlockTime, Body, ChainId, Epoch, EpochClose, Fault, Hash32, Height, MutationId, Nonce, Rejection,
@@ -124,6 +124,13 @@ pub trait Machine: Copy + Debug + Eq + Send + Sync + 'static {
         height: Height,
         now: BlockTime,
     ) -> Result<Accepted, Rejection>;
+    /// The same of a proposal that nobody signed yet. Gives the height at which its change would take effect.
+    fn rehearse_governance(
+        state: &Self::State,
+        proposal: &Proposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Height, Rejection>;
 
     /// Begins a block, with what consensus reports of validators.
     fn begin(state: &Self::State, height: Height, time: BlockTime, misbehaviour: &[Misbehaviour]) -> Self::Executor;

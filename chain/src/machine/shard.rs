@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use db3_carry::{Channel, Delivered, Delivery};
 use db3_genesis::{AppState, ChainKind, GenesisDocument, GenesisState};
-use db3_governance::{Accepted, Misbehaviour, Report, SignedProposal};
+use db3_governance::{Accepted, Misbehaviour, Proposal, Report, SignedProposal};
 use db3_merkle_log::Frontier;
 use db3_primitives::limits::MUTATION_BYTES_MAX;
 use db3_primitives::{
@@ -153,6 +153,15 @@ impl Machine for ShardMachine {
         now: BlockTime,
     ) -> Result<Accepted, Rejection> {
         state.check_governance(signed, height, now)
+    }
+
+    fn rehearse_governance(
+        state: &ShardState,
+        proposal: &Proposal,
+        height: Height,
+        now: BlockTime,
+    ) -> Result<Height, Rejection> {
+        state.rehearse_governance(proposal, height, now)
     }
 
     fn begin(state: &ShardState, height: Height, time: BlockTime, misbehaviour: &[Misbehaviour]) -> Executor {

@@ -5,9 +5,10 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use db3_genesis::{GenesisDocument, Validator};
+use db3_genesis::{ChainKind, GenesisDocument, Validator};
 use db3_governance::begin_anew;
-use db3_primitives::{Address, BlockTime, Height, limits};
+use db3_primitives::name::ChainRole;
+use db3_primitives::{Address, BlockTime, ChainId, Height, limits};
 use db3_state_tree::Tree;
 
 use super::TransferError;
@@ -17,8 +18,8 @@ use crate::config::ChainConfig;
 use crate::init::{check_empty, genesis_file, make_genesis, make_key, write_settings};
 use crate::machine::{At, Machine};
 use crate::open::state_of;
-use crate::store::Store;
 use crate::store::snapshot::{SnapshotMeta, TreeBuilder};
+use crate::store::{Store, StoreError};
 
 /// A leaf's longest line: both halves in hex digits and what stands around them.
 const LINE_BYTES_MAX: u64 = 2 * (limits::TREE_KEY_BYTES_MAX as u64 + 64 * 1024) + 64;
@@ -53,6 +54,7 @@ pub fn import<M: Machine>(
     check_empty(home)?;
     let mut lines = Lines { from, number: 0, buffer: Vec::new() };
     let header: ExportHeader = lines.next()?.ok_or_else(|| TransferError::malformed("line 1", "is missing"))?;
+    check_kind::<M>(&header.chain_id)?;
     let meta = meta_of(&header)?;
     let mut builder = TreeBuilder::default();
     let mut leaves = 0_u64;
@@ -62,7 +64,7 @@ pub fn import<M: Machine>(
         let bytes = |text: &str| hex::decode(text).map_err(|error| TransferError::malformed(at(line), error));
         match content {
             Content::Leaf(LeafLine { key, value }) if logs.len() == 0 => {
-                builder.add(bytes(&key)?, bytes(&value)?)?;
+                builder.add(bytes(&key)?, bytes(&value)?).map_err(altered)?;
                 leaves = leaves.saturating_add(1);
             }
             Content::Leaf(_) => return Err(TransferError::malformed(at(line), "a leaf stands after the logs")),
@@ -85,7 +87,7 @@ pub fn import<M: Machine>(
         let detail = format!("the header names {} entries of logs, {} follow", header.log_entries, logs.len());
         return Err(TransferError::malformed(at(lines.number), detail));
     }
-    let state = state_of::<M>(builder.finish(&meta)?)?;
+    let state = builder.finish(&meta).and_then(state_of::<M>).map_err(altered)?;
     logs.check::<M>("the entries", &state)?;
     let app_state = M::genesis_again(&state);
     let app_state = app_state.ok_or_else(|| TransferError::malformed("the leaves", "name no chain to hear"))?;
@@ -116,6 +118,34 @@ pub fn import<M: Machine>(
     // Last, so that a folder with a genesis is a whole one.
     genesis.save(&genesis_file(home)).map_err(crate::error::StartError::from)?;
     Ok(genesis)
+}
+
+/// That the export is of a chain that this program runs.
+fn check_kind<M: Machine>(chain_id: &str) -> Result<(), TransferError> {
+    let malformed = |detail: String| TransferError::malformed("line 1", detail);
+    let known = ChainId::parse(chain_id).map_err(|error| malformed(error.to_string()))?;
+    let (kind, program) = match known.parts() {
+        Some((_, ChainRole::Settlement)) => (ChainKind::Settlement, "settlement-node"),
+        Some((_, ChainRole::Shard(_))) => (ChainKind::Shard, "shard-node"),
+        None => return Err(malformed(format!("chain_id is {chain_id}, which names no chain of a network"))),
+    };
+    if kind == M::KIND {
+        return Ok(());
+    }
+    Err(malformed(format!("holds the state of {chain_id}; import it with `{program} init --import`")))
+}
+
+/// The lines are not those that were exported: it is a file that was given, not this node's own.
+fn altered(error: StoreError) -> TransferError {
+    let detail = match error {
+        StoreError::RootMismatch { found, expected, .. } => format!(
+            "come to the root 0x{}, and the header names 0x{}: export the state once more",
+            hex::encode(found),
+            hex::encode(expected)
+        ),
+        other => other.to_string(),
+    };
+    TransferError::malformed("the leaves", detail)
 }
 
 fn meta_of(header: &ExportHeader) -> Result<SnapshotMeta, TransferError> {

@@ -222,3 +222,32 @@ fn a_decision_is_told_with_what_became_of_it() {
     let table = net.ok(["governance", "show"]);
     assert!(table.contains("cancelled") && table.contains("taken back by decision 3"), "{table}");
 }
+
+#[test]
+fn what_no_block_could_do_is_refused_before_anybody_signs_it() {
+    let net = Devnet::start(&["--epoch-secs", "600"]);
+    let key = "11".repeat(32);
+    let validator = format!("{key}:1152921504606846976:dev0:dev0");
+    let treasury = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+    // The change, and what is said of it: the value, or why not.
+    for (change, said) in [
+        (&["--set", "expiry_max_secs=0"][..], "expiry_max_secs"),
+        (&["--shard", "0", "--set", "expiry_max_secs=0"], "expiry_max_secs cannot be 0"),
+        (&["--shard", "0", "--set", "grace_epochs=3"], "a shard has no parameter grace_epochs"),
+        (&["--set", "block_mutations_max=3"], "the settlement chain has no parameter block_mutations_max"),
+        (&["--set", "round_accounts_max=5000000000"], "5000000000"),
+        (&["--shard", "0", "--treasury", treasury], "settlement chain"),
+        (&["--set", "grace_epochs=2", "--at", "1"], "height 1"),
+        (&["--cancel", "7"], "7 waits"),
+        (&["--payouts", "9=dev0:1"], "there is no shard 9"),
+        (&["--trust", "0x00000000000000000000000000000000000000a1=5db3"], "never had any money here"),
+        (&["--prices", "1,1,1,1,340282366920938463463374607431768211455"], "more than any credit"),
+        (&["--set-validator", &validator], "power"),
+        (&["--shard", "0", "--replace-channel", "devnet-shard-1"], "devnet-shard-1"),
+    ] {
+        let output = net.run([&["governance", "propose", "never.db3"], change].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(matches!(output.status.code(), Some(1 | 2)) && error.contains(said), "{change:?}: {error}");
+        assert!(!net.path("never.db3").exists(), "{change:?}");
+    }
+}

@@ -27,6 +27,12 @@ impl<K: Kind> Node<K> {
         let message = request.governance.ok_or_else(|| invalid("governance", "is missing; send a signed proposal"))?;
         let signed = decode_governance_message(&message)?;
         let (id, at_height) = (signed.proposal.id(), signed.proposal.at_height);
+        if request.dry_run {
+            let rehearsed = self.chain.rehearse_governance(signed.proposal).await;
+            let at_height = rehearsed.map_err(|error| error.rejection())?.get();
+            let id = Bytes::copy_from_slice(id.as_bytes());
+            return Ok(v1::SubmitGovernanceResponse { id, height: 0, at_height });
+        }
         let submitted = self.chain.submit_governance(signed).await.map_err(|error| error.rejection())?;
         let height = match wait {
             Wait::Checked => None,

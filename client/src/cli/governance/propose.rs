@@ -11,10 +11,13 @@ use db3_primitives::{Address, ChainId, Epoch, Height, PriceTable, ShardId, Tai};
 use serde::Deserialize;
 
 use super::{accounts, chain_of, file};
-use crate::Client;
 use crate::cli::args::ProposeArgs;
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
+use crate::{Client, ClientError};
+
+/// Number of the rejection of other validators where the embedded engine runs.
+const GOVERNANCE_ENGINE: u32 = 233;
 
 /// `db3 governance propose`
 pub async fn propose(session: &Session, args: &ProposeArgs) -> Result<(), Failure> {
@@ -39,10 +42,17 @@ pub async fn propose(session: &Session, args: &ProposeArgs) -> Result<(), Failur
         actions: asked.actions().await?,
         chain_id: chain_id.clone(),
     };
-    // What is beyond the limits is told here and not to those who signed it.
+    // What is beyond the limits, and what the chain would refuse, is told here and not to those who signed it.
     let proposal = Proposal::from_bytes(&proposal.to_bytes())?;
-    proposal.check_keys()?;
     accounts::check(client.network(), &proposal.actions)?;
+    // The chain itself says whether it could be done, so that nobody signs what never can.
+    match client.rehearse_governance(&proposal).await {
+        // It may be for when the network has moved, and nothing else is wrong with it.
+        Err(ClientError::Rejected(refusal)) if refusal.code == GOVERNANCE_ENGINE => {
+            Failure::from(ClientError::Rejected(refusal)).warn(session);
+        }
+        rehearsed => _ = rehearsed?,
+    }
     session.output.say(&proposal.signing_text());
     file::write(&args.file, &SignedProposal::unsigned(proposal))?;
     let file = args.file.display();
