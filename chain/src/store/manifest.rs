@@ -103,11 +103,16 @@ impl Manifest {
                 let at = path.display().to_string();
                 Err(StoreError::Damaged { what: "the database's list of files", at, detail })
             };
+            let by_note = format!(
+                "by {}; only where the whole folder data was put here from a copy, remove that file, and start again",
+                home.join(FILE).display()
+            );
             if (bytes.len() as u64) < noted.length {
-                return damaged(format!("holds {} bytes, and {} were written", bytes.len(), noted.length));
+                return damaged(format!("holds {} bytes, and {} were written, {by_note}", bytes.len(), noted.length));
             }
             if sha256(&[&bytes]) != noted.hash {
-                return damaged(format!("holds other bytes among the first {} than were written", noted.length));
+                let length = noted.length;
+                return damaged(format!("holds other bytes among the first {length} than were written, {by_note}"));
             }
         }
         Ok(Self { note, data: data.to_owned(), noted: Mutex::default() })
@@ -170,7 +175,10 @@ mod tests {
         assert_eq!(told(b"tables and logs and more"), None);
         for damaged in [&b"tables and log"[..], b"tables \0\0\0\0\0\0\0\0", b"", b"tables And logs"] {
             let text = told(damaged).unwrap();
-            assert!(text.contains("MANIFEST-000005") && text.contains("backup"), "{text}");
+            assert!(
+                text.contains("MANIFEST-000005") && text.contains("backup") && text.contains("remove that file"),
+                "{text}"
+            );
         }
         fs::remove_file(&path).unwrap();
         assert!(Manifest::open(folder.path(), &data).is_err());
