@@ -125,9 +125,9 @@ impl KeysInput<'_> {
         };
         let first = if signer.is_some() { node_key_file(&folder) } else { file };
         if folder.exists() && !first.exists() {
-            let remedy = "without its key, which `join` has moved into the home of its chain. Keys are made once: \
-                          validator.toml in the folder above says which they are. For another validator choose another \
-                          --name (or --keys); if these were never to be used, remove the folder above";
+            let remedy = "the key that was in it is in the home of its chain, where `join` moved it, and keys are made once; \
+                          validator.toml beside it says which they are. For another validator choose another --name, or \
+                          another folder with --keys; if these are not to be used any more, remove the folder of them all";
             return Err(NetworkError::Taken { path: folder, remedy });
         }
         Ok(match signer {

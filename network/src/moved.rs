@@ -1,5 +1,5 @@
-//! Homes that came from another machine: units for this one, the network's file, and where peers reach it now. Everything
-//! else in them stays as it is.
+//! Homes that came from another machine: units for this one, the network's file, where `CometBFT` is, and where peers reach it
+//! now. Everything else in them stays as it is.
 //!
 //! A validator's signing state must have come along. Without it the node would sign heights a second time, and lose its
 //! power for good.

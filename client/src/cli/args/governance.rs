@@ -58,10 +58,10 @@ pub struct ProposeArgs {
     /// share in what the shards earn, unless --payouts says who does
     #[arg(long, value_name = "FILE=POWER", group = "change")]
     pub add_validator: Vec<String>,
-    /// Add or change a validator; its key in hex, or base64 as in CometBFT's files
+    /// Add or change a validator; its key in hex, or base64 as in `priv_validator_key.json`
     #[arg(long, value_name = "KEY:POWER:OPERATOR:PAYOUT", group = "change")]
     pub set_validator: Vec<String>,
-    /// Take a validator away; its key in hex, or base64 as in CometBFT's files
+    /// Take a validator away; its key in hex, or base64 as in `priv_validator_key.json`
     #[arg(long, value_name = "KEY", group = "change")]
     pub remove_validator: Vec<String>,
     /// Set a parameter, such as `expiry_max_secs=1800`
