@@ -1,4 +1,4 @@
-"""A machine that joins a network with its genesis folder alone, as an operator makes it."""
+"""Machines that join a network with its genesis folder alone, as operators make them."""
 
 import json
 import os
@@ -10,11 +10,28 @@ from telling import check
 
 def join(programs, folder, genesis, address, port, p2p_port):
     """Lays out the homes of a machine without a validator's keys; gives their folder."""
-    done = subprocess.run([Path(programs) / "db3-genesis", "join", folder, "--genesis", genesis, "--listen", address, "--port",
-                           str(port), "--p2p-port", str(p2p_port), "--output", "json"],
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
-    check("a machine joins with the genesis folder alone", done.returncode == 0, done.stdout + done.stderr)
+    run(programs, "a machine joins with the genesis folder alone", "join", folder, "--genesis", genesis, "--listen", address,
+        "--port", port, "--p2p-port", p2p_port)
     return Path(folder)
+
+
+def come_later(programs, name, folder, genesis, address, port, p2p_port, account):
+    """Makes the keys of a validator that comes later, and the homes of its machine; gives its public file, and its keys by
+    chain as `db3 governance show` writes them."""
+    public, keys = f"{folder}.toml", f"{folder}-keys"
+    made = run(programs, "it makes its keys with the genesis folder alone", "keys", "--name", name, "--p2p-address",
+               f"{address}:{p2p_port}", "--operator", account, "--payout", account, "--genesis", genesis, "--keys", keys,
+               "--out", public)
+    run(programs, "and the homes of its nodes", "join", folder, "--genesis", genesis, "--validator", name, "--keys", keys,
+        "--listen", address, "--port", port)
+    return public, {chain["chain_id"]: f"0x{chain['pubkey']}" for chain in made["chains"]}
+
+
+def run(programs, claim, *arguments):
+    done = subprocess.run([Path(programs) / "db3-genesis", *map(str, arguments), "--output", "json"],
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
+    check(claim, done.returncode == 0, done.stdout + done.stderr)
+    return json.loads(done.stdout)
 
 
 SECTION = "\n[cometbft.state_sync]\n"

@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
 """A network of real validators on CometBFT, small enough for any machine: two validators, one shard, the settlement chain.
 
-The same commands as on a devnet write and read with proof, at either validator; a third validator comes and goes by decision
-of the operators, and what the chains tell each other crosses all the while; the statement of an epoch is settled; a node is
-killed and started again with nothing else done to it, and goes on with the root of the other; a machine with the genesis
-folder alone joins by `shard-node init` and `shard-node start`; the network ends with no process left, and goes on when it is
-started again.
+The same commands as on a devnet write and read with proof, at either validator; a third validator comes later, with the
+genesis folder alone, and goes, by decision of the operators, and what the chains tell each other crosses all the while; the
+statement of an epoch is settled; a node is killed and started again with nothing else done to it, and goes on with the root
+of the other; a machine with the genesis folder alone joins by `shard-node init` and `shard-node start`; the network ends with
+no process left, and goes on when it is started again.
 
 Usage: tests/localnet.py --bin DIR [--seed N]
 Talks to this machine alone. CometBFT must be installed (scripts/install-cometbft).
 """
 
 import argparse
-import base64
 import json
 import os
 import random
@@ -23,7 +22,7 @@ import time
 from pathlib import Path
 
 import telling
-from joining import join
+from joining import come_later
 from telling import Commands, a_story, chapter, check, free_port, the_end
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "localnet.py"
@@ -158,6 +157,7 @@ class Governed:
     def __init__(self, net, shard=None):
         self.net, self.user = net, net.user()
         self.options = [] if shard is None else ["--shard", str(shard)]
+        self.actions = []  # Of the last decision, as its file says them.
 
     def powers(self):
         shown = self.user.json("governance", "show", *self.options)
@@ -176,6 +176,7 @@ class Governed:
         self.user.done("governance", "propose", file, *self.options, *change)
         for signer in signers:
             self.user.done("governance", "sign", file, "--account", signer)
+        self.actions = self.user.json("governance", "show", file)["actions"]
         self.user.done("governance", "submit", file)
         wait_until("the decision takes effect", lambda: (self.powers() == powers, self.powers()))
 
@@ -184,58 +185,60 @@ def set_validator(key, power, operator):
     return "--set-validator", f"{key}:{power}:{operator}:{operator}"
 
 
-def key_of(home):
-    """The key of a machine, which its node has made."""
-    file = Path(home) / "config" / "priv_validator_key.json"
-    wait_until("the machine has a key", lambda: (file.exists(), home))
-    return "0x" + base64.b64decode(json.loads(file.read_text())["pub_key"]["value"]).hex()
-
-
 def link(net, source, reader):
     return next(row for row in net.user().lines("status") if (row.get("from"), row.get("to")) == (source, reader))
 
 
 def other_validators(net):
-    """The shard gets a validator more, without whose votes it makes no block, and each chain another power of the first;
-    before and after that each chain proves to the other what it says."""
-    chapter("A validator comes by decision, and the light clients follow")
+    """A machine with the genesis folder alone becomes a validator of both chains, which make no block without its votes, and
+    leaves again; before and after that each chain proves to the other what it says."""
+    chapter("A validator comes later by decision, and the light clients follow")
     shard, settlement = "local-shard-0", "local-settlement"
     port, p2p_port = free_port(2), free_port(2)
-    genesis = net.folder / "net" / "prepare" / "genesis"
-    home = join(net.programs, net.folder / "v2", genesis, "127.0.0.1", port, p2p_port) / shard
-    node = {"chain_id": shard, "validator": "v2", "program": str(net.programs / "shard-node"), "home": str(home),
-            "log": str(net.folder / "v2.log")}
-    process = net.launch(node)
-    key = key_of(home)
-    def caught_up():
-        status = net.status(node)
-        return bool(status) and status["ready"] and not status["catching_up"], status
-    wait_until("the machine follows the shard", caught_up)
+    account = net.user().json("account", "show", "local0")["address"]
+    public, keys = come_later(net.programs, "v2", net.folder / "v2", net.genesis(), "127.0.0.1", port, p2p_port, account)
+    newcomers = {chain_id: {"chain_id": chain_id, "validator": "v2", "program": str(net.programs / program),
+                            "home": str(net.folder / "v2" / chain_id), "log": str(net.folder / f"v2-{chain_id}.log")}
+                 for chain_id, program in ((shard, "shard-node"), (settlement, "settlement-node"))}
+    processes = [net.launch(node) for node in newcomers.values()]
+    for chain_id, node in newcomers.items():
+        def caught_up(node=node):
+            status = net.status(node)
+            return bool(status) and status["ready"] and not status["catching_up"], status
+        wait_until(f"the machine follows {chain_id}", caught_up)
 
     chains = Governed(net, 0), Governed(net)
     first, second = (chains[0].validator_of(f"operator-v{at}")["key"] for at in range(2))
     of_settlement = chains[1].validator_of("operator-v0")["key"], chains[1].validator_of("operator-v1")["key"]
     operators = "operator-v0", "operator-v1"
-    # Of 50, more than 33 must sign: the two others have 30.
-    chains[0].decide({first: 20, second: 10, key: 20}, operators, *set_validator(first, 20, "operator-v0"),
-                     *set_validator(key, 20, "local0"))
-    chains[1].decide({of_settlement[0]: 15, of_settlement[1]: 10}, operators,
-                     *set_validator(of_settlement[0], 15, "operator-v0"))
-    nodes = [net.node(f"v{at}", shard) for at in range(VALIDATORS)]
+    # Of 50, more than 33 must sign, and of 30 more than 20: the two others have 30 and 20.
+    chains[0].decide({first: 20, second: 10, keys[shard]: 20}, operators, *set_validator(first, 20, "operator-v0"),
+                     "--add-validator", f"{public}=20")
+    chains[1].decide({**{one: 10 for one in of_settlement}, keys[settlement]: 10}, operators, "--add-validator", f"{public}=10")
+    shares = [action for action in chains[1].actions if f"{account} by 20".lower() in action.lower()]
+    check("it shares in what the shard earns, by its power there", len(shares) == 1, chains[1].actions)
     changed = {chain_id: max(int(net.status(net.node("v0", chain_id))["height"]), 1) for chain_id in (shard, settlement)}
-    # A change counts two blocks after its own.
-    wait_until("the shard goes on with its votes", lambda: (
-        all(int((net.status(one) or {"height": 0})["height"]) > changed[shard] + 3 for one in [*nodes, node]), net.status(node)))
+    for chain_id, node in newcomers.items():
+        nodes = [*(net.node(f"v{at}", chain_id) for at in range(VALIDATORS)), node]
+        # A change counts two blocks after its own.
+        def goes_on(chain_id=chain_id, nodes=nodes):
+            heights = [int((net.status(one) or {"height": 0})["height"]) for one in nodes]
+            return all(height > changed[chain_id] + 3 for height in heights), heights
+        wait_until(f"{chain_id} goes on with its votes", goes_on)
+        check(f"{chain_id} goes on with its votes", True)
 
     crossed(net, changed)
 
-    everybody_else = {first: 10, second: 10}
-    chains[0].decide(everybody_else, ("operator-v0", "local0"), "--remove-validator", key,
+    # Its account operates validators: it signs too.
+    chains[0].decide({first: 10, second: 10}, (*operators, "local0"), "--remove-validator", keys[shard],
                      *set_validator(first, 10, "operator-v0"))
-    chains[1].decide({one: 10 for one in of_settlement}, operators, *set_validator(of_settlement[0], 10, "operator-v0"))
-    process.terminate()
-    check("the newcomer's node ends", process.wait(timeout=PATIENCE) == 0)
-    net.agree("and without it the other two have one root", shard)
+    chains[1].decide({one: 10 for one in of_settlement}, (*operators, "local0"), "--remove-validator", keys[settlement],
+                     "--payouts", "0=validators")
+    for process in processes:
+        process.terminate()
+        check("a node of the newcomer ends", process.wait(timeout=PATIENCE) == 0)
+    for chain_id in newcomers:
+        net.agree(f"and without it the other two have one root on {chain_id}", chain_id)
 
 
 def crossed(net, changed):

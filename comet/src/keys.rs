@@ -63,16 +63,69 @@ pub fn node_key_file(home: &Path) -> PathBuf {
     home.join("config").join("node_key.json")
 }
 
+/// The keys of a node's folder: those that are there, and new ones in the place of those that are missing, which are on no
+/// disk before they are saved.
+pub struct NodeKeys {
+    public: PublicKeys,
+    /// New files and what they hold.
+    new: Vec<(PathBuf, String)>,
+}
+
+impl NodeKeys {
+    /// Of a node that signs with a key of its own.
+    ///
+    /// # Errors
+    /// A file cannot be read, or holds no key.
+    pub fn of(home: &Path) -> Result<Self, CometError> {
+        let mut new = Vec::new();
+        let path = validator_key_file(home);
+        let validator = match read(&path, |file: ValidatorFile| file.priv_key)? {
+            Some(key) => key,
+            None => made(path, validator_file, &mut new)?,
+        };
+        Self::with(home, validator.public_key(), new)
+    }
+
+    /// Of a node whose blocks a signer elsewhere signs with `validator`: it has no other key than its own.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no key.
+    pub fn signed_elsewhere(home: &Path, validator: [u8; 32]) -> Result<Self, CometError> {
+        Self::with(home, validator, Vec::new())
+    }
+
+    fn with(home: &Path, validator: [u8; 32], mut new: Vec<(PathBuf, String)>) -> Result<Self, CometError> {
+        let path = node_key_file(home);
+        let node = match read(&path, |file: NodeFile| file.priv_key)? {
+            Some(key) => key,
+            None => made(path, |_, private| to_json(&NodeFile { priv_key: private }), &mut new)?,
+        };
+        Ok(Self { public: PublicKeys { validator, node_id: node.address() }, new })
+    }
+
+    /// Their public parts.
+    #[must_use]
+    pub fn public(&self) -> PublicKeys {
+        self.public
+    }
+
+    /// Writes the new ones.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self) -> Result<(), CometError> {
+        self.new.iter().try_for_each(|(path, text)| write_secret(path, text.as_bytes()).map_err(CometError::file(path)))
+    }
+}
+
 /// Makes the keys of a node's folder that are missing, and gives their public parts.
 ///
 /// # Errors
 /// A file cannot be read or written, or holds no key.
 pub fn ensure(home: &Path) -> Result<PublicKeys, CometError> {
-    let validator = match read(&validator_key_file(home), |file: ValidatorFile| file.priv_key)? {
-        Some(key) => key,
-        None => new_validator_key(home)?,
-    };
-    Ok(PublicKeys { validator: validator.public_key(), node_id: ensure_node(home)? })
+    let keys = NodeKeys::of(home)?;
+    keys.save()?;
+    Ok(keys.public)
 }
 
 /// Makes the node's own key if it is missing, and gives the node's name: of a validator whose blocks a signer elsewhere
@@ -81,11 +134,9 @@ pub fn ensure(home: &Path) -> Result<PublicKeys, CometError> {
 /// # Errors
 /// The file cannot be read or written, or holds no key.
 pub fn ensure_node(home: &Path) -> Result<[u8; 20], CometError> {
-    let node = match read(&node_key_file(home), |file: NodeFile| file.priv_key)? {
-        Some(key) => key,
-        None => new_node_key(home)?,
-    };
-    Ok(node.address())
+    let keys = NodeKeys::signed_elsewhere(home, [0; 32])?;
+    keys.save()?;
+    Ok(keys.public.node_id)
 }
 
 /// A validator's public key as a signer tells it: 64 hex digits, or base64 as in `CometBFT`'s files. None if it is none.
@@ -112,31 +163,37 @@ pub fn load_validator_key(home: &Path) -> Result<ValidatorKey, CometError> {
 /// # Errors
 /// The file cannot be written.
 pub fn new_validator_key(home: &Path) -> Result<ValidatorKey, CometError> {
-    let (key, private) = new_key()?;
+    let path = validator_key_file(home);
+    let mut new = Vec::new();
+    let key = made(path, validator_file, &mut new)?;
+    new.iter().try_for_each(|(path, text)| write_secret(path, text.as_bytes()).map_err(CometError::file(path)))?;
+    Ok(key)
+}
+
+fn validator_file(key: &ValidatorKey, private: TypedKey) -> Result<String, serde_json::Error> {
     let public = TypedKey { kind: PUBLIC_TYPE.to_owned(), value: STANDARD.encode(key.public_key()) };
-    let file = ValidatorFile { address: hex::encode_upper(key.address()), pub_key: public, priv_key: private };
-    write(&validator_key_file(home), &file)?;
-    Ok(key)
+    to_json(&ValidatorFile { address: hex::encode_upper(key.address()), pub_key: public, priv_key: private })
 }
 
-fn new_node_key(home: &Path) -> Result<ValidatorKey, CometError> {
-    let (key, private) = new_key()?;
-    write(&node_key_file(home), &NodeFile { priv_key: private })?;
-    Ok(key)
+fn to_json(file: &impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(file)
 }
 
-fn new_key() -> Result<(ValidatorKey, TypedKey), CometError> {
+/// A new key, whose file is added to the new ones.
+fn made(
+    path: PathBuf,
+    text: impl FnOnce(&ValidatorKey, TypedKey) -> Result<String, serde_json::Error>,
+    new: &mut Vec<(PathBuf, String)>,
+) -> Result<ValidatorKey, CometError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| CometError::Random { detail: error.to_string() })?;
     let key = ValidatorKey::from_seed(seed);
     let value = STANDARD.encode([seed, key.public_key()].concat());
-    Ok((key, TypedKey { kind: PRIVATE_TYPE.to_owned(), value }))
-}
-
-fn write(path: &Path, file: &impl Serialize) -> Result<(), CometError> {
-    let text = serde_json::to_string_pretty(file)
-        .map_err(|error| CometError::Key { path: path.to_owned(), detail: error.to_string() })?;
-    write_secret(path, text.as_bytes()).map_err(CometError::file(path))
+    match text(&key, TypedKey { kind: PRIVATE_TYPE.to_owned(), value }) {
+        Ok(text) => new.push((path, text)),
+        Err(error) => return Err(CometError::Key { path, detail: error.to_string() }),
+    }
+    Ok(key)
 }
 
 /// The key in a file; none if there is no such file.

@@ -82,6 +82,15 @@ impl Candidate {
         raw.check(&file)
     }
 
+    /// Whether both tell of one validator with the same keys.
+    #[must_use]
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        let keys = |candidate: &Self| -> Vec<_> {
+            candidate.chains.iter().map(|chain| (chain.chain_id.clone(), chain.pubkey, chain.node_id)).collect()
+        };
+        (&self.network, &self.name) == (&other.network, &other.name) && keys(self) == keys(other)
+    }
+
     /// The file's text.
     pub fn to_toml(&self) -> Result<String, NetworkError> {
         raw::text(COMMENT, &self.to_raw(None), &self.name)

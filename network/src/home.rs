@@ -44,6 +44,8 @@ pub struct Home {
     pub private_network: bool,
     /// Whether every block is kept.
     pub archive: bool,
+    /// Where `CometBFT` is; none: the node looks for it when it starts.
+    pub comet: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -63,6 +65,8 @@ struct ChainSection {
 
 #[derive(Serialize)]
 struct CometSection<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary: Option<&'a Path>,
     p2p_listen: &'a str,
     p2p_external: &'a str,
     persistent_peers: &'a [String],
@@ -86,6 +90,8 @@ pub(crate) const COMMENT: &str = "\
 # Settings of this node, as `db3-genesis join` made them. A variable DB3_NODE_<NAME>, DB3_COMETBFT_<NAME>,
 # DB3_SERVE_<NAME> or DB3_RELAY_<NAME> in the environment goes before them. Everything else has its default.
 #
+# CometBFT: binary = \"/usr/local/bin/cometbft\" under [cometbft]; without it the first of the right version in PATH and
+# where scripts/install-cometbft puts it, of the user that runs the node.
 # A remote signer: priv_validator_laddr = \"tcp://127.0.0.1:26600\" under [cometbft] (`join --signer`).
 # How many of the newest blocks are kept: blocks_kept = 100000 under [chain]; 0: all (`join --archive`).
 # Files are looked for from this node's folder on.
@@ -123,6 +129,7 @@ impl Home {
             signer: value("cometbft", "priv_validator_laddr").and_then(Value::as_str).map(str::to_owned),
             private_network: value("cometbft", "private_network").and_then(Value::as_bool).unwrap_or_default(),
             archive: value("chain", "blocks_kept").and_then(Value::as_integer) == Some(0),
+            comet: value("cometbft", "binary").and_then(Value::as_str).map(PathBuf::from),
         })
     }
 
@@ -171,6 +178,7 @@ impl Home {
         let settings = Settings {
             chain: ChainSection { engine: "cometbft", blocks_kept: self.archive.then_some(0) },
             cometbft: CometSection {
+                binary: self.comet.as_deref(),
                 p2p_listen: &self.p2p_listen,
                 p2p_external: &self.p2p_external,
                 persistent_peers: &self.peers,

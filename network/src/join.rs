@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use db3_comet::{Binary, CometSettings};
 use db3_genesis::write_atomic;
 use db3_primitives::ChainId;
 
 use crate::build::{NETWORK_FILE, document_file};
 use crate::folder::GenesisFolder;
-use crate::{HostPort, NetworkError, unit};
+use crate::keys::public_file;
+use crate::{Candidate, CandidateChain, HostPort, NetworkError, unit};
 
 pub use crate::home::Home;
 
@@ -37,6 +39,8 @@ pub struct JoinInput<'a> {
     pub archive: bool,
     /// The folder of the programs, for the units.
     pub programs: &'a Path,
+    /// Where `CometBFT` is, which units of other users find nowhere else; none: each node looks for it when it starts.
+    pub comet: Option<&'a Path>,
 }
 
 /// A machine's part of a network.
@@ -54,11 +58,12 @@ impl JoinInput<'_> {
     /// Makes the homes.
     pub fn join(&self) -> Result<Joined, NetworkError> {
         let homes_path = std::path::absolute(self.homes).map_err(NetworkError::file(self.homes))?;
-        let homes = self.homes(&homes_path)?;
+        let own = self.own()?;
+        let homes = self.homes(&homes_path, own.as_ref())?;
         for home in &homes {
             home.check_free(self.document(&home.chain_id)?)?;
         }
-        self.check_keys(&homes)?;
+        self.check_keys(&homes, own.as_ref())?;
         check_ports(&homes)?;
         let network_name = format!("{}.toml", self.folder.plan.network);
         let network_file = homes_path.join(&network_name);
@@ -91,24 +96,43 @@ impl JoinInput<'_> {
         self.file(&document_file(chain_id))
     }
 
-    fn homes(&self, folder: &Path) -> Result<Vec<Home>, NetworkError> {
+    /// The validator that this machine is: one of the first, or one that comes later.
+    fn own(&self) -> Result<Option<Candidate>, NetworkError> {
+        let Some((name, keys)) = self.validator else { return Ok(None) };
         let roster = &self.folder.roster;
-        let own = match self.validator {
-            Some((name, _)) => Some(roster.find(name).ok_or_else(|| {
-                let names: Vec<&str> = roster.validators().iter().map(|one| one.candidate.name.as_str()).collect();
-                NetworkError::field("--validator", "name", name, format!("expected one of {}", names.join(", ")))
-            })?),
-            None => None,
+        if let Some(first) = roster.find(name) {
+            return Ok(Some(first.candidate.clone()));
+        }
+        let file = public_file(keys);
+        let names: Vec<&str> = roster.validators().iter().map(|one| one.candidate.name.as_str()).collect();
+        let unknown = || {
+            let expected = format!(
+                "expected one of {}, or one that comes later: there is no {}, which `db3-genesis keys --genesis` makes with \
+                 its keys",
+                names.join(", "),
+                file.display()
+            );
+            NetworkError::field("--validator", "name", name, expected)
         };
-        let all = || roster.validators().iter().flat_map(|one| &one.candidate.chains);
-        let private_network = all().any(|chain| chain.p2p.is_private());
+        if !file.exists() {
+            return Err(unknown());
+        }
+        let later = Candidate::load(&file)?;
+        let shown = file.display().to_string();
+        if later.name != name {
+            return Err(NetworkError::field(&shown, "name", later.name, format!("expected {name}, as asked for")));
+        }
+        roster.check_newcomer(&self.folder.plan, &later, &shown)?;
+        Ok(Some(later))
+    }
+
+    fn homes(&self, folder: &Path, own: Option<&Candidate>) -> Result<Vec<Home>, NetworkError> {
+        let candidates = || self.folder.roster.validators().iter().map(|validator| &validator.candidate);
+        let private_network = candidates().chain(own).flat_map(|one| &one.chains).any(|chain| chain.p2p.is_private());
         let homes = self.folder.plan.chains().enumerate().zip(0u32..).map(|((at, chain_id), after)| {
-            let others = roster.validators().iter().filter(|other| Some(*other) != own);
-            let peers = others
-                .filter_map(|other| other.candidate.chains.get(at))
-                .map(super::candidate::CandidateChain::peer)
-                .collect();
-            let here = own.and_then(|own| own.candidate.chains.get(at)).map(|chain| chain.p2p.clone());
+            let others = candidates().filter(|other| Some(*other) != own);
+            let peers = others.filter_map(|other| other.chains.get(at)).map(CandidateChain::peer).collect();
+            let here = own.and_then(|own| own.chains.get(at)).map(|chain| chain.p2p.clone());
             let (p2p_listen, p2p_external) = match here {
                 Some(p2p) => (listen_for(&p2p), p2p.to_string()),
                 None => (self.p2p(private_network, after)?, String::new()),
@@ -123,6 +147,7 @@ impl JoinInput<'_> {
                 signer: self.signer(after)?,
                 private_network,
                 archive: self.archive,
+                comet: self.comet.map(Path::to_owned),
             })
         });
         homes.collect()
@@ -142,12 +167,11 @@ impl JoinInput<'_> {
     }
 
     /// That the keys are those of the validator on every chain.
-    fn check_keys(&self, homes: &[Home]) -> Result<(), NetworkError> {
-        let Some((name, keys)) = self.validator else {
+    fn check_keys(&self, homes: &[Home], own: Option<&Candidate>) -> Result<(), NetworkError> {
+        let (Some((name, keys)), Some(own)) = (self.validator, own) else {
             return homes.iter().try_for_each(Home::check_keyless);
         };
-        let Some(own) = self.folder.roster.find(name) else { return Ok(()) };
-        for (home, chain) in homes.iter().zip(&own.candidate.chains) {
+        for (home, chain) in homes.iter().zip(&own.chains) {
             let found = home.find_keys(keys, chain.pubkey)?.ok_or_else(|| NetworkError::Missing {
                 path: keys.join(home.chain_id.as_str()),
                 remedy: format!(
@@ -160,7 +184,7 @@ impl JoinInput<'_> {
             if found != expected {
                 let shown = |(key, id): ([u8; 32], [u8; 20])| format!("{}, {}", hex::encode(key), hex::encode(id));
                 let field = format!("keys of {name} on {}", home.chain_id);
-                let expected = format!("expected {}, as the genesis folder says", shown(expected));
+                let expected = format!("expected {}, as the genesis folder or the public file says", shown(expected));
                 return Err(NetworkError::field(&keys.display().to_string(), field, shown(found), expected));
             }
         }
@@ -217,6 +241,21 @@ fn endpoints(homes: &[Home]) -> BTreeMap<String, Vec<String>> {
     homes.iter().map(|home| (home.chain_id.to_string(), vec![url(home)])).collect()
 }
 
+/// Where `CometBFT` is on this machine: what nodes are told that another user, or no environment, starts.
+///
+/// # Errors
+/// What is missing, what to do, and where a node looks until that is done.
+pub fn find_comet() -> Result<PathBuf, String> {
+    let found = Binary::find(&CometSettings::default()).map_err(|error| error.to_string());
+    let found = found.and_then(|binary| std::path::absolute(binary.path()).map_err(|error| error.to_string()));
+    found.map_err(|why| {
+        format!(
+            "{why}. Then join again, or write where it is, as `binary` under [cometbft], into config/node.toml of each home; \
+             until then a node finds it only in the PATH and in the ~/.cache/db3/bin of the user that its unit runs as"
+        )
+    })
+}
+
 /// The folder of keys that `keys` makes unless told otherwise: `<db3 home>/keys/<network>-<name>`.
 #[must_use]
 pub fn keys_folder(db3_home: &Path, network: &str, name: &str) -> PathBuf {
@@ -224,7 +263,8 @@ pub fn keys_folder(db3_home: &Path, network: &str, name: &str) -> PathBuf {
 }
 
 /// The validator that this machine is, and the folder of its keys: the one that is named, or else the only one of the
-/// network whose keys are under `db3_home`. None if nobody is named and no keys are there.
+/// network whose keys are under `db3_home`, one of the first or one that comes later. None if nobody is named and no keys
+/// are there.
 ///
 /// # Errors
 /// The keys of several are there and none is named.
@@ -239,6 +279,7 @@ pub fn validator_here(
     }
     let all = folder.roster.validators().iter().map(|validator| with_keys(&validator.candidate.name));
     let mut here: Vec<(String, PathBuf)> = all.filter(|(_, keys)| keys.exists()).collect();
+    here.extend(later_here(folder, db3_home));
     if here.len() > 1 {
         let several: Vec<String> = here.into_iter().map(|(name, _)| name).collect();
         let file = db3_home.join("keys").display().to_string();
@@ -250,4 +291,18 @@ pub fn validator_here(
         ));
     }
     Ok(here.pop())
+}
+
+/// The validators that come later whose keys are under `db3_home`, by their public files.
+fn later_here(folder: &GenesisFolder, db3_home: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(db3_home.join("keys")).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let keys = entry.path();
+        let candidate = Candidate::load(&public_file(&keys)).ok()?;
+        let is_later = candidate.network == folder.plan.network && folder.roster.find(&candidate.name).is_none();
+        is_later.then_some((candidate.name, keys))
+    });
+    let mut later: Vec<_> = named.collect();
+    later.sort();
+    later
 }

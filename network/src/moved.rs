@@ -1,5 +1,5 @@
-//! Homes that came from another machine: units for this one, the network's file, and where peers reach it now. Everything
-//! else in them stays as it is.
+//! Homes that came from another machine: units for this one, the network's file, where `CometBFT` is, and where peers reach it
+//! now. Everything else in them stays as it is.
 //!
 //! A validator's signing state must have come along. Without it the node would sign heights a second time, and lose its
 //! power for good.
@@ -28,6 +28,8 @@ pub struct MoveInput<'a> {
     pub p2p_address: Option<&'a str>,
     /// The folder of the programs, for the units.
     pub programs: &'a Path,
+    /// Where `CometBFT` is on this machine, if it is known; a setting that names a program that is here stays.
+    pub comet: Option<&'a Path>,
 }
 
 impl MoveInput<'_> {
@@ -95,8 +97,27 @@ impl MoveInput<'_> {
     fn change(&self, settings: &mut Table, p2p: Option<&HostPort>) {
         let file = format!("../{}.toml", self.folder.plan.network);
         set(settings, "serve", "network_file", file);
+        self.change_comet(settings);
         if let Some(p2p) = p2p {
             set(settings, "cometbft", "p2p_external", p2p.to_string());
+        }
+    }
+}
+
+impl MoveInput<'_> {
+    /// The other machine's program may be none here.
+    fn change_comet(&self, settings: &mut Table) {
+        let section = settings.get_mut("cometbft").and_then(Value::as_table_mut);
+        let known = section.as_ref().and_then(|section| section.get("binary")).and_then(Value::as_str);
+        if known.is_some_and(|known| Path::new(known).is_file()) {
+            return;
+        }
+        match (self.comet, section) {
+            (Some(comet), _) => set(settings, "cometbft", "binary", comet.display().to_string()),
+            (None, Some(section)) => {
+                section.remove("binary");
+            }
+            (None, None) => {}
         }
     }
 }

@@ -51,15 +51,8 @@ impl Roster {
         }
         let mut taken = Taken { file, known: BTreeMap::new() };
         for Validator { candidate, .. } in &validators {
-            if (&candidate.network, candidate.shards) != (&plan.network, plan.shards) {
-                let value = format!("{} with {} shards", candidate.network, candidate.shards);
-                let expected = format!("expected {} with {} shards, as planned", plan.network, plan.shards);
-                return Err(NetworkError::field(file, format!("network of {}", candidate.name), value, expected));
-            }
-            taken.take(&candidate.name, "name", candidate.name.clone())?;
+            taken.take_candidate(plan, candidate)?;
             for chain in &candidate.chains {
-                taken.take(&candidate.name, "pubkey", hex::encode(chain.pubkey))?;
-                taken.take(&candidate.name, "node_id", hex::encode(chain.node_id))?;
                 taken.take(&candidate.name, "p2p", chain.p2p.to_string())?;
                 if let Some(endpoint) = &chain.endpoint {
                     taken.take(&candidate.name, "endpoint", endpoint.clone())?;
@@ -83,6 +76,14 @@ impl Roster {
     pub fn to_toml(&self) -> Result<String, NetworkError> {
         let raw = |validator: &Validator| validator.candidate.to_raw(Some(validator.power));
         raw::text(COMMENT, &RawRoster { validators: self.0.iter().map(raw).collect() }, "validators.toml")
+    }
+
+    /// That a validator can come later: it is of this network, and name and keys are none of the first validators'. Where they
+    /// are reached may be where one of them was; `file` is for the error's text.
+    pub fn check_newcomer(&self, plan: &Plan, newcomer: &Candidate, file: &str) -> Result<(), NetworkError> {
+        let mut taken = Taken { file, known: BTreeMap::new() };
+        let first = self.0.iter().map(|validator| &validator.candidate);
+        first.chain([newcomer]).try_for_each(|candidate| taken.take_candidate(plan, candidate))
     }
 
     /// The validators, in order of name.
@@ -111,6 +112,21 @@ struct Taken<'a> {
 }
 
 impl Taken<'_> {
+    /// A validator of the plan's network, with its name and keys.
+    fn take_candidate(&mut self, plan: &Plan, candidate: &Candidate) -> Result<(), NetworkError> {
+        if (&candidate.network, candidate.shards) != (&plan.network, plan.shards) {
+            let value = format!("{} with {} shards", candidate.network, candidate.shards);
+            let expected = format!("expected {} with {} shards, as planned", plan.network, plan.shards);
+            return Err(NetworkError::field(self.file, format!("network of {}", candidate.name), value, expected));
+        }
+        self.take(&candidate.name, "name", candidate.name.clone())?;
+        for chain in &candidate.chains {
+            self.take(&candidate.name, "pubkey", hex::encode(chain.pubkey))?;
+            self.take(&candidate.name, "node_id", hex::encode(chain.node_id))?;
+        }
+        Ok(())
+    }
+
     fn take(&mut self, whose: &str, what: &'static str, value: String) -> Result<(), NetworkError> {
         match self.known.insert((what, value.clone()), whose.to_owned()) {
             None => Ok(()),

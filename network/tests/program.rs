@@ -62,6 +62,141 @@ fn every_example_of_the_help_does_what_it_says() {
     refused(folder.path(), &format!("{join} --no-validator --validator alice"), 2);
 }
 
+/// The command that makes a validator's keys.
+fn keys(name: &str, more: &str) -> String {
+    format!("db3-genesis keys --name {name} --p2p-address {name}.example --operator {ALICE} --payout {ALICE} {more}")
+}
+
+/// A network of one, made in `made`, and its genesis folder alone beside it.
+fn a_network_of_alice(here: &Path) {
+    std::fs::create_dir(here.join("made")).unwrap();
+    let made = here.join("made");
+    done(&made, "db3-genesis init mine --shards 1");
+    done(&made, &keys("alice", "--out alice.toml --keys ./alice"));
+    done(&made, "db3-genesis add-validator alice.toml --power 10");
+    done(&made, "db3-genesis build");
+    std::fs::rename(made.join("genesis"), here.join("genesis")).unwrap();
+}
+
+/// Every file under a folder with its bytes.
+fn files(folder: &Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut pending = vec![folder.to_owned()];
+    while let Some(next) = pending.pop() {
+        // A folder counts too: none may be left behind.
+        found.insert(next.clone(), Vec::new());
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else {
+                let bytes = std::fs::read(&path).unwrap();
+                found.insert(path, bytes);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_validator_that_comes_later_makes_keys_and_homes_with_the_genesis_folder_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    a_network_of_alice(here);
+    let told = refused(here, &keys("dave", "--out dave.toml"), 2);
+    assert!(told.contains("--genesis"), "{told}");
+    // Whose name is taken comes under another.
+    let told = refused(here, &keys("alice", "--out dave.toml --genesis genesis"), 2);
+    assert!(told.contains("alice has it"), "{told}");
+    assert!(!here.join(".db3").exists() && !here.join("dave.toml").exists(), "nothing was made");
+    let told = done(here, &keys("dave", "--out dave.toml --genesis genesis"));
+    assert!(told.contains("db3 governance propose shard-0.json --shard 0 --add-validator dave.toml=POWER"), "{told}");
+    // It is the one whose keys are here.
+    let joined = done(here, "db3-genesis join homes --genesis genesis --port 7500 --output json");
+    let joined: serde_json::Value = serde_json::from_str(&joined).unwrap();
+    assert_eq!(joined["validator"], "dave");
+    let public: toml::Table = std::fs::read_to_string(here.join("dave.toml")).unwrap().parse().unwrap();
+    for (home, chain) in joined["homes"].as_array().unwrap().iter().zip(public["chains"].as_array().unwrap()) {
+        let config = Path::new(home["home"].as_str().unwrap()).join("config");
+        let key = db3_comet::keys::ensure(config.parent().unwrap()).unwrap();
+        assert_eq!(hex::encode(key.validator), chain["pubkey"].as_str().unwrap());
+        let settings = std::fs::read_to_string(config.join("node.toml")).unwrap();
+        assert!(
+            settings.contains("p2p_external = \"dave.example:") && settings.contains("@alice.example:"),
+            "{settings}"
+        );
+    }
+    // Whoever has neither keys nor a public file is nobody.
+    assert!(
+        refused(here, "db3-genesis join other --genesis genesis --validator carol", 2)
+            .contains("expected one of alice")
+    );
+    assert!(!here.join("other").exists());
+}
+
+#[test]
+fn keys_are_made_once_and_what_is_refused_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    a_network_of_alice(here);
+    let nothing = files(here);
+    let dave = |more: &str| keys("dave", &format!("--genesis genesis {more}"));
+    for (more, told) in [
+        ("--out nodir/dave.toml", "there is no nodir"),
+        ("--out genesis", "--out"),
+        ("--out genesis/plan.toml", "another file"),
+        ("--out dave.toml --endpoint nowhere", "--endpoint"),
+        ("--out dave.toml --signer-key mine-shard-0=q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=", "--signer-key"),
+    ] {
+        let said = refused(here, &dave(more), 2);
+        assert!(said.contains(told), "{more}: {said}");
+        assert_eq!(files(here), nothing, "{more}");
+    }
+    done(here, &dave("--out dave.toml"));
+    // Until they are moved, the same keys again: under another address, and never in the place of another's.
+    let first = std::fs::read_to_string(here.join("dave.toml")).unwrap();
+    done(here, &keys("erin", "--genesis genesis --out erin.toml"));
+    assert!(refused(here, &dave("--out erin.toml"), 2).contains("erin.toml is there already"));
+    done(here, &dave("--out dave.toml --endpoint http://dave.example"));
+    let second = std::fs::read_to_string(here.join("dave.toml")).unwrap();
+    assert_eq!(second.replace("endpoint = ", "").lines().count(), first.lines().count() + 2);
+    done(here, "db3-genesis join homes --genesis genesis --validator dave");
+    let joined = files(here);
+    for out in ["dave.toml", "again.toml"] {
+        let told = refused(here, &dave(&format!("--out {out}")), 2);
+        assert!(told.contains("keys/mine-dave/mine-settlement") && told.contains("--name"), "{told}");
+        assert_eq!(files(here), joined, "nothing is lost, and nothing is made");
+    }
+}
+
+#[test]
+fn a_joined_home_names_the_cometbft_that_the_operator_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    a_network_of_alice(here);
+    let join = |homes: &str, with: &str| {
+        let join = format!("db3-genesis join {homes} --genesis genesis");
+        let typed = format!("env -u XDG_CACHE_HOME -u DB3_INSTALLED_BIN PATH=/usr/bin:/bin {with} {join}");
+        let output = line(here, &typed);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        let settings = std::fs::read_to_string(here.join(homes).join("mine-shard-0/config/node.toml")).unwrap();
+        let settings: toml::Table = settings.parse().unwrap();
+        (settings["cometbft"].get("binary").and_then(toml::Value::as_str).map(str::to_owned), told)
+    };
+    let (binary, told) = join("without", "");
+    assert_eq!(binary, None);
+    assert!(told.contains("scripts/install-cometbft") && told.contains("`binary` under [cometbft]"), "{told}");
+    let program = here.join("installed/cometbft");
+    std::fs::create_dir(here.join("installed")).unwrap();
+    std::fs::write(&program, format!("#!/bin/sh\necho {}\n", db3_comet::COMETBFT_VERSION)).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for (homes, with) in [("named", "DB3_INSTALLED_BIN=$PWD/installed"), ("in-path", "PATH=installed:/usr/bin:/bin")] {
+        let (binary, told) = join(homes, with);
+        assert_eq!((binary.as_deref(), told.as_str()), (program.to_str(), ""));
+    }
+}
+
 #[test]
 fn a_folder_has_the_same_hash_whoever_builds_it_and_a_touched_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();

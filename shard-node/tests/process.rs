@@ -179,7 +179,9 @@ async fn a_second_start_says_so_and_a_signal_stops_the_first() {
     let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
     assert!(asked["height"].as_str().unwrap().parse::<u64>().unwrap() >= height);
     // A node that was started elsewhere than its settings say is found by its folder.
-    assert!(ran(&["status", "--home", place.home()]).contains("test-shard-0"));
+    let shown = ran(&["status", "--home", place.home()]);
+    let signs_with = shown.lines().find_map(|line| line.strip_prefix("signs with  0x"));
+    assert!(shown.contains("test-shard-0") && signs_with.is_some_and(|key| key.len() == 64), "{shown}");
     assert_eq!(stop(&mut child), Some(0));
     let nobody = run(&["status", "--endpoint", &endpoint]);
     assert_eq!(nobody.status.code(), Some(3), "{}", String::from_utf8_lossy(&nobody.stderr));

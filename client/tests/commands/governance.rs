@@ -1,5 +1,7 @@
 //! What operators decide, as they type it: above all the way out where a light client froze.
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -8,7 +10,8 @@ use db3_carry::{Delivery, HeaderUpdate};
 use db3_client::{Client, InboxView, Options, load_network};
 use db3_light_client::UnixTime;
 use db3_light_client::build::HeaderChain;
-use db3_primitives::ChainId;
+use db3_network::{Candidate, KeysInput, Plan};
+use db3_primitives::{Address, ChainId};
 use db3_proto::v1::chain_service_client::ChainServiceClient;
 use db3_proto::{delivery_message, v1};
 use serde_json::Value;
@@ -250,4 +253,78 @@ fn what_no_block_could_do_is_refused_before_anybody_signs_it() {
         assert!(matches!(output.status.code(), Some(1 | 2)) && error.contains(said), "{change:?}: {error}");
         assert!(!net.path("never.db3").exists(), "{change:?}");
     }
+}
+
+/// The public file of a validator of the devnet that comes later, as its machine writes it; with these keys, or new ones.
+fn public_file(net: &Devnet, name: &str, shards: u32, signers: &BTreeMap<ChainId, [u8; 32]>) -> Candidate {
+    let time = "2026-01-31T09:30:00Z".parse().unwrap();
+    let plan = Plan::new("devnet".parse().unwrap(), shards, NonZeroU64::new(600).unwrap(), time);
+    let input = KeysInput {
+        plan: &plan,
+        roster: None,
+        name,
+        p2p_address: "127.0.0.1",
+        endpoint: None,
+        operator: Address::new([61; 20]),
+        payout: Address::new([62; 20]),
+        keys: &net.path(&format!("{name}-keys")),
+        signers,
+    };
+    input.prepare().unwrap().write(&net.path(&format!("{name}.toml"))).unwrap()
+}
+
+#[test]
+fn operators_add_a_validator_by_its_public_file_alone() {
+    let net = crate::net();
+    let dave = public_file(&net, "dave", 2, &BTreeMap::new());
+    let (operator, payout) = (dave.operator.to_string(), dave.payout.to_string());
+    let actions = |file: &str, more: &[&str]| -> Vec<String> {
+        net.ok(["governance", "propose", file, "--yes"].iter().chain(more));
+        let shown = net.json(&["governance", "show", file]);
+        shown["actions"].as_array().unwrap().iter().map(|action| action.as_str().unwrap().to_owned()).collect()
+    };
+    let key = |at: usize| hex::encode(dave.chains[at].pubkey);
+
+    let of_shard = actions("dave-0.json", &["--shard", "0", "--add-validator", "dave.toml=7"]);
+    assert_eq!(of_shard.len(), 1, "{of_shard:?}");
+    for part in [&key(1), &operator, &payout] {
+        assert!(of_shard[0].contains(part), "{part}: {of_shard:?}");
+    }
+    // The settlement chain pays it of what every shard earns, beside those who validate the shards already.
+    let of_settlement = actions("dave.json", &["--add-validator", "dave.toml=7"]);
+    assert_eq!(of_settlement.len(), 3, "{of_settlement:?}");
+    assert!(of_settlement[0].contains(&key(0)), "{of_settlement:?}");
+    for (shard, action) in of_settlement[1..].iter().enumerate() {
+        let known = net.json(&["governance", "show", "--shard", &shard.to_string()])["validators"][0].clone();
+        let share = format!("{} by {}", known["payout"].as_str().unwrap(), known["power"].as_str().unwrap());
+        assert!(action.contains(&format!("what shard {shard} earns to 2 accounts")), "{action}");
+        assert!(action.contains(&share) && action.contains(&format!("{payout} by 7")), "{action}");
+    }
+    // Unless it is said who shares.
+    let said = ["--payouts", "0=dev0:1", "--payouts", "1=validators"];
+    let said = actions("said.json", &[&["--add-validator", "dave.toml=7"], &said[..]].concat());
+    assert!(said.len() == 3 && said[1].contains("to 1 accounts") && said[2].contains("to 2 accounts"), "{said:?}");
+
+    // A key is taken as CometBFT's files write it, too.
+    let base64 = STANDARD.encode(dave.chains[0].pubkey);
+    let removed = |key: &str| net.fails(1, ["governance", "propose", "away.json", "--remove-validator", key]);
+    assert!(removed(&base64).contains("there is no validator with this key"));
+    assert_eq!(removed(&base64), removed(&key(0)));
+
+    let refused = |more: &[&str]| net.fails(2, ["governance", "propose", "no.json"].iter().chain(more));
+    assert!(refused(&["--add-validator", "dave.toml"]).contains("FILE=POWER"));
+    assert!(refused(&["--add-validator", "dave.toml=0"]).contains("FILE=POWER"));
+    assert!(refused(&["--add-validator", "nobody.toml=1"]).contains("nobody.toml"));
+    public_file(&net, "other", 1, &BTreeMap::new());
+    assert!(refused(&["--add-validator", "other.toml=1"]).contains("with 1 shards"));
+    let known = |shard: &[&str]| {
+        let shown = net.json(&[&["governance", "show"], shard].concat());
+        let key = hex::decode(shown["validators"][0]["key"].as_str().unwrap().trim_start_matches("0x")).unwrap();
+        <[u8; 32]>::try_from(key).unwrap()
+    };
+    let known = [known(&[]), known(&["--shard", "0"]), known(&["--shard", "1"])];
+    let chains = dave.chains.iter().map(|chain| chain.chain_id.clone());
+    public_file(&net, "known", 2, &chains.zip(known).collect());
+    assert!(refused(&["--add-validator", "known.toml=1"]).contains("--set-validator"));
+    assert!(!net.path("no.json").exists());
 }

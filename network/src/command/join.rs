@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use db3_console::{StdoutError, out};
-use db3_network::join::{JoinInput, Joined, validator_here};
+use db3_network::join::{JoinInput, Joined, find_comet, validator_here};
 use db3_network::moved::MoveInput;
-use db3_network::{PORT_GRPC, PORT_P2P, db3_home, folder};
+use db3_network::{PORT_GRPC, PORT_P2P, db3_home, folder, public_file};
 use serde_json::json;
 
-use super::{Global, Output, shown};
+use super::{Global, Output, shown, warn};
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
@@ -24,7 +24,7 @@ pub struct JoinArgs {
     /// Where a folder for every chain is made
     #[arg(value_name = "DIR")]
     homes: PathBuf,
-    /// The validator that this machine is [default: the one whose keys are here; without keys, a node without power]
+    /// The validator that this machine is, one of the first or one whose keys `keys --genesis` made [default: the one whose keys are here; without keys, a node without power]
     #[arg(long, value_name = "NAME")]
     validator: Option<String>,
     /// Be a node without power, whoever's keys are here
@@ -63,10 +63,15 @@ pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
     let folder = folder::check(&global.genesis())?;
     let programs = std::env::current_exe().context("where this program is")?;
     let programs = programs.parent().context("where this program is")?;
+    let (comet, warning) = match find_comet() {
+        Ok(comet) => (Some(comet), None),
+        Err(warning) => (None, Some(warning)),
+    };
+    let comet = comet.as_deref();
     if args.moved {
         let p2p_address = args.p2p_address.as_deref();
-        let input = MoveInput { folder: &folder, homes: &args.homes, p2p_address, programs };
-        report(global, Who::Moved, &input.take()?)?;
+        let input = MoveInput { folder: &folder, homes: &args.homes, p2p_address, programs, comet };
+        report(global, Who::Moved, &input.take()?, warning)?;
         return Ok(());
     }
     let validator = match (&args.validator, &args.keys) {
@@ -83,6 +88,7 @@ pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
         p2p_port: args.p2p_port,
         archive: args.archive,
         programs,
+        comet,
     };
     let joined = input.join()?;
     let who = match &validator {
@@ -90,7 +96,13 @@ pub fn run(global: &Global, args: &JoinArgs) -> Result<()> {
         Some((name, _)) => Who::Validator(name),
         None => Who::Nobody,
     };
-    report(global, who, &joined)?;
+    report(global, who, &joined, warning)?;
+    if let (Some((name, keys)), Output::Table) = (&validator, global.output)
+        && folder.roster.find(name).is_none()
+    {
+        out!("{name} has no power until the operators of every chain have decided it, by its public file")?;
+        out!("  {}", public_file(keys).display())?;
+    }
     Ok(())
 }
 
@@ -107,7 +119,8 @@ enum Who<'a> {
     Moved,
 }
 
-fn report(global: &Global, who: Who<'_>, joined: &Joined) -> Result<(), StdoutError> {
+fn report(global: &Global, who: Who<'_>, joined: &Joined, warning: Option<String>) -> Result<(), StdoutError> {
+    let warnings: Vec<String> = warning.into_iter().collect();
     let validator = match who {
         Who::Validator(name) | Who::Signed(name) => Some(name),
         Who::Nobody | Who::Moved => None,
@@ -125,10 +138,13 @@ fn report(global: &Global, who: Who<'_>, joined: &Joined) -> Result<(), StdoutEr
                     "program": home.program(),
                     "grpc": home.listen.to_string(),
                     "p2p": home.p2p_listen,
+                    "cometbft": home.comet.as_deref().map(shown),
                 })).collect::<Vec<_>>(),
+                "warnings": warnings,
             })
         )?,
         Output::Table => {
+            warn(&warnings);
             match who {
                 Who::Validator(name) => {
                     out!("This machine is {name}. Its keys are in the homes now, and nowhere else.")?;

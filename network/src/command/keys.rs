@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use db3_comet::keys::parse_public;
-use db3_console::out;
-use db3_genesis::write_atomic;
-use db3_network::{Candidate, KeysInput, NetworkError, Plan, db3_home, join};
+use db3_console::{StdoutError, out};
+use db3_network::folder::GenesisFolder;
+use db3_network::{Candidate, KeysInput, NetworkError, Plan, db3_home, folder, join};
 use db3_primitives::{Address, ChainId};
 use serde_json::json;
 
@@ -60,7 +60,12 @@ fn signer_key(text: &str) -> Result<(ChainId, [u8; 32]), String> {
 
 /// Makes the keys that are missing and writes the public file.
 pub fn run(global: &Global, args: &KeysArgs) -> Result<()> {
-    let plan = Plan::load(&global.plan())?;
+    // A validator that comes later has the network's genesis, and those who were there first its plan.
+    let genesis = global.genesis.as_deref().map(folder::check).transpose()?;
+    let plan = match &genesis {
+        Some(genesis) => genesis.plan.clone(),
+        None => plan(global)?,
+    };
     let keys = match &args.keys {
         Some(keys) => keys.clone(),
         None => join::keys_folder(&db3_home()?, plan.network.as_str(), &args.name),
@@ -68,6 +73,7 @@ pub fn run(global: &Global, args: &KeysArgs) -> Result<()> {
     let signers = args.signer_key.iter().cloned().collect();
     let input = KeysInput {
         plan: &plan,
+        roster: genesis.as_ref().map(|genesis| &genesis.roster),
         name: &args.name,
         p2p_address: &args.p2p_address,
         endpoint: args.endpoint.as_deref(),
@@ -76,22 +82,60 @@ pub fn run(global: &Global, args: &KeysArgs) -> Result<()> {
         keys: &keys,
         signers: &signers,
     };
-    let candidate: Candidate = input.candidate()?;
     let path = &args.out;
-    write_atomic(path, candidate.to_toml()?.as_bytes())
-        .map_err(|source| NetworkError::File { path: path.clone(), source })?;
+    let candidate = input.prepare()?.write(path)?;
     match global.output {
         Output::Json => out!(
             "{}",
-            json!({ "network": plan.network.as_str(), "name": args.name, "file": shown(path), "keys": shown(&keys) })
+            json!({
+                "network": plan.network.as_str(),
+                "name": args.name,
+                "file": shown(path),
+                "keys": shown(&keys),
+                "chains": candidate.chains.iter().map(|chain| json!({
+                    "chain_id": chain.chain_id.as_str(),
+                    "pubkey": hex::encode(chain.pubkey),
+                    "node_id": hex::encode(chain.node_id),
+                })).collect::<Vec<_>>(),
+            })
         )?,
         Output::Table => {
             out!("The keys of {} are in {}. They stay on this machine.", args.name, keys.display())?;
             if !args.signer_key.is_empty() {
                 out!("The keys that sign blocks are not among them: the signer has those.")?;
             }
-            out!("Send {} to whoever builds the network; it holds no secret.", path.display())?;
+            match genesis {
+                None => out!("Send {} to whoever builds the network; it holds no secret.", path.display())?,
+                Some(genesis) => tell_later(&genesis, &candidate, args)?,
+            }
         }
+    }
+    Ok(())
+}
+
+/// The plan that was made beforehand.
+fn plan(global: &Global) -> Result<Plan, NetworkError> {
+    Plan::load(&global.plan()).map_err(|error| match error {
+        NetworkError::Missing { path, remedy } => NetworkError::Missing {
+            path,
+            remedy: format!(
+                "{remedy}; to come into a network that is made already, name its genesis folder with --genesis"
+            ),
+        },
+        other => other,
+    })
+}
+
+/// What comes next in a network that is made already.
+fn tell_later(genesis: &GenesisFolder, candidate: &Candidate, args: &KeysArgs) -> Result<(), StdoutError> {
+    let (file, genesis) = (args.out.display(), genesis.path.display());
+    let keys = args.keys.as_ref().map_or_else(String::new, |keys| format!(" --keys {}", keys.display()));
+    out!("Type next, and start the nodes; they follow the network without power:")?;
+    out!("  db3-genesis join HOMES --genesis {genesis} --validator {}{keys}", candidate.name)?;
+    out!("Send {file} to the operators, who decide with it on every chain; it holds no secret:")?;
+    out!("  db3 governance propose settlement.json --add-validator {file}=POWER")?;
+    for shard in 0..candidate.shards {
+        out!("  db3 governance propose shard-{shard}.json --shard {shard} --add-validator {file}=POWER")?;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ struct Global {
     /// Folder in which the network is prepared: plan.toml and validators/
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// The genesis folder [default: genesis in --dir]
+    /// The genesis folder [default: genesis in --dir; of `keys` none: the network is not made yet]
     #[arg(long, global = true, value_name = "DIR")]
     genesis: Option<PathBuf>,
     /// How data is printed

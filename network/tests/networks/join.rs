@@ -19,6 +19,7 @@ fn keys_made_twice_are_the_same_and_are_secret() {
     let plan = &network.genesis.plan;
     let input = KeysInput {
         plan,
+        roster: None,
         name: "alice",
         p2p_address: "127.0.0.1",
         endpoint: Some("http://127.0.0.1"),
@@ -27,7 +28,7 @@ fn keys_made_twice_are_the_same_and_are_secret() {
         keys: &network.keys("alice"),
         signers: &BTreeMap::new(),
     };
-    let again = input.candidate().unwrap();
+    let again = input.prepare().unwrap().write(&network.folder.path().join("alice.toml")).unwrap();
     assert_eq!(again, network.genesis.roster.find("alice").unwrap().candidate);
     let text = again.to_toml().unwrap();
     for chain in plan.chains() {
@@ -46,7 +47,7 @@ fn keys_made_twice_are_the_same_and_are_secret() {
         (KeysInput { payout: DEV0.parse().unwrap(), ..input }, "account"),
         (KeysInput { signers: &no_keys, ..input }, "mine-settlement"),
     ] {
-        assert_eq!(refused(wrong.candidate()).0, field);
+        assert_eq!(refused(wrong.prepare().map(|_| ())).0, field);
     }
 }
 
@@ -68,6 +69,7 @@ fn a_joined_home_has_genesis_settings_keys_and_unit() {
     assert_eq!(comet.persistent_peers, [bob.peer()]);
     assert_eq!((comet.p2p_listen.as_str(), comet.p2p_external.as_str()), ("127.0.0.1:26657", "127.0.0.1:26657"));
     assert!(comet.private_network);
+    assert_eq!(comet.binary.as_deref(), Some(Path::new("/opt/comet/cometbft")), "whoever starts it");
     assert_eq!(settings["relay"]["endpoints"]["mine-settlement"][0].as_str(), Some("http://127.0.0.1:7400"));
     assert_eq!(NetworkFile::load(&joined.network_file).unwrap().kind, NetworkKind::Validators);
     let unit = fs::read_to_string(joined.units.join("db3-mine-shard-0.service")).unwrap();
@@ -163,6 +165,7 @@ fn keys_of_a_signer_elsewhere_stand_in_the_public_file_and_none_is_made_here() {
     // For every chain or for none, and none that is no chain's.
     let input = |signers| KeysInput {
         plan: &network.genesis.plan,
+        roster: None,
         name: "carol",
         p2p_address: "127.0.0.1",
         endpoint: None,
@@ -173,13 +176,13 @@ fn keys_of_a_signer_elsewhere_stand_in_the_public_file_and_none_is_made_here() {
     };
     let mut some = signers.clone();
     let (first, _) = some.pop_first().unwrap();
-    let (field, expected) = refused(input(&some).candidate());
+    let (field, expected) = refused(input(&some).prepare().map(|_| ()));
     assert!(field == "chains" && expected.contains(first.as_str()), "{field} {expected}");
     let other = BTreeMap::from([("other-shard-0".parse::<ChainId>().unwrap(), [1; 32])]);
-    assert_eq!(refused(input(&other).candidate()).0, "chain");
+    assert_eq!(refused(input(&other).prepare().map(|_| ())).0, "chain");
     // A key that is here would sign beside the signer.
     let bobs = network.keys("bob");
-    let taken = KeysInput { keys: &bobs, ..input(&signers) }.candidate();
+    let taken = KeysInput { keys: &bobs, ..input(&signers) }.prepare().map(|_| ());
     assert!(matches!(taken, Err(NetworkError::Taken { .. })), "{taken:?}");
 }
 
@@ -244,6 +247,7 @@ fn homes_of_another_machine_become_this_ones_with_what_was_signed_and_not_withou
         homes: &new,
         p2p_address: Some("new.example"),
         programs: Path::new("/opt/new"),
+        comet: Some(Path::new("/opt/new/cometbft")),
     };
     let told = input.take().unwrap_err().to_string();
     assert!(told.contains("priv_validator_state.json") && told.contains("second time"), "{told}");
@@ -259,6 +263,7 @@ fn homes_of_another_machine_become_this_ones_with_what_was_signed_and_not_withou
         fs::read_to_string(moved.homes[1].path.join("config/node.toml")).unwrap().parse().unwrap();
     assert_eq!(settings["serve"]["metrics"].as_str(), Some("127.0.0.1:7501"), "what was set stays");
     assert_eq!(settings["cometbft"]["p2p_external"].as_str(), Some("new.example:26657"));
+    assert_eq!(settings["cometbft"]["binary"].as_str(), Some("/opt/new/cometbft"), "the old machine's is not here");
     let unit = fs::read_to_string(moved.units.join("db3-mine-shard-0.service")).unwrap();
     assert!(unit.contains(&format!("\"/opt/new/shard-node\" start --home \"{}\"", moved.homes[1].path.display())));
     let elsewhere = MoveInput { homes: &network.folder.path().join("nowhere"), ..input };

@@ -89,6 +89,7 @@ impl Network {
         let candidate = |name: &str, port: u16| {
             let input = KeysInput {
                 plan: &plan,
+                roster: None,
                 name,
                 p2p_address: &format!("127.0.0.1:{port}"),
                 endpoint: Some("http://127.0.0.1"),
@@ -97,7 +98,7 @@ impl Network {
                 keys: &folder.path().join(name),
                 signers: if name == "alice" { signers } else { &nobody },
             };
-            input.candidate().unwrap()
+            input.prepare().unwrap().write(&folder.path().join(format!("{name}.toml"))).unwrap()
         };
         let alice = candidate("alice", 26_656);
         let mut bob = candidate("bob", 26_756);
@@ -139,6 +140,7 @@ impl Network {
             p2p_port: 27_000,
             archive: false,
             programs: Path::new("/opt/db3"),
+            comet: Some(Path::new("/opt/comet/cometbft")),
         }
     }
 }

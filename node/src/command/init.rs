@@ -16,12 +16,12 @@ use clap::Args;
 use db3_chain::config::config_file;
 use db3_chain::transfer::{ImportInput, TransferError, import};
 use db3_chain::{ChainConfig, InitInput, genesis_file, make_key};
-use db3_console::{StdoutError, out};
+use db3_console::{StdoutError, out, say};
 use db3_genesis::{
     AccountEntry, AppState, ChainEntry, GenesisDocument, NetworkFile, NetworkKind, PeerEntry, SettlementGenesis,
     ShardGenesis, TrustEntry,
 };
-use db3_network::join::{JoinInput, validator_here};
+use db3_network::join::{JoinInput, find_comet, validator_here};
 use db3_network::{NetworkError, PORT_GRPC, PORT_P2P, folder, parse_fund};
 use db3_primitives::{Address, BlockTime, ChainId, Height, NetworkName, ShardId, Tai};
 use serde_json::json;
@@ -130,6 +130,7 @@ fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -
         validator_here(&folder, args.validator.as_deref(), &db3_home).map_err(wrong)?
     };
     let programs = std::env::current_exe().context("where this program is")?;
+    let comet = find_comet();
     let input = JoinInput {
         folder: &folder,
         homes: asked.unwrap_or(&db3_home),
@@ -139,8 +140,12 @@ fn join(genesis: &Path, asked: Option<&Path>, args: &InitArgs, output: Output) -
         p2p_port: args.p2p_port,
         archive: false,
         programs: programs.parent().context("where this program is")?,
+        comet: comet.as_deref().ok(),
     };
     let joined = input.join().map_err(wrong)?;
+    if let Err(warning) = &comet {
+        say!("warning: {warning}");
+    }
     let made = joined
         .homes
         .iter()

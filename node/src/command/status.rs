@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use db3_chain::announced;
+use db3_comet::keys::load_validator_key;
 use db3_console::{StdoutError, out};
 use db3_genesis::GenesisDocument;
 use db3_primitives::BlockTime;
@@ -38,12 +39,16 @@ pub struct StatusArgs {
 
 /// Asks and prints.
 pub fn run<K: Kind>(asked: Option<&Path>, args: &StatusArgs, output: Output) -> Result<()> {
-    let endpoint = match &args.endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => endpoint_of(&home::existing::<K>(asked)?)?,
+    let (endpoint, validator_key) = if let Some(endpoint) = &args.endpoint {
+        (endpoint.clone(), None)
+    } else {
+        let home = home::existing::<K>(asked)?;
+        // Where a signer has the key, or none was made yet, there is none to show.
+        let key = load_validator_key(&home).ok().map(|key| format!("0x{}", hex::encode(key.public_key())));
+        (endpoint_of(&home)?, key)
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(ask(&endpoint, K::PROGRAM))?;
+    let answer = Answer { validator_key, ..runtime.block_on(ask(&endpoint, K::PROGRAM))? };
     match output {
         Output::Json => out!("{}", to_json(&answer))?,
         Output::Table => print_table(&answer, &endpoint)?,
@@ -55,6 +60,8 @@ pub fn run<K: Kind>(asked: Option<&Path>, args: &StatusArgs, output: Output) -> 
 struct Answer {
     status: v1::GetStatusResponse,
     inboxes: Vec<v1::Inbox>,
+    /// The folder's own, with which the node signs blocks if it has power.
+    validator_key: Option<String>,
 }
 
 /// Where the folder's node says that it serves; where its settings say so, if none runs.
@@ -95,7 +102,7 @@ async fn ask(endpoint: &str, program: &str) -> Result<Answer> {
         Err(status) if status.code() == tonic::Code::Unavailable => Vec::new(),
         Err(status) => return Err(refused(status)),
     };
-    Ok(Answer { status, inboxes })
+    Ok(Answer { status, inboxes, validator_key: None })
 }
 
 /// What is heard from one chain, in a line.
@@ -132,7 +139,7 @@ fn time(status: &v1::GetStatusResponse) -> String {
     status.block_time.as_ref().and_then(block_time).map_or_else(String::new, |time: BlockTime| time.rfc3339())
 }
 
-fn to_json(Answer { status, inboxes }: &Answer) -> serde_json::Value {
+fn to_json(Answer { status, inboxes, validator_key }: &Answer) -> serde_json::Value {
     let inbox = |inbox: &v1::Inbox| {
         json!({
             "source": inbox.source,
@@ -167,11 +174,12 @@ fn to_json(Answer { status, inboxes }: &Answer) -> serde_json::Value {
         "catching_up": status.catching_up,
         "peers": status.peers,
         "ready": status.ready,
+        "validator_key": validator_key,
         "inboxes": inboxes.iter().map(inbox).collect::<Vec<_>>(),
     })
 }
 
-fn print_table(Answer { status, inboxes }: &Answer, endpoint: &str) -> Result<(), StdoutError> {
+fn print_table(Answer { status, inboxes, validator_key }: &Answer, endpoint: &str) -> Result<(), StdoutError> {
     let rows = [
         ("chain", status.chain_id.clone()),
         ("endpoint", endpoint.to_owned()),
@@ -190,6 +198,9 @@ fn print_table(Answer { status, inboxes }: &Answer, endpoint: &str) -> Result<()
     ];
     for (name, value) in rows {
         out!("{name:<12}{value}")?;
+    }
+    if let Some(key) = validator_key {
+        out!("{:<12}{key}", "signs with")?;
     }
     for inbox in inboxes {
         out!("{:<12}{}: {}", "hears", inbox.source, heard(inbox))?;

@@ -54,10 +54,14 @@ pub struct ProposeArgs {
     /// How long it may take until a block holds it
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "168h")]
     pub expires_in: Duration,
-    /// Add or change a validator
+    /// Add the validator whose public file this is, which `db3-genesis keys` wrote; on the settlement chain also to those who
+    /// share in what the shards earn, unless --payouts says who does
+    #[arg(long, value_name = "FILE=POWER", group = "change")]
+    pub add_validator: Vec<String>,
+    /// Add or change a validator; its key in hex, or base64 as in `priv_validator_key.json`
     #[arg(long, value_name = "KEY:POWER:OPERATOR:PAYOUT", group = "change")]
     pub set_validator: Vec<String>,
-    /// Take a validator away
+    /// Take a validator away; its key in hex, or base64 as in `priv_validator_key.json`
     #[arg(long, value_name = "KEY", group = "change")]
     pub remove_validator: Vec<String>,
     /// Set a parameter, such as `expiry_max_secs=1800`
@@ -72,7 +76,8 @@ pub struct ProposeArgs {
     /// Set an account's credit without collateral, such as dev1=5db3 (settlement chain)
     #[arg(long, value_name = "ACCOUNT=AMOUNT", group = "change")]
     pub trust: Vec<String>,
-    /// Set who shares in what a shard earns, such as 0=ACCOUNT:3,ACCOUNT:1 (settlement chain)
+    /// Set who shares in what a shard earns, such as 0=ACCOUNT:3,ACCOUNT:1; or 0=validators: those of the shard now, and those
+    /// that --add-validator adds, by power (settlement chain)
     #[arg(long, value_name = "SHARD=ACCOUNT:POWER,…", group = "change")]
     pub payouts: Vec<String>,
     /// Begin anew with another chain, from its newest header on and where its log was left

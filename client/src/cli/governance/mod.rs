@@ -3,6 +3,7 @@
 
 mod accounts;
 mod file;
+mod newcomer;
 mod propose;
 
 use std::path::Path;

@@ -1,20 +1,23 @@
 //! `db3 governance propose`: from options to a proposal's file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use db3_carry::Peer;
 use db3_governance::{Action, CatchUp, Parameter, Proposal, Replacement, SignedProposal, Validator};
 use db3_light_client::Options;
 use db3_merkle_log::Frontier;
+use db3_network::parse_public;
 use db3_primitives::hash::parse_hash;
 use db3_primitives::{Address, ChainId, Epoch, Height, PriceTable, ShardId, Tai};
 use serde::Deserialize;
 
+use super::newcomer::{self, Newcomer};
 use super::{accounts, chain_of, file};
 use crate::cli::args::ProposeArgs;
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
-use crate::{Client, ClientError};
+use crate::{Client, ClientError, GovernanceView};
 
 /// Number of the rejection of other validators where the embedded engine runs.
 const GOVERNANCE_ENGINE: u32 = 233;
@@ -33,7 +36,7 @@ pub async fn propose(session: &Session, args: &ProposeArgs) -> Result<(), Failur
     if governance.leaf.is_none() {
         return Err(db3_primitives::Rejection::GovernanceUnavailable { chain_id }.into());
     }
-    let asked = Asked { session, client: &client, args, chain_id: &chain_id };
+    let asked = Asked { session, client: &client, args, chain_id: &chain_id, governance: &governance };
     let now = asked.block_time_secs().await?;
     let proposal = Proposal {
         sequence: governance.next_sequence(),
@@ -66,6 +69,7 @@ struct Asked<'a> {
     client: &'a Client,
     args: &'a ProposeArgs,
     chain_id: &'a ChainId,
+    governance: &'a GovernanceView,
 }
 
 impl Asked<'_> {
@@ -83,6 +87,10 @@ impl Asked<'_> {
         let args = self.args;
         let mut actions: Vec<Action> =
             args.cancel.iter().map(|sequence| Action::Cancel { sequence: *sequence }).collect();
+        let newcomers = args.add_validator.iter().map(|text| Newcomer::read(text)).collect::<Result<Vec<_>, _>>()?;
+        for newcomer in &newcomers {
+            actions.push(newcomer.action(self.client.network(), self.chain_id, self.governance)?);
+        }
         for text in &args.set_validator {
             actions.push(self.validator(text)?);
         }
@@ -104,9 +112,7 @@ impl Asked<'_> {
             let trust = trust.map_err(|error| Failure::input(error.to_string(), "write it as 5db3 or 300tai"))?;
             actions.push(Action::SetTrust { account: self.account(account)?, trust });
         }
-        for text in &args.payouts {
-            actions.push(self.payouts(text)?);
-        }
+        actions.extend(self.payouts(&newcomers).await?);
         if let Some(source) = &args.replace_channel {
             actions.push(self.replacement(source).await?);
         }
@@ -143,19 +149,35 @@ impl Asked<'_> {
         Ok(Action::SetPrices(table))
     }
 
-    fn payouts(&self, text: &str) -> Result<Action, Failure> {
-        let form = "SHARD=ACCOUNT:POWER,ACCOUNT:POWER";
-        let (shard, recipients) = halves(text, '=', "--payouts", form)?;
-        let shard = ShardId::new(shard.parse().map_err(|_| unreadable("--payouts", text, form))?);
-        let recipient = |part: &str| {
-            let (account, power) = halves(part, ':', "--payouts", form)?;
-            let power = power.parse().map_err(|_| unreadable("--payouts", text, form))?;
-            Ok((self.account(account)?, power))
-        };
-        Ok(Action::SetPayouts {
-            shard,
-            recipients: recipients.split(',').map(recipient).collect::<Result<_, Failure>>()?,
-        })
+    /// Who is to share in what shards earn: as is asked for, and, on the settlement chain, newcomers on every other shard.
+    async fn payouts(&self, newcomers: &[Newcomer]) -> Result<Vec<Action>, Failure> {
+        let form = "SHARD=ACCOUNT:POWER,ACCOUNT:POWER, or SHARD=validators";
+        let mut actions = Vec::new();
+        let mut named = BTreeSet::new();
+        for text in &self.args.payouts {
+            let (shard, recipients) = halves(text, '=', "--payouts", form)?;
+            let shard = ShardId::new(shard.parse().map_err(|_| unreadable("--payouts", text, form))?);
+            named.insert(shard);
+            let recipient = |part: &str| {
+                let (account, power) = halves(part, ':', "--payouts", form)?;
+                let power = power.parse().map_err(|_| unreadable("--payouts", text, form))?;
+                Ok((self.account(account)?, power))
+            };
+            actions.push(match recipients {
+                "validators" => newcomer::share(self.client, shard, newcomers).await?,
+                _ => Action::SetPayouts {
+                    shard,
+                    recipients: recipients.split(',').map(recipient).collect::<Result<_, Failure>>()?,
+                },
+            });
+        }
+        if self.args.shard.is_none() && !newcomers.is_empty() {
+            let shards = self.client.network().shards().map(|entry| ShardId::new(entry.index));
+            for shard in shards.filter(|shard| !named.contains(shard)) {
+                actions.push(newcomer::share(self.client, shard, newcomers).await?);
+            }
+        }
+        Ok(actions)
     }
 
     async fn replacement(&self, source: &str) -> Result<Action, Failure> {
@@ -227,11 +249,14 @@ fn parameter(text: &str) -> Result<Action, Failure> {
     Ok(Action::SetParameter { parameter, value })
 }
 
-/// An ed25519 key, with or without `0x`.
+/// An ed25519 key in hex, with or without `0x`, or in base64.
 fn key(text: &str) -> Result<[u8; 32], Failure> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    let bytes = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| Failure::input(format!("{text} is no validator's key"), "give its 64 hexadecimal digits"))
+    parse_public(text.strip_prefix("0x").unwrap_or(text)).ok_or_else(|| {
+        Failure::input(
+            format!("{text} is no validator's key"),
+            "give its 64 hexadecimal digits, or base64 as CometBFT's priv_validator_key.json has it under pub_key",
+        )
+    })
 }
 
 fn halves<'t>(text: &'t str, at: char, option: &str, form: &str) -> Result<(&'t str, &'t str), Failure> {
