@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What validators answer for and what their operators decide, on real CometBFT: the settlement chain of a network of three.
 
-The key of the third signs on two machines at once: the others prove it, its power is gone for good, and the chain goes on
-without it. The operators of the other two then decide: what is done, what was taken back and what could not be done any
+The third is started from an older copy of its folder, and from a second one beside itself: each says that the key has signed
+what its file knows nothing of, and votes for nothing; with its newest file it goes on. Then its key signs twice: the others
+prove it, its power is gone for good, and the chain goes on without it. The operators of the other two then decide: what is done, what was taken back and what could not be done any
 more is told by every node, and the key that misbehaved cannot come back. A node whose state comes from another genesis ends
 for good. A node that is sent what is no call begins anew with its CometBFT, in its process, and ends for good where that
 happens three times on one block. A validator that is left alone says that it does not serve.
@@ -22,6 +23,7 @@ import tempfile
 from pathlib import Path
 
 import telling
+from double_signing import comet, double_signed
 from telling import chapter, check, free_port, the_end
 
 NETWORK = "trial"
@@ -73,7 +75,7 @@ class Network:
 
     def twin(self, name, place):
         """The same validator on another machine, as somebody makes it who copies a folder too much."""
-        shutil.copytree(self.folder / name, self.folder / f"{name}-again")
+        shutil.copytree(self.folder / name, self.folder / f"{name}-again", symlinks=True)
         home = self.home(f"{name}-again")
         (home / "config" / "node_key.json").unlink()
         settings = home / "config" / "node.toml"
@@ -148,13 +150,58 @@ class Network:
         return next((one for one in decisions if int(one["sequence"]) == sequence), None)
 
 
-def misbehaviour(net):
-    chapter("A key that signs on two machines")
+def signs_on(net, name):
+    """Waits until a validator has signed a few more blocks, by the node of another."""
+    address = json.loads((net.home(name) / "config" / "priv_validator_key.json").read_text())["address"]
+    begun, signed = net.height("alice"), set()
+
+    def several():
+        for height in range(begun + 1, net.height("alice")):
+            header = comet(net.home("alice"), "commit", height=str(height))["result"]["signed_header"]
+            if any(vote["validator_address"] == address and vote["block_id_flag"] == 2 for vote in header["commit"]["signatures"]):
+                signed.add(height)
+        return len(signed) >= 3, (begun, signed, net.tail(name))
+    wait_until(f"{name} signs blocks", several)
+    return max(signed)
+
+
+def older_files(net):
+    chapter("A validator that is started with older files")
     net.make()
-    net.twin("mallory", 2)
-    for name in (*POWERS, "mallory-again"):
+    for name in POWERS:
         net.start(name)
     wait_until("blocks are made", lambda: (net.height("alice") > 2, net.status("alice")))
+    signs_on(net, "mallory")
+    net.end("mallory")
+    net.twin("mallory", 2)
+    shutil.copytree(net.folder / "mallory", net.folder / "older")
+    net.start("mallory")
+    signed = signs_on(net, "mallory")
+    # The first is still there.
+    net.start("mallory-again")
+    told = net.ends_with("mallory-again", 70)
+    check("a second one beside it says so, and votes for nothing", "another process signs with the same key" in told, told)
+    net.end("mallory")
+    whole = net.folder / "mallory"
+    whole.rename(net.folder / "newest")
+    (net.folder / "older").rename(whole)
+    net.start("mallory")
+    told = net.ends_with("mallory", 70)
+    check("one that is put in its place does so too, and names the file", "priv_validator_state.json says that it signed up to" in told, told)
+    state = Path("cometbft") / "data" / "priv_validator_state.json"
+    shutil.copy(net.folder / "newest" / CHAIN / state, net.home("mallory") / state)
+    net.start("mallory")
+    check("with its newest file it follows the others, and signs again", signs_on(net, "mallory") > signed)
+    shown = net.governance()
+    check("nobody has anything to prove", not shown["evidence"] and len(shown["validators"]) == 3, shown)
+
+
+def misbehaviour(net):
+    chapter("A key that signs twice")
+    height = net.height("alice") - 1
+    proof = double_signed(net.home("mallory"), net.home("alice"), CHAIN, height)
+    answer = comet(net.home("bob"), "broadcast_evidence", evidence=proof)
+    check("CometBFT takes the proof of two votes for one height", "hash" in answer.get("result", {}), answer)
 
     def found():
         shown = net.governance()
@@ -175,10 +222,7 @@ def decisions(net, culprit):
     chapter("What operators decide, and what becomes of it")
     payout = json.loads(net.run("db3", "account", "show", "mallory", "--output", "json"))["address"]
     file = net.folder / "again.db3"
-    net.db3("governance", "propose", str(file), "--set-validator", f"{culprit}:8:{payout}:{payout}")
-    for operator in ("alice", "bob"):
-        net.db3("governance", "sign", str(file), "--account", operator)
-    refused = net.db3("governance", "submit", str(file), code=1)
+    refused = net.db3("governance", "propose", str(file), "--set-validator", f"{culprit}:8:{payout}:{payout}", code=1)
     check("the key that misbehaved cannot come back", "misbehaved" in refused, refused)
 
     far = str(net.height("alice") + 40)
@@ -296,6 +340,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="db3-validators-")
     net = Network(options.bin, folder)
     try:
+        older_files(net)
         culprit = misbehaviour(net)
         decisions(net, culprit)
         another_root(net)

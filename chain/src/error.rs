@@ -1,6 +1,7 @@
 //! What stops a chain, and what keeps it from starting.
 
 use std::any::Any;
+use std::path::PathBuf;
 
 use db3_genesis::GenesisError;
 use db3_primitives::{Height, Rejection};
@@ -43,6 +44,21 @@ pub enum FatalError {
     Stranded {
         /// Which block, and why.
         detail: String,
+    },
+    /// Votes of this node's key are in blocks, and its signing state knows nothing of them: the next could be a second one.
+    #[error(
+        "block {height} was signed with this node's key, and {} says that it signed up to height {known}: that file is an older \
+         copy, or another process signs with the same key; a second vote for one height costs the validator its power for good. \
+         End the other process, or put the newest file there, and start again; if it is lost, the validator needs a new key",
+        path.display()
+    )]
+    SignedElsewhere {
+        /// The block.
+        height: u64,
+        /// What the signing state says.
+        known: u64,
+        /// The signing state.
+        path: PathBuf,
     },
     /// A thread ended that must not: a rule of the state machine is broken, and its message is in the log.
     #[error("the {thread} thread ended: {detail}")]

@@ -85,6 +85,26 @@ impl Layout {
         self.data().join(SIGNED)
     }
 
+    /// The height up to which the key of this machine has signed, by its signing state; 0 where it has signed nothing.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is none of `CometBFT`'s.
+    pub fn signed_height(&self) -> Result<u64, CometError> {
+        #[derive(serde::Deserialize)]
+        struct State {
+            height: String,
+        }
+        let path = self.signing_state();
+        let wrong = |detail: String| CometError::file(&path)(Error::new(ErrorKind::InvalidData, detail));
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(CometError::file(&path)(error)),
+        };
+        let state: State = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        state.height.parse().map_err(|_| wrong(format!("`{}` is no height", state.height)))
+    }
+
     /// The folder of the sockets.
     #[must_use]
     pub fn sockets(&self) -> &Path {

@@ -21,6 +21,7 @@ use super::bundler::Bundler;
 use super::follower::follow;
 use super::health::{Consensus, ConsensusState};
 use super::served::Served;
+use super::signed::Signed;
 use crate::app::{App, Inner};
 use crate::error::{FatalError, StartError};
 use crate::init::genesis_file;
@@ -62,7 +63,7 @@ impl CometEngine {
         layout.make_folders()?;
 
         let has_executed = inner.store.first_summary()?.is_some();
-        let application = Served::new(app, layout.has_blocks());
+        let application = Served::new(app, layout.has_blocks(), Signed::of(&layout, &settings));
         let starts = application.starts();
         let address = layout.abci_address(&settings)?;
         let server = abci::serve(application, &address, FrameLimits::of(genesis.len(), &settings))

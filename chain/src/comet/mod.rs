@@ -2,6 +2,7 @@
 //! the application, starts and watches it, hands it bundles and deliveries, and follows it for headers.
 //!
 //! - [`served`]: the application as it is served. What cannot go on never answers: the connection is closed.
+//! - [`signed`]: votes of this node's key that its signing state knows nothing of.
 //! - [`bundler`]: what waits in this node's pools becomes transactions of `CometBFT`'s.
 //! - [`follower`]: the header of every block, which makes the version before it provable.
 //! - [`archive`]: `CometBFT` keeps the blocks; they are read from it.
@@ -19,6 +20,7 @@ mod follower;
 mod health;
 mod rollback;
 pub(crate) mod served;
+mod signed;
 
 pub(crate) use engine::CometEngine;
 pub use health::{Consensus, ConsensusState};

@@ -15,6 +15,7 @@ use tendermint_proto::v0_38::abci::{
     ResponsePrepareProposal, ResponseProcessProposal, response_offer_snapshot,
 };
 
+use super::signed::Signed;
 use crate::app::App;
 use crate::lock;
 use crate::machine::Machine;
@@ -28,18 +29,21 @@ pub(crate) struct Served<M: Machine> {
     committed: Arc<Mutex<Option<Instant>>>,
     /// Whether `CometBFT` had blocks when this node was started.
     had_blocks: bool,
+    /// The key of this machine, if one signs.
+    signed: Option<Signed>,
 }
 
 impl<M: Machine> Clone for Served<M> {
     fn clone(&self) -> Self {
         let (starts, committed) = (Arc::clone(&self.starts), Arc::clone(&self.committed));
-        Self { app: self.app.clone(), starts, committed, had_blocks: self.had_blocks }
+        let signed = self.signed.clone();
+        Self { app: self.app.clone(), starts, committed, had_blocks: self.had_blocks, signed }
     }
 }
 
 impl<M: Machine> Served<M> {
-    pub(crate) fn new(app: App<M>, had_blocks: bool) -> Self {
-        Self { app, starts: Arc::default(), committed: Arc::default(), had_blocks }
+    pub(crate) fn new(app: App<M>, had_blocks: bool, signed: Option<Signed>) -> Self {
+        Self { app, starts: Arc::default(), committed: Arc::default(), had_blocks, signed }
     }
 
     /// Whether a state of others may take the place of this one: not where blocks were executed and `CometBFT` had them.
@@ -89,6 +93,9 @@ impl<M: Machine> Application for Served<M> {
     }
 
     fn finalize_block(&self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock {
+        if let Some(Err(error)) = self.signed.as_ref().map(|signed| signed.check(&request)) {
+            self.app.inner.fail(error);
+        }
         self.answered(self.app.finalize_block(request))
     }
 

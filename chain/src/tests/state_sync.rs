@@ -342,8 +342,8 @@ async fn a_node_that_has_executed_blocks_takes_no_state_of_others_in_their_place
     let (snapshot, _, root) = given(&chain);
     let request = || RequestOfferSnapshot { snapshot: Some(snapshot.clone()), app_hash: Bytes::copy_from_slice(&root) };
     let old = chain.app().clone();
-    assert_eq!(Served::new(old, true).offer_snapshot(request()).result(), Offered::Abort);
+    assert_eq!(Served::new(old, true, None).offer_snapshot(request()).result(), Offered::Abort);
     // Killed on the way, `CometBFT` may have votes for a block; this one never executed any.
     let new = fresh(&folder, &home, "other");
-    assert_eq!(Served::new(new, true).offer_snapshot(request()).result(), Offered::Accept);
+    assert_eq!(Served::new(new, true, None).offer_snapshot(request()).result(), Offered::Accept);
 }
