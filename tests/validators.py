@@ -38,6 +38,11 @@ def wait_until(claim, condition):
     return telling.wait_until(claim, condition, PATIENCE)
 
 
+def copy(folder, to):
+    """A copy of a stopped machine's folder, without the sockets that its nodes left."""
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns("run"))
+
+
 class Network:
     """Three validators of a settlement chain, each in a folder of its own, and the operators' accounts."""
 
@@ -75,7 +80,7 @@ class Network:
 
     def twin(self, name, place):
         """The same validator on another machine, as somebody makes it who copies a folder too much."""
-        shutil.copytree(self.folder / name, self.folder / f"{name}-again", symlinks=True)
+        copy(self.folder / name, self.folder / f"{name}-again")
         home = self.home(f"{name}-again")
         (home / "config" / "node_key.json").unlink()
         settings = home / "config" / "node.toml"
@@ -174,7 +179,7 @@ def older_files(net):
     signs_on(net, "mallory")
     net.end("mallory")
     net.twin("mallory", 2)
-    shutil.copytree(net.folder / "mallory", net.folder / "older")
+    copy(net.folder / "mallory", net.folder / "older")
     net.start("mallory")
     signed = signs_on(net, "mallory")
     # The first is still there.
