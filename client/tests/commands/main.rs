@@ -14,6 +14,7 @@ mod network;
 
 mod accounts;
 mod credit;
+mod epochs;
 mod governance;
 mod history;
 mod lines;
