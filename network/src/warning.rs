@@ -1,12 +1,22 @@
 //! What is allowed in a network and yet worth a second look before it begins.
 
+use db3_primitives::BlockTime;
+
 use crate::address::HostPort;
 use crate::{Plan, Roster};
 
-/// One sentence for each.
+/// A network that begins later than this is worth asking about, seconds.
+const SOON_SECS: u64 = 30 * 86_400;
+
+/// One sentence for each; `now` is the reader's clock.
 #[must_use]
-pub fn warnings(plan: &Plan, roster: &Roster) -> Vec<String> {
+pub fn warnings(plan: &Plan, roster: &Roster, now: BlockTime) -> Vec<String> {
     let mut told = Vec::new();
+    let wait_secs = plan.time.secs.saturating_sub(now.secs);
+    if wait_secs > SOON_SECS {
+        let (time, days) = (plan.time.rfc3339(), wait_secs / 86_400);
+        told.push(format!("every chain begins at {time}, in {days} days: until then no node makes a block"));
+    }
     let total = u128::from(roster.power());
     for validator in roster.validators() {
         let (name, power) = (&validator.candidate.name, u128::from(validator.power));

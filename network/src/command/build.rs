@@ -8,7 +8,7 @@ use db3_console::out;
 use db3_network::{NetworkError, Plan, Roster, Validator, build, folder, warnings};
 use serde_json::json;
 
-use super::{Global, Output, hash_text, shown, warn};
+use super::{Global, Output, hash_text, now, shown, warn};
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
@@ -42,7 +42,7 @@ pub fn run(global: &Global) -> Result<()> {
     let built = build(&plan, &roster)?;
     let path = global.genesis();
     folder::write(&path, &built)?;
-    let warnings = warnings(&plan, &roster);
+    let warnings = warnings(&plan, &roster, now()?);
     match global.output {
         Output::Json => out!(
             "{}",

@@ -7,7 +7,7 @@ use db3_network::{folder, warnings};
 use db3_primitives::Hash32;
 use serde_json::json;
 
-use super::{Global, Output, hash_text, shown, warn};
+use super::{Global, Output, hash_text, now, shown, warn};
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
@@ -35,7 +35,7 @@ pub fn run(global: &Global, args: &CheckArgs) -> Result<()> {
     if let Some(hash) = &args.hash {
         folder::check_hash(&folder, hash)?;
     }
-    let warnings = warnings(&folder.plan, &folder.roster);
+    let warnings = warnings(&folder.plan, &folder.roster, now()?);
     match global.output {
         Output::Json => out!(
             "{}",

@@ -1,7 +1,6 @@
 //! `init`: the plan of a network.
 
 use std::num::NonZeroU64;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -11,7 +10,7 @@ use db3_network::{Funded, NetworkError, Plan, TRUSTING_PERIOD_SECS, parse_fund};
 use db3_primitives::{Address, BlockTime, NetworkName, Tai};
 use serde_json::json;
 
-use super::{Global, Output, shown};
+use super::{Global, Output, now, shown};
 
 /// Shown after the help.
 pub const EXAMPLES: &str = "Examples:
@@ -51,12 +50,7 @@ pub fn run(global: &Global, args: &InitArgs) -> Result<()> {
         let remedy = "a network is prepared in this folder; edit that file, or choose another with --dir";
         return Err(NetworkError::Taken { path, remedy }.into());
     }
-    let time = if let Some(time) = args.time {
-        time
-    } else {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
-        BlockTime::from_secs(since.as_secs())
-    };
+    let time = if let Some(time) = args.time { time } else { now()? };
     let epoch_secs = NonZeroU64::new(args.epoch_secs).context("epochs of no length")?;
     let mut plan = Plan::new(args.network.clone(), args.shards, epoch_secs, time);
     plan.trusting_period_secs = args.trusting_period_secs;

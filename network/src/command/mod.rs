@@ -13,12 +13,14 @@ mod keys;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use db3_console::{STDOUT_EXIT_CODE, StdoutError, say};
 use db3_network::folder::Wrong;
 use db3_network::{NetworkError, Output};
+use db3_primitives::BlockTime;
 
 /// A plan in its folder.
 const PLAN_FILE: &str = "plan.toml";
@@ -129,6 +131,12 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(NetworkError::File { .. } | NetworkError::Keys(_)) | None => 1,
         Some(_) => 2,
     }
+}
+
+/// What this machine's clock says.
+fn now() -> Result<BlockTime> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+    Ok(BlockTime::from_secs(since.as_secs()))
 }
 
 /// Warnings, for people.

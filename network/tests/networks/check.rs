@@ -3,6 +3,7 @@
 use std::fs;
 
 use db3_network::{NetworkError, Roster, Validator, build, folder, warnings};
+use db3_primitives::BlockTime;
 
 use crate::support::{plan, roster, validator};
 
@@ -60,7 +61,7 @@ fn what_is_worth_a_second_look_is_told() {
         let validators = powers.iter().zip(1u8..).map(|(power, number)| validator(&plan, number, *power));
         let mut validators: Vec<Validator> = validators.collect();
         change(&mut validators[0]);
-        warnings(&plan, &Roster::new(&plan, validators, "test").unwrap()).join("\n")
+        warnings(&plan, &Roster::new(&plan, validators, "test").unwrap(), plan.time).join("\n")
     };
     assert!(!told(&[1, 1, 1, 1], &|_| {}).contains("holds"));
     assert!(told(&[2, 1, 1, 1], &|_| {}).contains("v1 holds 2 of 5, a third or more"));
@@ -68,4 +69,7 @@ fn what_is_worth_a_second_look_is_told() {
     let local = told(&[1, 1, 1, 1], &|one| one.candidate.chains[0].p2p = "127.0.0.1:1".parse().unwrap());
     assert!(local.contains("v1: no other machine"), "{local}");
     assert!(told(&[1], &|one| one.candidate.chains[1].endpoint = None).contains("mine-shard-0 has no endpoint"));
+    let roster = Roster::new(&plan, vec![validator(&plan, 1, 1)], "test").unwrap();
+    let at = |days: u64| warnings(&plan, &roster, BlockTime::from_secs(plan.time.secs - days * 86_400)).join("\n");
+    assert!(!at(30).contains("until then no node makes a block") && at(400).contains("in 400 days"));
 }
